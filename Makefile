@@ -1,0 +1,48 @@
+# Everything runs in a virtual environment of its own, made on first use.
+#   make benchmark   compare the linear methods on real data; says where the report is
+#   make test        unit tests, contract tests and doctests, without the slow ones
+#   make slow        the slow tests: published benchmarks, simulations
+#   make lint        ruff, mypy
+#   make docs        check what the documentation says: docstrings, doctests, README, links
+#   make clean       remove caches and build products, but neither .venv nor results
+
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+# One thread per pytest worker; the workers share the cores.
+SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: benchmark test slow lint docs clean
+
+benchmark: $(READY)
+	$(PY) -m skmm.benchmark run --suite quick
+
+test: $(READY)
+	$(SINGLE) $(PY) -m pytest -n $(WORKERS) -m "not slow"
+
+slow: $(READY)
+	$(PY) -m pytest -m slow
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+docs: $(READY)
+	$(PY) -m pytest skmm tests/test_docstrings.py tests/test_readme.py
+
+clean:
+	rm -rf build dist docs/_build .coverage .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find skmm tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up is redone only when what it reads has changed.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'skmm needs Python 3.11 or newer, but $(PYTHON) is not: make PYTHON=python3.12 ...' >&2; \
+	  exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@

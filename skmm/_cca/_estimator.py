@@ -1,0 +1,625 @@
+"""Canonical correlation analysis as a scikit-learn estimator."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from numbers import Integral, Real
+from typing import Any, Self
+from warnings import warn
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.model_selection import KFold
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skmm._cca._model import Model
+from skmm._cca._moments import Moments, Rows
+from skmm._cca._solution import solve
+from skmm._cca._whitening import MomentRoute, Route, choose_route
+from skmm._linalg import pearson
+from skmm._modalities import Modalities, check_modalities
+
+Array = np.ndarray
+
+
+class CCA(TransformerMixin, BaseEstimator):
+    """Canonical correlation analysis of two or more modalities.
+
+    Finds, in each modality, the directions whose projections agree best with those of the other
+    modalities. Two complete modalities give the textbook solution; more give generalised
+    (multiset) CCA; `shrinkage` leads from CCA (0) to partial least squares (1). Behind the
+    projections stands a Gaussian model, from which come `translate`, `impute`, `sample` and the
+    likelihood.
+
+    Parameters
+    ----------
+    n_components : int, "auto" or None, default=None
+        Number of components. None takes the smallest rank of a modality. "auto" takes the fewest
+        whose total correlation, held out in five folds, is within one standard error of the best.
+        At most the smallest rank, but for "maxvar" with more than two modalities the sum of ranks.
+
+    modalities : dict, list of str or None, default=None
+        Which columns of a 2-D `X` belong to which modality, ``{"left": slice(0, 32), ...}`` with
+        any selector of :class:`~sklearn.compose.ColumnTransformer`; or, for `X` with named
+        modalities, the names to use.
+
+    shrinkage : float, "auto" or dict, default=0.0
+        Weight c in [0, 1] of the scaled identity in each modality's covariance,
+        ``(1 - c) S + c trace(S)/d I``; "auto" is the analytic value of Ledoit and Wolf (2004). A
+        dict gives one per modality; those it leaves out are not shrunk.
+
+    objective : {"maxvar", "sumcor"}, default="maxvar"
+        What agreement of more than two modalities means: "maxvar" solves the eigenproblem of
+        generalised CCA, "sumcor" maximises the sum of the pairwise correlations by Horst's
+        iteration with restarts. They coincide for two modalities.
+
+    scale : bool, default=True
+        Whether columns are divided by their standard deviation. Without shrinkage it makes no
+        difference but to the rank of nearly constant columns.
+
+    fusion : {"mean", "posterior", "concat"}, default="mean"
+        What `transform` makes of the projections: their mean over the modalities that a row has,
+        the posterior mean of the latent variable, or all of them side by side (complete rows
+        only).
+
+    solver : {"auto", "covariance", "svd", "randomized"}, default="auto"
+        "covariance" works on moments, or on the n x n products where a modality has more columns
+        than rows; "svd" on the rows, exact for ill-conditioned data; "randomized" replaces the
+        final decomposition by a Lanczos iteration from a random start, for few components of many
+        columns. "auto" chooses by shape and by the estimated conditioning. The result does not
+        depend on it.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds of ``n_components="auto"``, the restarts of "sumcor", the "randomized"
+        solver, and `sample`.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray (d, n_components_)
+        Projections are ``(x - means_) @ weights_``. They have unit variance on the training rows
+        (dividing by n).
+
+    loadings_ : dict of str to ndarray (d, n_components_)
+        Covariance of the columns with their own projections. The column of largest loading, in
+        standardised columns over all modalities, has a positive sign.
+
+    means_, scales_ : dict of str to ndarray (d,)
+        Mean of each column and the number by which it was divided.
+
+    canonical_correlations_ : ndarray of shape (n_components_,)
+        Correlation of the training projections, averaged over pairs of modalities.
+
+    pairwise_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
+        Correlation of the training projections of each pair.
+
+    eigenvalues_ : ndarray of shape (n_components_,)
+        Value by which the components are ordered: the eigenvalue of the block problem
+        (1 + correlation for two modalities), or the sum of pairwise correlations for "sumcor".
+
+    shrinkage_ : dict of str to float
+        Shrinkage of each modality.
+
+    n_components_ : int
+        Number of components.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
+
+    Notes
+    -----
+    With standardised columns, S the covariance and R its shrunk form, "maxvar" solves
+    ``A w = lambda B w`` where B is block-diagonal of the R and A has them on its diagonal and the
+    cross-covariances off it. Missing modalities: each covariance is estimated from the rows that
+    have what it needs.
+
+    References
+    ----------
+    H. Hotelling, "Relations between two sets of variates", Biometrika 28 (1936).
+
+    J. R. Kettenring, "Canonical analysis of several sets of variables", Biometrika 58 (1971).
+
+    F. Bach and M. Jordan, "A probabilistic interpretation of canonical correlation analysis",
+    Technical Report 688, University of California, Berkeley (2005).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmm import CCA, Modalities
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.standard_normal((500, 1))
+    >>> image = z @ [[1.0, -1.0, 0.5]] + rng.standard_normal((500, 3))
+    >>> text = z @ [[2.0, 1.0]] + rng.standard_normal((500, 2))
+    >>> X = Modalities({"image": image, "text": text})
+    >>> cca = CCA(n_components=1).fit(X)
+    >>> cca.canonical_correlations_.round(1)
+    array([0.8])
+    >>> cca.transform(X).shape
+    (500, 1)
+    >>> cca.translate(X.select(["image"]), "text").shape
+    (500, 2)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "modalities": [dict, list, tuple, None],
+        "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), dict],
+        "objective": [StrOptions({"maxvar", "sumcor"})],
+        "scale": ["boolean"],
+        "fusion": [StrOptions({"mean", "posterior", "concat"})],
+        "solver": [StrOptions({"auto", "covariance", "svd", "randomized"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: int | str | None = None,
+        *,
+        modalities: Mapping[str, Any] | Sequence[str] | None = None,
+        shrinkage: float | str | Mapping[str, float | str] = 0.0,
+        objective: str = "maxvar",
+        scale: bool = True,
+        fusion: str = "mean",
+        solver: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.modalities = modalities
+        self.shrinkage = shrinkage
+        self.objective = objective
+        self.scale = scale
+        self.fusion = fusion
+        self.solver = solver
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the canonical directions.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Two or more modalities in any of the forms of :func:`skmm.check_modalities`.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The second modality if `X` is a 2-D array alone; ignored otherwise.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; an integer is a number of repetitions.
+
+        Returns
+        -------
+        self : CCA
+
+        Raises
+        ------
+        ValueError
+            If the data are not usable (the message names the modality), or `n_components` is above
+            its bound.
+        """
+        X = check_modalities(self, X, y, reset=True, min_modalities=2, flatten=True)
+        rows = self._rows(X, sample_weight)
+        self._moments: Moments | None = None
+        route = choose_route(rows, self._shrinkages(), self.scale, self.solver)
+        wanted = self.n_components
+        if wanted == "auto":
+            wanted = self._one_standard_error(X, rows.weight)
+        return self._solve(route, rows.n_effective, wanted)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Add rows to those of earlier calls and find the canonical directions of all.
+
+        What is kept are moments, so that the result equals one `fit` by the "covariance" solver.
+        `fit` keeps none: after it the first call starts anew.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            As in `fit`.
+
+        y : array-like, default=None
+            As in `fit`.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : CCA
+            Not fitted yet as long as fewer than two rows have come in.
+
+        Raises
+        ------
+        ValueError
+            For ``solver="svd"``, ``n_components="auto"`` and ``shrinkage="auto"``, which need all
+            rows at once.
+        """
+        if self.solver == "svd" or self.n_components == "auto":
+            raise ValueError(
+                "partial_fit keeps moments only: it cannot serve solver='svd' or "
+                "n_components='auto'. Use solver='auto' and a number."
+            )
+        moments = getattr(self, "_moments", None)
+        X = check_modalities(
+            self, X, y, reset=moments is None, min_modalities=2, flatten=True, min_samples=1
+        )
+        self._check_complete_set(X)
+        rows = self._rows(X, sample_weight)
+        moments = (Moments.of(rows) if moments is None else moments).update(rows)
+        self._moments = moments
+        if moments.n_rows < 2:
+            return self
+        route = MomentRoute(moments, self._shrinkages(), self.scale)
+        return self._solve(route, moments.n_rows, self.n_components)
+
+    def transform(self, X: Any, y: Any = None) -> Array:
+        """Project and fuse.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : None
+            Ignored, so that the result can be used to predict.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_) or (n_samples, n_modalities * n_components_)
+            The second shape for ``fusion="concat"``.
+
+        Raises
+        ------
+        ValueError
+            If a row has no modality, or for ``fusion="concat"`` not all.
+        """
+        X = self._check(X)
+        if self.fusion == "concat" and (absent := self._model.incomplete(X)):
+            raise ValueError(
+                f"fusion='concat' needs every modality in every row, but {absent!r} are missing "
+                "in some: use fusion='mean' or 'posterior', or impute first."
+            )
+        return self._model.fuse(X, self.fusion).astype(_dtype(X), copy=False)
+
+    def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
+        """Project each modality by itself.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : array-like, default=None
+            The second modality, if it was in `fit`.
+
+        Returns
+        -------
+        codes : dict of str to ndarray (n_samples, n_components_)
+            For each modality of `X`; NaN where it is missing.
+        """
+        X = self._check(X, y)
+        codes = self._model.codes(X)
+        return {name: u.astype(X[name].dtype, copy=False) for name, u in codes.items()}
+
+    def inverse_transform(self, Z: Any) -> Any:
+        """Return the modalities that go with fused projections, by regression on them.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_features_out)
+            What `transform` returns.
+
+        Returns
+        -------
+        X : Modalities, DataFrame or ndarray
+            In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=[np.float64, np.float32])
+        n_columns = len(self.get_feature_names_out())
+        if Z.shape[1] != n_columns:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted to give "
+                f"{n_columns}: pass what transform returns."
+            )
+        names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
+        return self._schema.restore(
+            {
+                name: (self.means_[name] + Z @ self._decoders[name]).astype(Z.dtype, copy=False)
+                for name in names
+            }
+        )
+
+    def translate(self, X: Any, to: str) -> Any:
+        """Return the expected modality `to` given whichever others a row has.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            At least one modality of `fit` other than `to`, which is ignored.
+
+        to : str
+            Name of the modality to predict.
+
+        Returns
+        -------
+        predicted : ndarray of shape (n_samples, ...) or DataFrame
+            As the modality was in `fit`.
+
+        Raises
+        ------
+        ValueError
+            If `to` is unknown or a row has no other modality.
+        """
+        check_is_fitted(self)
+        if to not in self.modality_names_in_:
+            raise ValueError(f"to={to!r} is not a modality of fit: {self.modality_names_in_!r}.")
+        X = self._check(X, allow_empty_rows=True)
+        others = [name for name in X.names if name != to]
+        if not others:
+            raise ValueError(f"X has nothing to translate to {to!r} from: {X.names!r}.")
+        X = X.select(others)
+        if (empty := X._mask.all(axis=1)).any():
+            raise ValueError(
+                f"In {int(empty.sum())} rows every modality but {to!r} is missing: drop them."
+            )
+        return self._schema.restore_one(
+            to, self._model.expected(X, to).astype(_dtype(X), copy=False)
+        )
+
+    def impute(self, X: Any, y: Any = None) -> Any:
+        """Fill in what is missing by its expectation given what the row has.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : array-like, default=None
+            The second modality, if it was in `fit`.
+
+        Returns
+        -------
+        X : Modalities, DataFrame, ndarray or tuple
+            In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
+            second modality in `fit`.
+        """
+        model, checked = self._model, self._check(X, y)
+        parts = {name: model.expected(checked, name) for name in model.incomplete(checked)}
+        return self._schema.fill(X, y, parts)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        given: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Any:
+        """Draw from the Gaussian model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, or of draws per row of `given`.
+
+        given : Modalities, dict, DataFrame or array-like, default=None
+            Rows with missing modalities, which are drawn given those that are there.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's.
+
+        Returns
+        -------
+        X : Modalities, DataFrame, ndarray or tuple; or list of n_samples of them
+            `n_samples` rows in the form of `fit` ((X, y) where `y` was the second modality), or,
+            with `given`, a list of `n_samples` completions in the form of `given`.
+        """
+        check_is_fitted(self)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        if n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be at least 1.")
+        if given is None:
+            return self._schema.restore(self._model.draw(n_samples, rng))
+        X = self._check(given)
+        return [
+            self._schema.fill(given, None, self._model.complete(X, rng)) for _ in range(n_samples)
+        ]
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the total correlation on these rows, usually held out.
+
+        For each pair of modalities the projections are expressed in the canonical axes fitted on
+        the training projections; Pearson's correlations on these rows are summed over components
+        (a constant column counts 0) and averaged over pairs.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Two or more of the modalities of `fit`.
+
+        y : array-like, default=None
+            The second modality, if it was in `fit`; ignored otherwise.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            At most `n_components_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` has fewer than two modalities.
+        """
+        X = self._check(X, y)
+        if len(X.names) < 2:
+            raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        return self._model.total_correlation(X, weight)
+
+    def score_samples(self, X: Any, y: Any = None) -> Array:
+        """Return each row's log-likelihood in the Gaussian model, of the modalities it has.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : array-like, default=None
+            The second modality, if it was in `fit`.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In nats, of the original units. A modality whose columns are linearly dependent has no
+            density unless it is shrunk; within the space that they span it is taken.
+        """
+        return self._model.log_density(self._check(X, y))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``cca0``, ``cca1``, ...; with the modality's name before (``image__cca0``) for
+            ``fusion="concat"``.
+        """
+        check_is_fitted(self)
+        names = [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
+        if self.fusion == "concat":
+            names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
+        return np.asarray(names, dtype=object)
+
+    def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
+        mask = X._mask
+        if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
+            raise ValueError(
+                "objective='sumcor' needs complete rows in fit, but modalities are missing: use "
+                "objective='maxvar' or drop the incomplete rows."
+            )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        blocks = [X[name] for name in X.names]
+        return Rows(blocks, ~mask if mask.any() else None, sample_weight)
+
+    def _shrinkages(self) -> list[float | str]:
+        names = self.modality_names_in_
+        if not isinstance(self.shrinkage, Mapping):
+            return [self.shrinkage] * len(names)
+        if unknown := [name for name in self.shrinkage if name not in names]:
+            raise ValueError(f"shrinkage names {unknown!r}, but the modalities are {names!r}.")
+        values = [self.shrinkage.get(name, 0.0) for name in names]
+        for name, value in zip(names, values, strict=True):
+            if value != "auto" and not (isinstance(value, Real) and 0 <= value <= 1):
+                raise ValueError(
+                    f"shrinkage of modality {name!r} must be in [0, 1] or 'auto', got {value!r}."
+                )
+        return values
+
+    def _one_standard_error(self, X: Modalities, weight: Array | None) -> int:
+        """Return the fewest components within one standard error of the best held-out total."""
+        model = clone(self).set_params(n_components=None, modalities=None)
+        n_folds = min(5, len(X) // 2)
+        if n_folds < 2:
+            return 1
+        gains = []
+        for train, test in KFold(n_folds, shuffle=True, random_state=self.random_state).split(X):
+            part = None if weight is None else weight[train]
+            codes = model.fit(X[train], sample_weight=part).transform_each(X[test])
+            pairs = []
+            for a, b in combinations(X.names, 2):
+                both = np.isfinite(codes[a][:, 0]) & np.isfinite(codes[b][:, 0])
+                pairs.append(pearson(codes[a][both], codes[b][both]))
+            gains.append(np.mean(pairs, axis=0))
+        k = min(map(len, gains))
+        totals = np.cumsum([gain[:k] for gain in gains], axis=1)
+        best = int(np.argmax(totals.mean(axis=0)))
+        loss = totals[:, [best]] - totals  # paired within the folds
+        error = loss.std(axis=0, ddof=1) / np.sqrt(n_folds)
+        return int(np.argmax(loss.mean(axis=0) <= error)) + 1
+
+    def _solve(self, route: Route, n_rows: int, n_components: int | str | None) -> Self:
+        """Solve and set all fitted attributes."""
+        names = self.modality_names_in_
+        k = self._resolve_n_components(route, n_rows, n_components)
+        solution = solve(route, k, self.objective, self.solver, self.random_state)
+        scales = route.scales if self.scale else [np.ones_like(s) for s in route.scales]
+        self.n_components_ = k
+        self.means_ = dict(zip(names, route.means, strict=True))
+        self.scales_ = dict(zip(names, scales, strict=True))
+        self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
+        self.weights_ = dict(zip(names, solution.weights, strict=True))
+        self.loadings_ = {name: solution.loadings(m) for m, name in enumerate(names)}
+        self.eigenvalues_ = solution.eigenvalues
+        self.pairwise_correlations_ = solution.correlations()
+        pairs = np.triu_indices(len(names), 1)
+        self.canonical_correlations_ = self.pairwise_correlations_[:, *pairs].mean(axis=1)
+        self._model = Model(names, self.means_, solution)
+        self._decoders = dict(zip(names, solution.decoders(self.fusion), strict=True))
+        return self
+
+    def _resolve_n_components(self, route: Route, n_rows: int, wanted: Any) -> int:
+        names, ranks = self.modality_names_in_, route.ranks
+        for name, rank in zip(names, ranks, strict=True):
+            if rank == 0:
+                raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
+        for i, j in combinations(range(len(names)), 2):
+            shrunk = route.shrinkages[i] > 0 or route.shrinkages[j] > 0
+            if ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
+                warn(
+                    f"Modalities {names[i]!r} and {names[j]!r} have ranks {ranks[i]} and "
+                    f"{ranks[j]}, too many for {n_rows} rows: some canonical correlations are 1 "
+                    "and mean nothing. Use shrinkage='auto' or fewer columns.",
+                    stacklevel=4,
+                )
+        additive = self.objective == "maxvar" and len(ranks) > 2
+        bound = sum(ranks) if additive else min(ranks)
+        if wanted is None:
+            return min(ranks)
+        if wanted > bound:
+            kind = "sum of the ranks" if additive else "smallest rank"
+            raise ValueError(
+                f"n_components={wanted} is above its bound {bound}, the {kind} of the modalities "
+                f"{dict(zip(names, ranks, strict=True))}."
+            )
+        return int(wanted)
+
+    def _check(self, X: Any, y: Any = None, allow_empty_rows: bool = False) -> Modalities:
+        check_is_fitted(self)
+        return check_modalities(
+            self, X, y, reset=False, min_modalities=2, flatten=True,
+            allow_empty_rows=allow_empty_rows,
+        )  # fmt: skip
+
+    def _check_complete_set(self, X: Modalities) -> None:
+        if absent := [name for name in self.modality_names_in_ if name not in X]:
+            raise ValueError(f"partial_fit needs every modality; {absent!r} are not in X.")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _dtype(X: Modalities) -> np.dtype:
+    return np.result_type(*(X[name].dtype for name in X.names))

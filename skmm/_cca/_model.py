@@ -1,0 +1,143 @@
+"""A solved CCA over named modalities: what the estimator's methods do once the data are checked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from skmm._cca._solution import Solution, own
+from skmm._linalg import canonical_axes, pearson
+from skmm._modalities import Modalities
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Model:
+    """Projections, expectations and draws of named modalities; X has been checked and flattened.
+
+    All arithmetic is in float64. A modality that X lacks is missing in every row.
+    """
+
+    names: tuple[str, ...]
+    means: dict[str, Array]
+    solution: Solution
+
+    @property
+    def n_components(self) -> int:
+        """Number of components k."""
+        return len(self.solution.eigenvalues)
+
+    def codes(self, X: Modalities) -> dict[str, Array]:
+        """Return each modality's projections (n, k); NaN where it is missing."""
+        return {name: self._centred(X, name) @ self._weights(name) for name in X.names}
+
+    def fuse(self, X: Modalities, fusion: str) -> Array:
+        """Return the fused projections; for "concat", X must be complete."""
+        codes = self.codes(X)
+        if fusion == "concat":
+            return np.hstack([codes[name] for name in self.names])
+        fused = np.empty((len(X), self.n_components))
+        for names, rows in self._patterns(X):
+            part = [codes[name][rows] for name in names]
+            if fusion == "mean":
+                fused[rows] = np.mean(part, axis=0)
+            else:
+                given = self._positions(names)
+                fused[rows] = self.solution.gaussian.posterior_mean(np.hstack(part), given)
+        return fused
+
+    def incomplete(self, X: Modalities) -> list[str]:
+        """Return the modalities that are missing in some row of X."""
+        missing = dict(zip(X.names, np.any(X._mask, axis=0), strict=True))
+        return [name for name in self.names if missing.get(name, True)]
+
+    def expected(self, X: Modalities, to: str) -> Array:
+        """Return E[x_to | the row's other modalities], (n, d); NaN where there are none."""
+        codes, gaussian, target = self.codes(X), self.solution.gaussian, self._positions([to])
+        result = np.full((len(X), len(self.means[to])), np.nan)
+        for pattern, rows in self._patterns(X):
+            names = [name for name in pattern if name != to]
+            if names:
+                known = np.hstack([codes[name][rows] for name in names])
+                u = known @ gaussian.regression(target, self._positions(names))
+                result[rows] = self.means[to] + gaussian.decode(target[0], u)
+        return result
+
+    def draw(self, n_samples: int, rng: np.random.RandomState) -> dict[str, Array]:
+        """Draw n_samples rows of all modalities."""
+        every = range(len(self.names))
+        codes = self.solution.gaussian.sample_codes(n_samples, rng, every)
+        return self._rows(codes, every, rng)
+
+    def complete(self, X: Modalities, rng: np.random.RandomState) -> dict[str, Array]:
+        """Draw what X lacks, given what it has; NaN where a modality is there."""
+        codes, gaussian = self.codes(X), self.solution.gaussian
+        drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in self.names}
+        for names, rows in self._patterns(X):
+            lacking = self._positions([name for name in self.names if name not in names])
+            if not lacking:
+                continue
+            known = np.hstack([codes[name][rows] for name in names])
+            u = gaussian.sample_codes(len(rows), rng, lacking, self._positions(names), known)
+            for name, values in self._rows(u, lacking, rng).items():
+                drawn[name][rows] = values
+        return {name: drawn[name] for name in self.incomplete(X)}
+
+    def log_density(self, X: Modalities) -> Array:
+        """Return each row's log-density (n,) of what it has."""
+        result = np.empty(len(X))
+        for names, rows in self._patterns(X):
+            centred = [self._centred(X, name)[rows] for name in names]
+            result[rows] = self.solution.gaussian.log_density(centred, self._positions(names))
+        return result
+
+    def total_correlation(self, X: Modalities, weight: Array | None) -> float:
+        """Return the sum of correlations along the training axes, averaged over the pairs."""
+        codes, totals = self.codes(X), []
+        present = dict(zip(X.names, ~X._mask.T, strict=True))
+        for a, b in combinations(X.names, 2):
+            both = present[a] & present[b]
+            if both.sum() < 2:
+                raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
+            A, B = self._axes(a, b)
+            part = None if weight is None else weight[both]
+            totals.append(pearson(codes[a][both] @ A, codes[b][both] @ B, part).sum())
+        return float(np.mean(totals))
+
+    def _axes(self, a: str, b: str) -> tuple[Array, Array]:
+        """Return the canonical axes of the training projections of two modalities."""
+        i, j = (own(m, self.n_components) for m in self._positions([a, b]))
+        C = self.solution.codes
+        A, B, _ = canonical_axes(C[i, i], C[j, j], C[i, j])
+        return A, B
+
+    def _centred(self, X: Modalities, name: str) -> Array:
+        return np.subtract(X[name], self.means[name], dtype=np.float64)
+
+    def _weights(self, name: str) -> Array:
+        return self.solution.weights[self.names.index(name)]
+
+    def _positions(self, names: Sequence[str]) -> list[int]:
+        return [self.names.index(name) for name in names]
+
+    def _rows(
+        self, codes: Array, which: Sequence[int], rng: np.random.RandomState
+    ) -> dict[str, Array]:
+        """Draw the modalities numbered `which`, whose projections lie side by side in `codes`."""
+        parts = np.split(codes, len(which), axis=1)
+        drawn = [
+            self.solution.gaussian.sample_rows(m, u, rng) for m, u in zip(which, parts, strict=True)
+        ]
+        names = [self.names[m] for m in which]
+        return {name: self.means[name] + rows for name, rows in zip(names, drawn, strict=True)}
+
+    @staticmethod
+    def _patterns(X: Modalities) -> Iterator[tuple[list[str], Array]]:
+        """Yield the sets of modalities that rows have, with the rows; rows with none are left."""
+        patterns, which = np.unique(~X._mask, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            names = [name for name, there in zip(X.names, pattern, strict=True) if there]
+            if names:
+                yield names, np.flatnonzero(which.reshape(-1) == number)

@@ -1,0 +1,178 @@
+"""First and second moments of row-aligned blocks, in one pass over chunks of rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import blas
+
+from skmm._linalg import row_chunks
+
+Array = np.ndarray
+
+
+@dataclass
+class Rows:
+    """Blocks (n, d_m) of the same rows, which of them each row has, and the rows' weights.
+
+    `observed` is None where every row has every block; `weight` is None for equal weights.
+    """
+
+    blocks: Sequence[Array]
+    observed: Array | None = None  # (n, M) bool
+    weight: Array | None = None  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.blocks[0])
+
+    @property
+    def widths(self) -> list[int]:
+        """Number of columns of each block."""
+        return [block.shape[1] for block in self.blocks]
+
+    @property
+    def n_effective(self) -> int:
+        """Number of rows that carry weight."""
+        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
+
+    def __getitem__(self, rows: slice | Array) -> "Rows":
+        return Rows(
+            [block[rows] for block in self.blocks],
+            None if self.observed is None else self.observed[rows],
+            None if self.weight is None else self.weight[rows],
+        )
+
+    def chunks(
+        self, shifts: Sequence[Array], scales: Sequence[Array] | None = None
+    ) -> Iterator[tuple[list[Array], Array]]:
+        """Yield float64 chunks of (x - shift) / scale and of the indicators (n_chunk, M).
+
+        Missing rows are zero, and rows are multiplied by the root of their weight, so that plain
+        products of what is yielded are weighted sums over the rows that have both blocks. The
+        chunks are views or lie in buffers that the next step overwrites.
+        """
+        plain = [self._is_plain(block, shift) and scales is None
+                 for block, shift in zip(self.blocks, shifts, strict=True)]  # fmt: skip
+        batches = list(row_chunks(len(self), sum(self.widths)))
+        longest = batches[0].stop
+        buffers = [np.empty((0 if p else longest, width))
+                   for p, width in zip(plain, self.widths, strict=True)]  # fmt: skip
+        for rows in batches:
+            part = self[rows]
+            indicator = part._indicator()
+            chunk = []
+            for m, block in enumerate(part.blocks):
+                if plain[m]:
+                    chunk.append(block)
+                    continue
+                z = np.subtract(block, shifts[m], out=buffers[m][: len(part)], dtype=np.float64)
+                if scales is not None:
+                    z /= scales[m]
+                if part.weight is not None:
+                    z *= np.sqrt(part.weight)[:, None]
+                if part.observed is not None:
+                    z[~part.observed[:, m]] = 0.0
+                chunk.append(z)
+            yield chunk, indicator
+
+    def _is_plain(self, block: Array, shift: Array) -> bool:
+        """Whether the block can be used as it is, without a copy."""
+        weighted = self.weight is not None or self.observed is not None
+        return block.dtype == np.float64 and not weighted and not shift.any()
+
+    def _indicator(self) -> Array:
+        """Return the root of the weight where a row has a block, 0 elsewhere, (n, M)."""
+        root = np.ones(len(self)) if self.weight is None else np.sqrt(self.weight)
+        if self.observed is None:
+            return np.repeat(root[:, None], len(self.blocks), axis=1)
+        return self.observed * root[:, None]
+
+
+@dataclass
+class Moments:
+    """Counts, sums and products of blocks, over the rows that have both blocks of a pair.
+
+    Sums are of x - shift, where the shift is about the mean, so that offsets cost no digits.
+    Products are kept as BLAS leaves them: Fortran-ordered, of a block with itself only the lower
+    triangle.
+    """
+
+    shifts: list[Array]
+    counts: Array  # (M, M): sum of weights of the rows that have both
+    sums: list[Array]  # (d_m, M): column j sums over the rows that have m and j
+    products: dict[tuple[int, int], Array]  # i <= j
+    n_rows: int = 0  # rows with weight
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Moments":
+        """Start empty, with a shift from the first rows."""
+        n_blocks, widths = len(rows.blocks), rows.widths
+        return cls(
+            [_shift(rows, m) for m in range(n_blocks)],
+            np.zeros((n_blocks, n_blocks)),
+            [np.zeros((width, n_blocks)) for width in widths],
+            {
+                (i, j): np.zeros((widths[i], widths[j]), order="F")
+                for j in range(n_blocks)
+                for i in range(j + 1)
+            },
+        )
+
+    def update(self, rows: Rows) -> "Moments":
+        """Add the rows."""
+        complete = rows.observed is None and rows.weight is None
+        for chunk, indicator in rows.chunks(self.shifts):
+            self.counts += len(indicator) if complete else indicator.T @ indicator
+            for i, a in enumerate(chunk):
+                # NumPy's and SciPy's BLAS are two thread pools that hinder each other.
+                self.sums[i] += a.sum(axis=0)[:, None] if complete else a.T @ indicator
+                blas.dsyrk(1.0, a.T, 1.0, self.products[i, i], lower=True, overwrite_c=True)
+                for j in range(i + 1, len(chunk)):
+                    target = self.products[i, j]
+                    blas.dgemm(1.0, a.T, chunk[j].T, 1.0, target, trans_b=True, overwrite_c=True)
+        self.n_rows += rows.n_effective
+        return self
+
+    def means(self) -> list[Array]:
+        """Mean (d_m,) of each block over the rows that have it."""
+        return [shift + self._mean(m) for m, shift in enumerate(self.shifts)]
+
+    def covariances(self, overwrite: bool = False) -> dict[tuple[int, int], Array]:
+        """Return the covariance (d_i, d_j) of each pair i <= j, around each block's own mean.
+
+        With `overwrite` they take the place of the products, and the moments are spent.
+        """
+        result = {}
+        for (i, j), product in self.products.items():
+            S = product if overwrite else product.copy(order="F")
+            count = max(self.counts[i, j], np.finfo(np.float64).tiny)
+            a, b = self._mean(i), self._mean(j)
+            # sum (x - a)(y - b)' = sum xy' - a (sum y)' - (sum x) b' + count a b'
+            left = np.stack([a, self.sums[i][:, j] - self.counts[i, j] * a], axis=1)
+            right = np.stack([self.sums[j][:, i], b], axis=1)
+            blas.dgemm(-1.0, left, right, 1.0, S, trans_b=True, overwrite_c=True)
+            S /= count
+            if i == j:
+                lower = np.tril(S)
+                np.add(lower, np.tril(S, -1).T, out=S)
+            result[i, j] = S
+        return result
+
+    def _mean(self, m: int) -> Array:
+        """Mean of x - shift."""
+        return self.sums[m][:, m] / self.counts[m, m]
+
+
+def _shift(rows: Rows, m: int) -> Array:
+    """Return the mean of the first rows, or 0 where offsets are too small to cost digits.
+
+    A mean of up to eight standard deviations costs less than two digits; without a shift the
+    rows need not be copied.
+    """
+    block = rows.blocks[m]
+    first = slice(1000) if rows.observed is None else np.flatnonzero(rows.observed[:, m])[:1000]
+    first = np.asarray(block[first], dtype=np.float64)
+    if not len(first):
+        return np.zeros(block.shape[1])
+    mean, deviation = first.mean(axis=0), first.std(axis=0)
+    return mean if np.any(np.abs(mean) > 8.0 * deviation) else np.zeros_like(mean)

@@ -1,0 +1,445 @@
+"""Three routes from rows to whitened coordinates; they differ in cost and in digits, not in result.
+
+In the standardised columns of modality m let S be the covariance and R = (1 - c) S + c t I its
+shrunk form, t = trace(S) / d. A route finds K with ``K.T @ R @ K = I`` on the range of S, and the
+cross-covariances ``T = K_i.T @ S_ij @ K_j`` of the whitened coordinates. All that follows (which
+directions agree?) happens in these small matrices.
+
+- `MomentRoute`: covariances and their Cholesky factors; squares the condition number.
+- `RootRoute`: singular values of the rows themselves; exact for ill-conditioned data.
+- `GramRoute`: the n x n form, for more columns than rows.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg.lapack import dpocon
+
+from skmm._cca._moments import Moments, Rows
+from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, psd_eigh
+
+Array = np.ndarray
+EPS = np.finfo(np.float64).eps
+TINY = np.finfo(np.float64).tiny
+
+# Canonical correlations from covariances carry an error of about eps * cond(S). From this
+# reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
+WELL_CONDITIONED = 1e-7
+
+
+class IllConditionedError(Exception):
+    """The route would lose digits on these data."""
+
+
+class Spread(NamedTuple):
+    """The covariance S of a modality, or a root F with S = F'F."""
+
+    covariance: Array | None = None
+    root: Array | None = None
+
+
+class Route:
+    """What a route finds, numbered by modality.
+
+    Attributes
+    ----------
+    means, scales : list of ndarray (d_m,)
+        Of the original columns; `scales` are those by which the columns were divided.
+    varying : list of ndarray (d_m,) of bool
+        Columns that are not constant. A constant one has no part in anything.
+    shrinkages, targets, optima : list of float
+        c, t, and the analytic c that would be best for S as an estimate of the covariance.
+    ranks : list of int
+    inner : list of ndarray (r_m, r_m)
+        ``K.T @ S @ K``: the identity where nothing is shrunk.
+    cross : dict of (i, j) to ndarray (r_i, r_j), i < j
+        T of the module's text.
+    """
+
+    def __init__(self) -> None:
+        self.means: list[Array] = []
+        self.scales: list[Array] = []
+        self.varying: list[Array] = []
+        self.shrinkages: list[float] = []
+        self.targets: list[float] = []
+        self.optima: list[float] = []
+        self.ranks: list[int] = []
+        self.inner: list[Array] = []
+        self.cross: dict[tuple[int, int], Array] = {}
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Carry directions (r_m, k) back to the standardised columns.
+
+        Returns the weights (d_m, k) of each modality, and the covariance (d_m, M k) of its columns
+        with the projections of all.
+        """
+        raise NotImplementedError
+
+    def spread(self, m: int) -> Spread:
+        """Return S of a modality in whichever form the route has."""
+        raise NotImplementedError
+
+    def joint(self, i: int, j: int) -> Array:
+        """Return T for any order of i and j."""
+        return self.cross[i, j] if i < j else self.cross[j, i].T
+
+    def _standardise(
+        self, mean: Array, variance: Array, scale: bool, shrinkage: float | str
+    ) -> Array:
+        """Settle mean and scale of a modality; return divisors that turn constants into zeros.
+
+        Where nothing is shrunk the result does not depend on the units, so that the columns are
+        standardised for the sake of the digits even if `scale` is False.
+        """
+        deviation = np.sqrt(np.maximum(variance, 0.0))
+        varies = deviation > 10 * EPS * np.abs(mean)
+        divide = scale or shrinkage == 0.0
+        self.means.append(mean)
+        self.varying.append(varies)
+        self.scales.append(np.where(varies, deviation, 1.0) if divide else np.ones_like(mean))
+        return np.where(varies, self.scales[-1], np.inf)
+
+    def _shrink(
+        self,
+        shrinkage: float | str,
+        n_features: int,
+        trace: float,
+        squares: float,
+        fourth_moment: float | None,
+        count: float,
+    ) -> None:
+        """Settle c, t and the optimum of a modality from the trace and sum of squares of S."""
+        if shrinkage == "auto":
+            if fourth_moment is None:
+                raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
+            shrinkage = ledoit_wolf(trace, squares, fourth_moment, n_features, count)
+        self.shrinkages.append(float(shrinkage))
+        self.targets.append(trace / n_features)
+        self.optima.append(oracle_approximating_shrinkage(trace, squares, n_features, count))
+
+    def _shrunk(self, m: int, spectrum: Array) -> Array:
+        """Return the eigenvalues of R that go with those of S."""
+        return (1.0 - self.shrinkages[m]) * spectrum + self.shrinkages[m] * self.targets[m]
+
+
+class MomentRoute(Route):
+    """Whitening by the Cholesky factors of the covariances.
+
+    `rows` are needed for ``shrinkage="auto"`` alone; with `overwrite` the moments are spent.
+
+    Raises
+    ------
+    IllConditionedError
+        If `strict` and the covariances would cost digits. Otherwise directions below the
+        precision of a covariance are dropped.
+    """
+
+    def __init__(
+        self,
+        moments: Moments,
+        shrinkages: Sequence[float | str],
+        scale: bool,
+        rows: Rows | None = None,
+        *,
+        strict: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        super().__init__()
+        every = range(len(moments.sums))
+        means, S = moments.means(), moments.covariances(overwrite)
+        divisors = [
+            self._standardise(means[m], np.diag(S[m, m]), scale, shrinkages[m]) for m in every
+        ]
+        for (i, j), block in S.items():
+            block /= divisors[i][:, None]
+            block /= divisors[j]
+        fourth: Sequence[float | None] = [None for _ in every]
+        if "auto" in shrinkages and rows is not None:
+            fourth = fourth_moments(rows, means, divisors).tolist()
+        for m in every:
+            trace, squares = float(np.trace(S[m, m])), float(np.vdot(S[m, m], S[m, m]))
+            count = moments.counts[m, m]
+            self._shrink(shrinkages[m], len(means[m]), trace, squares, fourth[m], count)
+        self._covariances = S
+        self._factors = [self._factor(m, strict) for m in every]
+        self.ranks = [factor.shape[1] for factor, _ in self._factors]
+        for m in every:
+            unshrunk = self.shrinkages[m] == 0.0
+            self.inner.append(
+                np.eye(self.ranks[m]) if unshrunk else self._whiten(m, self._whiten(m, S[m, m]).T)
+            )
+        for i, j in combinations(every, 2):
+            self.cross[i, j] = self._whiten(j, self._whiten(i, S[i, j]).T).T
+
+    def _factor(self, m: int, strict: bool) -> tuple[Array, bool]:
+        """Return (L, True) with R = L L' on the varying columns, or (K, False)."""
+        keep, c, S = self.varying[m], self.shrinkages[m], self._covariances[m, m]
+        if not keep.any():
+            return np.empty((0, 0)), False
+        R = (1.0 - c) * (S if keep.all() else S[np.ix_(keep, keep)])
+        R[np.diag_indices_from(R)] += c * self.targets[m]
+        norm = np.abs(R).sum(axis=0).max()
+        try:
+            L = linalg.cholesky(R, lower=True, check_finite=False)
+            if dpocon(L, norm, uplo="L")[0] > WELL_CONDITIONED:
+                return L, True
+        except linalg.LinAlgError:
+            pass
+        if strict:
+            raise IllConditionedError
+        values, vectors = psd_eigh(R)
+        return vectors / np.sqrt(values), False
+
+    def _whiten(self, m: int, block: Array) -> Array:
+        """Return K' @ block; the rows of `block` are columns of the modality."""
+        block = block if self.varying[m].all() else block[self.varying[m]]
+        factor, triangular = self._factors[m]
+        if not triangular:
+            return factor.T @ block
+        return linalg.solve_triangular(factor, block, lower=True, check_finite=False)
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return K_m @ v_m, and S_mn @ W_n side by side."""
+        every, weights = range(len(directions)), []
+        for (factor, triangular), keep, v in zip(
+            self._factors, self.varying, directions, strict=True
+        ):
+            W = np.zeros((len(keep), v.shape[1]))
+            W[keep] = (
+                linalg.solve_triangular(factor, v, lower=True, trans="T", check_finite=False)
+                if triangular
+                else factor @ v
+            )
+            weights.append(W)
+        S = self._covariances
+        between = [
+            np.hstack([(S[i, j] if i <= j else S[j, i].T) @ weights[j] for j in every])
+            for i in every
+        ]
+        return weights, between
+
+    def spread(self, m: int) -> Spread:
+        """Return S."""
+        return Spread(covariance=self._covariances[m, m])
+
+
+class RootRoute(Route):
+    """Whitening by the singular values of the (triangularised) rows."""
+
+    def __init__(self, rows: Rows, shrinkages: Sequence[float | str], scale: bool) -> None:
+        super().__init__()
+        every = range(len(rows.blocks))
+        means, variances, self._counts = _column_statistics(rows)
+        self._rows = rows
+        self._divisors = [
+            self._standardise(means[m], variances[m], scale, shrinkages[m]) for m in every
+        ]
+        fourth = fourth_moments(rows, means, self._divisors)
+        self._maps, self._roots = [], []
+        for m in every:
+            root = self._triangle(m)
+            _, values, right = linalg.svd(root, full_matrices=False, check_finite=False)
+            tolerance = 4 * EPS * max(len(rows), root.shape[1])
+            rank = int(np.sum(values > tolerance * values.max(initial=0.0)))
+            values, right = values[:rank] / np.sqrt(self._counts[m, m]), right[:rank]
+            squares, trace = float(np.sum(values**4)), float(np.sum(values**2))
+            self._shrink(
+                shrinkages[m], root.shape[1], trace, squares, fourth[m], self._counts[m, m]
+            )
+            shrunk = self._shrunk(m, values**2)
+            self._maps.append(right.T / np.sqrt(shrunk))
+            self._roots.append(values[:, None] * right)
+            self.inner.append(np.diag(values**2 / shrunk))
+        self.ranks = [K.shape[1] for K in self._maps]
+        self._whiten_products()
+
+    def _triangle(self, m: int) -> Array:
+        """Return R (at most 4 d x d) of the QR of the standardised rows, from stacked chunks."""
+        observed, width = self._rows.observed, len(self.means[m])
+        only = Rows(
+            [self._rows.blocks[m]],
+            None if observed is None else observed[:, [m]],
+            self._rows.weight,
+        )
+        pending: Array = np.empty((0, width))
+        for (z,), _ in only.chunks([self.means[m]], [self._divisors[m]]):
+            pending = np.vstack([pending, z])
+            if len(pending) > 4 * width:
+                pending = linalg.qr(pending, mode="r", check_finite=False)[0][:width]
+        return pending
+
+    def _whiten_products(self) -> None:
+        pairs = list(combinations(range(len(self.ranks)), 2))
+        self.cross = {(i, j): np.zeros((self.ranks[i], self.ranks[j])) for i, j in pairs}
+        for chunk, _ in self._rows.chunks(self.means, self._divisors):
+            codes = [z @ K for z, K in zip(chunk, self._maps, strict=True)]
+            for i, j in pairs:
+                self.cross[i, j] += codes[i].T @ codes[j]
+        for pair, T in self.cross.items():
+            T /= max(self._counts[pair], TINY)
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return K_m @ v_m, and the mean products of columns and projections, in one pass."""
+        weights = [K @ v for K, v in zip(self._maps, directions, strict=True)]
+        between = [np.zeros((len(W), len(weights), W.shape[1])) for W in weights]
+        for chunk, _ in self._rows.chunks(self.means, self._divisors):
+            codes = np.hstack([z @ W for z, W in zip(chunk, weights, strict=True)])
+            for total, z in zip(between, chunk, strict=True):
+                total += (z.T @ codes).reshape(total.shape)
+        for m, total in enumerate(between):
+            total /= np.maximum(self._counts[m], TINY)[:, None]
+        return weights, [total.reshape(len(total), -1) for total in between]
+
+    def spread(self, m: int) -> Spread:
+        """Return the root of S."""
+        return Spread(root=self._roots[m])
+
+
+class GramRoute(Route):
+    """Whitening by the n x n products of the rows; complete rows only.
+
+    Raises
+    ------
+    IllConditionedError
+        If `strict` and the products are too inexact to tell the rank.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        shrinkages: Sequence[float | str],
+        scale: bool,
+        *,
+        strict: bool = False,
+    ) -> None:
+        super().__init__()
+        self._rows = rows
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        self._count = float(weight.sum())
+        self._left, self._spectra, gains = [], [], []
+        for m, shrinkage in enumerate(shrinkages):
+            gram = self._gram(m, weight, scale, shrinkage)
+            norms = np.diag(gram) ** 2 / np.where(weight > 0, weight, np.inf)
+            squares, trace = np.vdot(gram, gram) / self._count**2, np.trace(gram) / self._count
+            fourth = norms.sum() / self._count
+            width = len(self.means[m])
+            self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
+            spectrum, vectors = psd_eigh(gram)
+            expected = min(rows.n_effective - 1, int(self.varying[m].sum()))
+            exact = len(spectrum) == expected and spectrum[-1] > WELL_CONDITIONED * spectrum[0]
+            if strict and not exact:
+                raise IllConditionedError
+            spectrum = spectrum / self._count
+            gains.append(np.sqrt(spectrum / self._shrunk(m, spectrum)))
+            self._spectra.append(spectrum)
+            self._left.append(vectors)
+        self.ranks = [len(gain) for gain in gains]
+        self.inner = [np.diag(gain**2) for gain in gains]
+        for i, j in combinations(range(len(gains)), 2):
+            overlap = self._left[i].T @ self._left[j]
+            self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
+
+    def _gram(self, m: int, weight: Array, scale: bool, shrinkage: float | str) -> Array:
+        """Settle mean and scale, and return the products of the standardised rows."""
+        block = self._rows.blocks[m]
+        mean = np.average(block, axis=0, weights=weight).astype(np.float64)
+        variance = np.empty_like(mean)
+        for columns in _column_chunks(block):
+            z = np.subtract(block[:, columns], mean[columns], dtype=np.float64)
+            delta = np.average(z, axis=0, weights=weight)  # what rounding left of an offset
+            mean[columns] += delta
+            variance[columns] = np.average((z - delta) ** 2, axis=0, weights=weight)
+        self._standardise(mean, variance, scale, shrinkage)
+        gram = np.zeros((len(block), len(block)))
+        for columns in _column_chunks(block):
+            z = self._standardised(m, columns)
+            gram += z @ z.T
+        return gram
+
+    def _standardised(self, m: int, columns: slice) -> Array:
+        z = np.subtract(self._rows.blocks[m][:, columns], self.means[m][columns], dtype=np.float64)
+        z /= np.where(self.varying[m][columns], self.scales[m][columns], np.inf)
+        if self._rows.weight is not None:
+            z *= np.sqrt(self._rows.weight)[:, None]
+        return z
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return Z' times the dual coefficients, and Z' times the projections over n."""
+        duals, codes = [], []
+        for m, (U, spectrum, v) in enumerate(
+            zip(self._left, self._spectra, directions, strict=True)
+        ):
+            shrunk = self._shrunk(m, spectrum)[:, None]
+            duals.append(U @ (v / np.sqrt(spectrum[:, None] * shrunk * self._count)))
+            codes.append(U @ (v * np.sqrt(spectrum[:, None] / shrunk * self._count)))
+        self._left = []  # done with: n x n each
+        k, weights, between = directions[0].shape[1], [], []
+        self._roots = []
+        for m, dual in enumerate(duals):
+            right = np.hstack([dual, np.hstack(codes) / self._count])
+            product = np.empty((len(self.means[m]), right.shape[1]))
+            root = np.empty((len(dual), len(product)))
+            for columns in _column_chunks(root):
+                z = self._standardised(m, columns)
+                product[columns] = z.T @ right
+                np.divide(z, np.sqrt(self._count), out=root[:, columns])
+            weights.append(product[:, :k])
+            between.append(product[:, k:])
+            self._roots.append(root)
+        return weights, between
+
+    def spread(self, m: int) -> Spread:
+        """Return the standardised rows, a root of S."""
+        return Spread(root=self._roots[m])
+
+
+def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, solver: str) -> Route:
+    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits."""
+    if solver == "svd":
+        return RootRoute(rows, shrinkages, scale)
+    strict = solver != "covariance"
+    try:
+        if max(rows.widths) > len(rows) and rows.observed is None:
+            return GramRoute(rows, shrinkages, scale, strict=strict)
+        moments = Moments.of(rows).update(rows)
+        return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
+    except IllConditionedError:
+        return RootRoute(rows, shrinkages, scale)
+
+
+def fourth_moments(rows: Rows, means: Sequence[Array], divisors: Sequence[Array]) -> Array:
+    """Return the mean (M,) of the fourth power of each modality's standardised row norms."""
+    total, count = np.zeros(len(means)), np.zeros(len(means))
+    for chunk, indicator in rows.chunks(means, divisors):
+        weight = indicator**2
+        count += weight.sum(axis=0)
+        for m, z in enumerate(chunk):
+            squares = np.einsum("ij,ij->i", z, z)  # carries the weight once, its square twice
+            total[m] += np.sum(squares**2 / np.where(weight[:, m] > 0, weight[:, m], np.inf))
+    return total / count
+
+
+def _column_statistics(rows: Rows) -> tuple[list[Array], list[Array], Array]:
+    """Return means and variances of each block, and the counts (M, M) of the pairs."""
+    shifts = [np.zeros(width) for width in rows.widths]
+    for _ in range(3):  # mean; what rounding left of it; variance around it
+        counts = np.zeros((len(shifts), len(shifts)))
+        sums, squares = [np.zeros_like(s) for s in shifts], [np.zeros_like(s) for s in shifts]
+        for chunk, indicator in rows.chunks(shifts):
+            counts += indicator.T @ indicator
+            for m, z in enumerate(chunk):
+                sums[m] += z.T @ indicator[:, m]
+                squares[m] += np.einsum("ij,ij->j", z, z)
+        deltas = [s / counts[m, m] for m, s in enumerate(sums)]
+        shifts = [shift + delta for shift, delta in zip(shifts, deltas, strict=True)]
+    variances = [q / counts[m, m] - deltas[m] ** 2 for m, q in enumerate(squares)]
+    return shifts, variances, counts
+
+
+def _column_chunks(block: Array) -> list[slice]:
+    """Return slices of columns that cut the block into chunks of a few MiB."""
+    width = max(64, 2**18 // max(1, len(block)))
+    return [slice(start, start + width) for start in range(0, block.shape[1], width)]

@@ -1,0 +1,188 @@
+"""Linear algebra of alignment: covariances, whitening, shrinkage, canonical axes. NumPy only.
+
+Every tolerance is relative, so that units cost no digits. Variances divide by n (``ddof=0``),
+which lets a sample weight mean a number of repetitions.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils import gen_batches
+
+Array = np.ndarray
+
+def row_chunks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Yield slices of rows that cut an (n_rows, n_columns) array into chunks of a few MiB.
+
+    Small enough to stay in the cache from one product to the next, and at least 512 rows, from
+    where on longer chunks make the products of matrices no faster.
+    """
+    return gen_batches(n_rows, max(512, 2**18 // max(1, n_columns)))
+
+
+def covariance(a: Array, b: Array | None = None, sample_weight: Array | None = None) -> Array:
+    """Return the covariance (p, q) of the columns of a (n, p) and b (n, q), dividing by n."""
+    a, b = _centred(a, sample_weight), None if b is None else _centred(b, sample_weight)
+    if sample_weight is None:
+        return a.T @ (a if b is None else b) / len(a)
+    weighted = a * (sample_weight / np.sum(sample_weight))[:, None]
+    return weighted.T @ (a if b is None else b)
+
+
+def pearson(a: Array, b: Array, sample_weight: Array | None = None) -> Array:
+    """Return Pearson's correlation (k,) of each pair of columns; a constant column counts 0."""
+    a, b = _unit_columns(a, sample_weight), _unit_columns(b, sample_weight)
+    return np.clip(np.sum(a * b, axis=0), -1.0, 1.0)
+
+
+def _centred(a: Array, sample_weight: Array | None) -> Array:
+    a = np.asarray(a, dtype=np.float64)
+    # A second pass removes what rounding left of a large offset.
+    a = a - np.average(a, axis=0, weights=sample_weight)
+    return a - np.average(a, axis=0, weights=sample_weight)
+
+
+def _unit_columns(a: Array, sample_weight: Array | None) -> Array:
+    """Centre the columns and scale them to unit (weighted) length; constant ones become zero."""
+    centred = _centred(a, sample_weight)
+    if sample_weight is not None:
+        centred *= np.sqrt(sample_weight)[:, None]
+    size = np.abs(centred).max(axis=0, initial=0.0)
+    constant = size <= 8 * np.finfo(np.float64).eps * np.abs(a).max(axis=0, initial=0.0)
+    centred /= np.where(constant, np.inf, size)  # scaled first: squares cannot overflow
+    return centred / np.where(constant, 1.0, np.sqrt(np.sum(centred**2, axis=0)))
+
+
+def psd_eigh(matrix: Array, rtol: float | None = None) -> tuple[Array, Array]:
+    """Return the eigenvalues (descending) above ``rtol`` times the largest, and their vectors."""
+    values, vectors = linalg.eigh(matrix, check_finite=False)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    if rtol is None:
+        rtol = 10 * len(matrix) * np.finfo(np.float64).eps
+    rank = int(np.sum(values > rtol * max(values[0], 0.0))) if len(values) else 0
+    return values[:rank], vectors[:, :rank]
+
+
+def whitener(cov: Array, rtol: float | None = None) -> Array:
+    """Return K (p, rank) with ``K.T @ cov @ K = I``, from the equilibrated eigenproblem."""
+    variance = np.diag(cov)
+    scale = np.sqrt(np.where(variance > 0, variance, np.inf))  # constant columns drop out
+    values, vectors = psd_eigh(cov / np.outer(scale, scale), rtol)
+    return vectors / np.sqrt(values) / scale[:, None]
+
+
+def psd_pinv(matrix: Array) -> Array:
+    """Return the pseudo-inverse of a covariance, rank-tolerant after equilibration."""
+    K = whitener(matrix)
+    return K @ K.T
+
+
+def canonical_axes(
+    cov_a: Array, cov_b: Array, cov_ab: Array, *, rtol: float | None = None
+) -> tuple[Array, Array, Array]:
+    """Solve the textbook CCA of two blocks given by their covariances.
+
+    Parameters
+    ----------
+    cov_a : ndarray of shape (p, p)
+    cov_b : ndarray of shape (q, q)
+    cov_ab : ndarray of shape (p, q)
+    rtol : float, default=None
+        Eigenvalues of a block's correlation matrix below `rtol` times the largest count as zero;
+        None is ten times the size times the machine precision.
+
+    Returns
+    -------
+    A : ndarray of shape (p, r)
+        ``A.T @ cov_a @ A = I``; r is the smaller rank.
+    B : ndarray of shape (q, r)
+        ``B.T @ cov_b @ B = I`` and ``A.T @ cov_ab @ B = diag(rho)``.
+    rho : ndarray of shape (r,)
+        Canonical correlations, descending.
+    """
+    whiten_a, whiten_b = whitener(cov_a, rtol), whitener(cov_b, rtol)
+    left, rho, right = linalg.svd(
+        whiten_a.T @ cov_ab @ whiten_b, full_matrices=False, check_finite=False
+    )
+    A, B = whiten_a @ left, whiten_b @ right.T
+    signs = dominant_signs([A * np.sqrt(np.diag(cov_a))[:, None]])
+    return A * signs, B * signs, np.clip(rho, 0.0, 1.0)
+
+
+def dominant_signs(loadings: Sequence[Array]) -> Array:
+    """Return ±1 per column: the entry of largest size over all blocks becomes positive.
+
+    The rule does not depend on the order of the blocks or of their rows (but for exact ties).
+    """
+    stacked = np.vstack(loadings)
+    largest = stacked[np.argmax(np.abs(stacked), axis=0), np.arange(stacked.shape[1])]
+    return np.where(largest < 0, -1.0, 1.0)
+
+
+def ledoit_wolf(
+    trace: float, squares: float, fourth_moment: float, n_features: int, n_samples: float
+) -> float:
+    """Return the analytic shrinkage in [0, 1] towards ``trace/p * I`` of Ledoit & Wolf (2004).
+
+    Parameters
+    ----------
+    trace : float
+        Trace of the covariance S, which divides by n.
+    squares : float
+        Sum of the squared entries of S.
+    fourth_moment : float
+        Mean over the rows of the fourth power of the centred row's norm.
+    n_features : int
+        Size p of S.
+    n_samples : float
+        Number of rows (sum of weights).
+
+    Returns
+    -------
+    shrinkage : float
+
+    References
+    ----------
+    O. Ledoit and M. Wolf, "A well-conditioned estimator for large-dimensional covariance
+    matrices", Journal of Multivariate Analysis 88 (2004), lemmas 3.2-3.4.
+    """
+    distance = squares - trace**2 / n_features  # ||S - mu I||^2
+    noise = (fourth_moment - squares) / n_samples  # expected ||S - Sigma||^2
+    if distance <= np.finfo(np.float64).eps * squares:
+        return 0.0  # S is already a multiple of the identity
+    return float(np.clip(noise / distance, 0.0, 1.0))
+
+
+def oracle_approximating_shrinkage(
+    trace: float, squares: float, n_features: int, n_samples: float
+) -> float:
+    """Return the analytic shrinkage in [0, 1] of Chen et al. (2010), for normal data.
+
+    Parameters are those of :func:`ledoit_wolf`, without the fourth moment.
+
+    References
+    ----------
+    Y. Chen, A. Wiesel, Y. Eldar and A. Hero, "Shrinkage algorithms for MMSE covariance
+    estimation", IEEE Transactions on Signal Processing 58 (2010), eq. 23, as simplified for
+    large p in scikit-learn.
+    """
+    alpha, mu = squares / n_features**2, trace / n_features
+    distance = (n_samples + 1.0) * (alpha - mu**2 / n_features)
+    return 1.0 if distance <= 0 else float(min((alpha + mu**2) / distance, 1.0))
+
+
+def positive_part(joint: Array, blocks: Sequence[slice]) -> Array:
+    """Return `joint` with its off-diagonal blocks damped just enough to be semi-definite.
+
+    Covariances estimated from different rows for different pairs of blocks need not fit together;
+    the blocks on the diagonal, each estimated from one set of rows, are kept.
+    """
+    diagonal = np.zeros_like(joint)
+    for block in blocks:
+        diagonal[block, block] = joint[block, block]
+    root = whitener(diagonal)
+    smallest = linalg.eigvalsh(root.T @ joint @ root, subset_by_index=[0, 0])[0]
+    # The whitened matrix is I + O; its smallest eigenvalue is 1 + min eig(O).
+    damping = 1.0 if smallest >= -1e-10 else 1.0 / (1.0 - smallest)
+    return diagonal + damping * (joint - diagonal)

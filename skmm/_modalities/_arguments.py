@@ -1,0 +1,102 @@
+"""Checking what a Modalities is made of and asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from skmm._modalities._values import Value, as_value, is_pandas
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+def check_mapping(mapping: Any) -> dict[str, Value]:
+    if isinstance(mapping, pd.DataFrame):
+        raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
+    if not hasattr(mapping, "keys"):
+        raise TypeError(
+            f"Modalities takes a dict from name to values, got {type(mapping).__name__}."
+        )
+    for name in mapping.keys():  # noqa: SIM118 (Modalities do not iterate)
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"Names of modalities are non-empty strings, got {name!r}.")
+    values = {name: as_value(name, value) for name, value in mapping.items()}
+    if not values:
+        raise ValueError("Modalities needs at least one modality, got an empty dict.")
+    lengths = {name: value.shape[0] for name, value in values.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Modalities have different numbers of samples (rows): {lengths}.")
+    check_same_order(values)
+    return values
+
+
+def check_same_order(values: dict[str, Value]) -> None:
+    """Refuse pandas values with the same labels in another order: certainly misaligned rows."""
+    indexed = [(name, value.index) for name, value in values.items() if is_pandas(value)]
+    for name, index in indexed[1:]:
+        first_name, first = indexed[0]
+        if index.equals(first) or not index.is_unique:
+            continue
+        if first.is_unique and len(first.difference(index)) == 0:
+            raise ValueError(
+                f"Modalities {first_name!r} and {name!r} have the same index in another order. "
+                "Align them with Modalities.join, or reset_index if rows already correspond."
+            )
+
+
+def check_missing(missing: Any, names: tuple[str, ...], n_samples: int) -> Mask:
+    if isinstance(missing, pd.DataFrame | Mapping):
+        columns: dict[Any, Any] = {name: missing[name] for name in missing}
+        check_names(columns, names, "missing=")
+        mask = np.zeros((n_samples, len(names)), dtype=bool)
+        for name, column in columns.items():
+            mask[:, names.index(name)] = as_mask(column, (n_samples,), f"missing={{{name!r}: ...}}")
+        return mask
+    return as_mask(missing, (n_samples, len(names)), "missing=")
+
+
+def as_mask(mask: ArrayLike, shape: tuple[int, ...], what: str) -> Mask:
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != shape:
+        raise ValueError(
+            f"{what} must be boolean of shape {shape}, got {array.dtype} of shape {array.shape}."
+        )
+    return array
+
+
+def check_names(given: Mapping[str, Any], names: Any, what: str) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(f"{what} names unknown modalities {unknown}; there are {list(names)}.")
+
+
+def as_names(names: str | Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    names = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names or len(set(names)) < len(names):
+        raise ValueError(f"Expected distinct names out of {list(known)}, got {names}.")
+    return names
+
+
+def check_rows(key: Any, n_samples: int) -> NDArray[np.intp] | slice:
+    """Return row numbers; a boolean mask becomes its positions."""
+    if isinstance(key, slice):
+        return key
+    rows = np.asarray(None if isinstance(key, tuple) else key)
+    if rows.size == 0:
+        rows = rows.astype(np.intp)
+    if rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise TypeError(
+            f"Rows are selected by integers (one row: X[[i]]), a boolean mask or a slice, got "
+            f"{key!r}; modalities by X.select([...]). ColumnTransformer needs a flat array: put it "
+            "before PerModality(..., modalities={name: columns})."
+        )
+    if rows.dtype != bool:
+        return rows
+    if len(rows) != n_samples:
+        raise IndexError(f"The boolean mask has {len(rows)} entries for {n_samples} samples.")
+    return np.flatnonzero(rows)

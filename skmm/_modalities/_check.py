@@ -1,0 +1,216 @@
+"""The one door for data: four forms come in, checked Modalities come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skmm._modalities._container import Modalities
+from skmm._modalities._read import class_name, read_modalities
+from skmm._modalities._schema import PLAIN
+from skmm._modalities._values import (
+    FLOATS,
+    Array,
+    Value,
+    flat_array,
+    hide_rows,
+    is_pandas,
+    is_sparse,
+    read_only,
+)
+
+NUMBERS = ("numeric", "binary", "count", "image")
+
+
+def check_modalities(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    reset: bool,
+    min_modalities: int = 1,
+    kinds: Sequence[str] | None = None,
+    flatten: bool = False,
+    allow_missing: bool = True,
+    allow_partial: bool = False,
+    allow_empty_rows: bool = False,
+    accept_sparse: bool = False,
+    min_samples: int | None = None,
+) -> Modalities:
+    """Read X in any of the four forms and check it for an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its parameter `modalities`, if it has one, is honoured. With `reset` it gets
+        `modality_names_in_`, `n_features_in_`, `feature_names_in_` (forms 3 and 4, a
+        DataFrame) and `_schema`; without, X is compared with them.
+    X : Modalities, dict, DataFrame or array-like
+        The data, in one of the four forms.
+    y : array-like, default=None
+        The second modality in form 4 if `min_modalities` is 2; ignored otherwise.
+    reset : bool
+        True in fit.
+    min_modalities : int, default=1
+        Fewest modalities in fit.
+    kinds : sequence of str, default=None
+        Kinds that the estimator can use; by default all, with `flatten` all numbers.
+    flatten : bool, default=False
+        Return 2-D floating arrays, NaN in missing rows (the linear estimators). Without
+        it shapes are kept; numeric, binary and count become floating, tokens and images
+        keep their dtype, labels become 1-D.
+    allow_missing, allow_partial, allow_empty_rows : bool
+        Whether a modality, an entry, a whole row may be missing.
+    accept_sparse : bool, default=False
+        Whether CSR matrices may pass.
+    min_samples : int, default=None
+        Fewest samples; by default 2 in fit and 1 elsewhere.
+
+    Returns
+    -------
+    X : Modalities
+        In the order of fit. A modality absent from X is not in it. Arrays that need no
+        change are not copied.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For everything that the estimator cannot take.
+    """
+    min_samples = (2 if reset else 1) if min_samples is None else min_samples
+    X = read_modalities(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        min_modalities=min_modalities,
+        min_samples=min_samples,
+        accept_sparse=accept_sparse,
+        convert=True,
+    )
+    if kinds is None and flatten:
+        kinds = NUMBERS
+    values = {}
+    for j, (name, value) in enumerate(X._values.items()):
+        _check_usable(estimator, name, value, X._kinds[name], kinds, accept_sparse)
+        value = _convert(name, value, X._kinds[name], flatten)
+        values[name] = read_only(hide_rows(value, X._mask[:, j]))
+        _check_finite(estimator, name, values[name], X._mask[:, j], allow_partial)
+    _check_missing(estimator, X, reset, allow_missing, allow_empty_rows)
+    return Modalities._make(values, X._kinds, X._mask)
+
+
+def _check_usable(
+    estimator: Any,
+    name: str,
+    value: Value,
+    kind: str,
+    kinds: Sequence[str] | None,
+    accept_sparse: bool,
+) -> None:
+    if is_sparse(value) and not accept_sparse:
+        raise TypeError(
+            f"Sparse data was passed for modality {name!r}, but {class_name(estimator)} requires "
+            f"dense data. Reduce it first, e.g. PerModality({{{name!r}: TruncatedSVD()}}), or use "
+            "'.toarray()'."
+        )
+    if kinds is not None and kind not in kinds:
+        raise ValueError(
+            f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "
+            f"{tuple(kinds)}. Encode it first, e.g. PerModality({{{name!r}: "
+            f"OneHotEncoder(sparse_output=False)}}), or declare what it is with kinds=."
+        )
+
+
+def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
+    if is_sparse(value):
+        return value if value.dtype in FLOATS else value.astype(np.float64)
+    if kind == "categorical":
+        if len(value.shape) == 2 and value.shape[1] > 1:
+            raise ValueError(
+                f"Modality {name!r} has labels in {value.shape[1]} columns; make each a modality, "
+                f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
+            )
+        return np.asarray(value).reshape(len(value))
+    array = np.asarray(value) if not flatten and kind in ("tokens", "image") else None
+    if array is None or array.dtype == object:
+        array = _as_float(name, value)
+    return flat_array(array) if flatten else array
+
+
+def _as_float(name: str, value: Any) -> Array:
+    """Return floats: float32 stays, everything else becomes float64, floats are not copied."""
+    if not is_pandas(value) and value.dtype != object:
+        return value if value.dtype in FLOATS else value.astype(np.float64)
+    if not is_pandas(value):
+        shape, value = value.shape, pd.DataFrame(value.reshape(len(value), -1))
+    else:
+        shape = value.shape
+    dtypes = set(value.dtypes) if isinstance(value, pd.DataFrame) else {value.dtype}
+    if all(isinstance(t, np.dtype) and t.kind in "fiub" for t in dtypes):
+        array = value.to_numpy()
+        return array if array.dtype in FLOATS else array.astype(np.float64)
+    try:
+        return value.to_numpy(dtype=np.float64, na_value=np.nan).reshape(shape)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Modality {name!r} cannot be made numbers: {error}") from error
+
+
+def _check_finite(
+    estimator: Any, name: str, value: Any, missing: NDArray[np.bool_], allow_partial: bool
+) -> None:
+    """Refuse infinity, and NaN in rows that are not missing. One pass when all is well."""
+    data = value.data if is_sparse(value) else value
+    if data.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(data.sum()):
+            return
+    if is_sparse(value):
+        data, missing = value.data[:, None], np.zeros(value.nnz, dtype=bool)
+    label = name if estimator._schema.form == PLAIN else f"modality {name!r}"
+    if _count_rows(np.isinf, data, missing):
+        raise ValueError(
+            f"Input {label} contains infinity or a value too large for {data.dtype!r}."
+        )
+    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
+    if n_partial:
+        raise ValueError(
+            f"Input {label} contains NaN in {n_partial} rows that are not NaN throughout. "
+            f"{class_name(estimator)} takes a row with or without this modality, not a part of it; "
+            "impute first, e.g. with PerModality(SimpleImputer())."
+        )
+
+
+def _count_rows(test: Callable[[Array], Array], data: Array, missing: NDArray[np.bool_]) -> int:
+    """Count the observed rows in which `test` holds anywhere, in chunks to save memory."""
+    flat = flat_array(data)
+    step = max(1, 2**20 // flat.shape[1])
+    chunks = (slice(i, i + step) for i in range(0, len(flat), step))
+    return sum(int((test(flat[c]).any(axis=1) & ~missing[c]).sum()) for c in chunks)
+
+
+def _check_missing(
+    estimator: Any, X: Modalities, reset: bool, allow_missing: bool, allow_empty_rows: bool
+) -> None:
+    n_missing = X._mask.sum(axis=0)
+    for name, n_rows in zip(X.names, n_missing, strict=True):
+        if reset and n_rows == len(X):
+            raise ValueError(
+                f"Modality {name!r} is missing (NaN) in every row of the training data."
+            )
+        if n_rows and not allow_missing:
+            raise ValueError(
+                f"{class_name(estimator)} cannot take missing modalities, but {name!r} is missing "
+                f"(NaN) in {n_rows} rows. Drop these rows or impute them."
+            )
+    n_empty = int(X._mask.all(axis=1).sum())
+    if n_empty and not allow_empty_rows:
+        raise ValueError(
+            f"Every modality of {list(X.names)} is missing (NaN) in {n_empty} rows; "
+            f"{class_name(estimator)} needs at least one in each row. Drop these rows."
+        )

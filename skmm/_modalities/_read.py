@@ -1,0 +1,263 @@
+"""Reading the four forms of input, and comparing them with fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import infer_dtype
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from skmm._modalities._container import Modalities
+from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
+from skmm._modalities._kinds import check_kind
+from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
+from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_pandas, is_sparse
+
+LOST_NAMES = (
+    "y is taken as the second modality; were modality names lost? "
+    "Use PerModality or modalities= to keep them."
+)
+
+
+def read_modalities(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    reset: bool,
+    min_modalities: int = 1,
+    min_samples: int = 1,
+    accept_sparse: bool = True,
+    convert: bool = False,
+) -> Modalities:
+    """Read X in any form and compare it with fit; values stay as they came.
+
+    Parameters and attributes set are those of `check_modalities`. With `convert` an array
+    in form 4 becomes a floating one, by scikit-learn's checks.
+    """
+    if not reset:
+        check_is_fitted(estimator, "_schema")
+    params = {"ensure_min_samples": min_samples, "accept_sparse": accept_sparse}
+    if _is_named(X):
+        X, schema = _read_named(estimator, X, reset)
+    elif _names_columns(estimator, reset):
+        X, schema = _read_columns(estimator, X, reset, params)
+    else:
+        y = y if min_modalities == 2 else None
+        X, schema = _read_plain(estimator, X, y, reset, params, convert)
+        if reset and min_modalities == 2 and y is None:
+            raise ValueError(_requires_y(estimator))
+    _check_n_samples(estimator, X, min_samples)
+    if reset:
+        _check_n_modalities(estimator, X, min_modalities)
+        estimator._schema = schema
+        estimator.modality_names_in_ = schema.names
+        return X
+    return _compare(estimator, X)
+
+
+def _form(estimator: Any) -> int:
+    return estimator._schema.form
+
+
+def _names_columns(estimator: Any, reset: bool) -> bool:
+    if reset:
+        return getattr(estimator, "modalities", None) is not None
+    return _form(estimator) != PLAIN
+
+
+def _is_named(X: object) -> bool:
+    """Whether X brings the names of its modalities: forms 1 and 2 (a dok matrix is a dict)."""
+    if isinstance(X, pd.DataFrame):
+        return X.columns.nlevels > 1
+    return isinstance(X, Modalities | Mapping) and not is_sparse(X)
+
+
+def _read_named(estimator: Any, X: Any, reset: bool) -> tuple[Modalities, Schema]:
+    """Forms 1 and 2."""
+    numbers, columns_in = {}, None
+    if isinstance(X, pd.DataFrame):
+        numbers, columns_in = level_columns(X.columns), X.columns
+        X = Modalities.from_frame(X)
+    elif not isinstance(X, Modalities):
+        X = Modalities(X)
+    X = _select(estimator, X, reset)
+    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    width = sum(s.width for s in specs.values()) if columns_in is None else len(columns_in)
+    if reset:
+        estimator.n_features_in_ = width
+        if hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+    form = NAMED if columns_in is None else FRAME
+    return X, Schema(form, specs, width, columns_in, numbers)
+
+
+def _select(estimator: Any, X: Modalities, reset: bool) -> Modalities:
+    """Take the subset that `modalities=` names, or in the order of fit what it knew."""
+    wanted = getattr(estimator, "modalities", None)
+    if reset:
+        if isinstance(wanted, Mapping):
+            raise ValueError(
+                "modalities= as a dict selects columns of a flat array or DataFrame, but X has "
+                f"named modalities {list(X.names)}. Pass a list of names, or None for all."
+            )
+        return X if wanted is None else X.select(wanted)
+    known = estimator._schema.names
+    unknown = [name for name in X.names if name not in known]
+    present = [name for name in known if name in X]
+    if (unknown and (wanted is None or isinstance(wanted, Mapping))) or not present:
+        raise ValueError(
+            f"X has unknown modalities {unknown}; {class_name(estimator)} was fitted with "
+            f"{list(known)}."
+        )
+    return X.select(present)
+
+
+def _read_columns(
+    estimator: Any, X: Any, reset: bool, params: dict[str, Any]
+) -> tuple[Modalities, Schema]:
+    """Form 3: columns of a flat array or DataFrame."""
+    if not reset and _form(estimator) != COLUMNS:
+        raise ValueError(
+            f"{class_name(estimator)} was fitted with modalities {list(estimator._schema.names)}, "
+            f"but X is a {type(X).__name__} without modality names. Pass it as in fit."
+        )
+    selectors: Any = getattr(estimator, "modalities", None)
+    if reset and not isinstance(selectors, Mapping):
+        raise ValueError(
+            f"modalities={selectors!r} names modalities, but X is a flat {type(X).__name__}. "
+            "Pass Modalities, or modalities={name: columns}."
+        )
+    columns_in = X.columns if isinstance(X, pd.DataFrame) else None
+    X = _validate_flat(estimator, X, reset, params)
+    numbers = resolve_selectors(X, selectors) if reset else estimator._schema.numbers
+    X = Modalities({name: take_columns(X, columns) for name, columns in numbers.items()})
+    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    return X, Schema(COLUMNS, specs, estimator.n_features_in_, columns_in, numbers)
+
+
+def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
+    """Apply scikit-learn's checks of shape and names; DataFrames keep their columns' dtypes."""
+    _refuse_nd(estimator, X)
+    if isinstance(X, pd.DataFrame):
+        return validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False, **params)
+
+
+def _read_plain(
+    estimator: Any, X: Any, y: Any, reset: bool, params: dict[str, Any], convert: bool
+) -> tuple[Modalities, Schema]:
+    """Form 4: X alone, or X and y."""
+    _refuse_nd(estimator, X)
+    columns_in = X.columns if isinstance(X, pd.DataFrame) else None
+    if convert:
+        params = {"dtype": FLOATS, "ensure_all_finite": False, **params}
+        X = validate_data(estimator, X, reset=reset, **params)
+    else:
+        X = _validate_flat(estimator, X, reset, params)
+    values = {"X": X}
+    if y is not None:
+        values["y"], y_spec = _read_y(estimator, X, y)
+    out = Modalities(values)
+    specs = {"X": Spec(X.shape[1:], out._kinds["X"], columns_in)}
+    if y is not None:
+        specs["y"] = y_spec
+    return out, Schema(PLAIN, specs, X.shape[1], columns_in)
+
+
+def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
+    """Return y as a second modality of numbers."""
+    raw = y if is_pandas(y) else np.asarray(y)
+    if raw.ndim == 1 and _is_label(raw):
+        warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
+    y = check_array(
+        y,
+        dtype=FLOATS,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        input_name="y",
+        estimator=estimator,
+    )
+    check_consistent_length(X, y)
+    return flat_array(y), Spec.of(raw, "numeric")
+
+
+def _requires_y(estimator: Any) -> str:
+    return (
+        f"This {class_name(estimator)} estimator requires y to be passed, but the target y is "
+        "None. With a plain X, y is the second modality; else pass Modalities or modalities=."
+    )
+
+
+def _is_label(y: Any) -> bool:
+    return infer_dtype(y, skipna=True) not in ("floating", "mixed-integer-float", "decimal")
+
+
+def _refuse_nd(estimator: Any, X: Any) -> None:
+    ndim = getattr(X, "ndim", 0)
+    if ndim > 2:
+        raise ValueError(
+            f"Found array with dim {ndim}, while dim <= 2 is required by {class_name(estimator)}. "
+            "Wrap it: Modalities({'image': X})."
+        )
+
+
+def _compare(estimator: Any, X: Modalities) -> Modalities:
+    """Compare shapes and column names with fit and take over its kinds."""
+    schema = estimator._schema
+    for j, name in enumerate(X.names):
+        spec, value = schema.specs[name], X._values[name]
+        shape = tuple(value.shape[1:])
+        if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
+            raise ValueError(
+                f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "
+                f"fitted with {spec.shape}."
+            )
+        _compare_columns(estimator, name, value, spec)
+        if X._kinds[name] != spec.kind:
+            check_kind(name, value, spec.kind, X._mask[:, j])
+    return Modalities._make(X._values, {name: schema.kinds[name] for name in X.names}, X._mask)
+
+
+def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> None:
+    if spec.columns is None or not isinstance(value, pd.DataFrame):
+        return
+    if not all(isinstance(c, str) for c in (*spec.columns, *value.columns)):
+        return
+    if list(value.columns) != list(spec.columns):
+        new = [c for c in value.columns if c not in spec.columns][:5]
+        lost = [c for c in spec.columns if c not in value.columns][:5]
+        raise ValueError(
+            f"The column names of modality {name!r} should match those of fit "
+            f"({class_name(estimator)}): unseen {new}, absent {lost}, or in another order."
+        )
+
+
+def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:
+    if len(X) < min_samples:
+        raise ValueError(
+            f"Found Modalities with {len(X)} sample(s) (n_samples={len(X)}) while a minimum of "
+            f"{min_samples} is required by {class_name(estimator)}."
+        )
+
+
+def _check_n_modalities(estimator: Any, X: Modalities, min_modalities: int) -> None:
+    if len(X.names) < min_modalities:
+        raise ValueError(
+            f"{class_name(estimator)} needs at least {min_modalities} modalities, got "
+            f"{list(X.names)}. If a step before made one array of them, name their columns: "
+            "modalities={name: columns}."
+        )
+
+
+def class_name(estimator: Any) -> str:
+    return type(estimator).__name__

@@ -1,0 +1,216 @@
+"""What an estimator saw in fit, and the way back to the form its data had."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skmm._modalities._container import Modalities
+from skmm._modalities._frames import as_frame, level_columns, take_columns
+from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas
+
+NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One modality as fit saw it: the shape of a sample, its kind, its pandas labels."""
+
+    shape: tuple[int, ...]
+    kind: str
+    columns: pd.Index | None = None
+    is_series: bool = False
+    series_name: Hashable = None
+
+    @classmethod
+    def of(cls, value: Any, kind: str) -> Spec:
+        """Describe a value."""
+        shape = tuple(value.shape[1:])
+        if isinstance(value, pd.DataFrame):
+            return cls(shape, kind, columns=value.columns)
+        if isinstance(value, pd.Series):
+            return cls(shape, kind, is_series=True, series_name=value.name)
+        return cls(shape, kind)
+
+    @property
+    def width(self) -> int:
+        """Number of columns when flattened."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def restore(self, array: Array, index: pd.Index | None = None) -> Value:
+        """Return an array (n_samples, width) in the shape and type of the modality."""
+        array = np.asarray(array).reshape(-1, *self.shape)
+        if self.columns is not None:
+            return pd.DataFrame(array, columns=self.columns, index=index)
+        if self.is_series:
+            return pd.Series(array, name=self.series_name, index=index)
+        return array
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What fit saw: form 1-4, the modalities, and where they lie in a DataFrame or array."""
+
+    form: int
+    specs: dict[str, Spec]
+    n_columns: int
+    columns_in: pd.Index | None = None
+    numbers: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the modalities, in the order of fit."""
+        return tuple(self.specs)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one sample, per modality."""
+        return {name: spec.shape for name, spec in self.specs.items()}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kind, per modality."""
+        return {name: spec.kind for name, spec in self.specs.items()}
+
+    @property
+    def columns(self) -> dict[str, pd.Index | None]:
+        """Column names of a DataFrame, None for everything else, per modality."""
+        return {name: spec.columns for name, spec in self.specs.items()}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Number of columns when flattened, per modality."""
+        return {name: spec.width for name, spec in self.specs.items()}
+
+    def restore_one(self, name: str, array: Array) -> Value:
+        """Return (n_samples, width) in the shape that this modality had in fit."""
+        return self.specs[name].restore(array)
+
+    def restore(self, parts: Mapping[str, Array]) -> Any:
+        """Return the parts, each (n_samples, width), in the form that X had in fit."""
+        restored = {
+            name: self.restore_one(name, parts[name]) for name in self.names if name in parts
+        }
+        if self.form == NAMED:
+            return Modalities(restored, kinds=self.kinds_of(restored))
+        if self.form == FRAME:
+            return _columns_in_order(restored, self.numbers, self.columns_in)
+        if self.form == COLUMNS:
+            return self._restore_columns(parts)
+        return tuple(restored.values()) if len(restored) > 1 else next(iter(restored.values()))
+
+    def fill(self, X: Any, y: Any, parts: Mapping[str, Array]) -> Any:
+        """Return X as it came, its missing parts taken from `parts`, each (n_samples, width).
+
+        Masked rows, absent modalities and NaN entries are filled; all else is untouched.
+        With two modalities in form 4 a tuple (X, y) comes back.
+        """
+        if isinstance(X, Modalities | Mapping):
+            return self._fill_named(X if isinstance(X, Modalities) else Modalities(X), parts)
+        if isinstance(X, pd.DataFrame) and X.columns.nlevels == 2:
+            return self._fill_frame(X, parts)
+        if self.form == COLUMNS:
+            return self._fill_columns(X, parts)
+        filled = _fill_value(as_value("X", X), parts.get("X"))
+        if "y" not in self.specs:
+            return filled
+        if y is None:
+            return filled, self.restore_one("y", parts["y"])
+        return filled, _fill_value(as_value("y", y), parts.get("y"))
+
+    def kinds_of(self, values: Mapping[str, Value]) -> dict[str, str]:
+        """Keep the kinds of fit where the dtype still allows them (means of 0/1 are numbers)."""
+        return {
+            name: spec.kind
+            for name, spec in self.specs.items()
+            if name in values
+            and (spec.kind not in ("binary", "count", "tokens") or _is_discrete(values[name]))
+        }
+
+    def _restore_columns(self, parts: Mapping[str, Array]) -> Array | pd.DataFrame:
+        used = {name: np.asarray(parts[name]) for name in self.names if name in parts}
+        if self.columns_in is not None:
+            blocks = [pd.DataFrame(a, columns=self.numbers[name]) for name, a in used.items()]
+            wide = pd.concat(blocks, axis=1).reindex(columns=range(self.n_columns))
+            return wide.set_axis(self.columns_in, axis=1)
+        dtype = np.result_type(np.float32, *used.values())
+        n_samples = len(next(iter(used.values())))
+        out = np.full((n_samples, self.n_columns), np.nan, dtype=dtype)
+        for name, array in used.items():
+            out[:, self.numbers[name]] = array
+        return out
+
+    def _fill_named(self, X: Modalities, parts: Mapping[str, Array]) -> Modalities:
+        values, mask = dict(X._values), dict(zip(X.names, X._mask.T, strict=True))
+        for name in (name for name in self.names if name in parts):
+            if name in values:
+                values[name] = _fill_value(values[name], parts[name], mask[name])
+            else:
+                values[name] = self.restore_one(name, parts[name])
+            mask[name] = np.zeros(len(X), dtype=bool)
+        kinds = {**X._kinds, **self.kinds_of(values)}
+        known = {name: kind for name, kind in kinds.items() if name not in self.specs}
+        return Modalities(values, kinds={**known, **self.kinds_of(values)}, missing=mask)
+
+    def _fill_frame(self, X: pd.DataFrame, parts: Mapping[str, Array]) -> pd.DataFrame:
+        filled = self._fill_named(Modalities.from_frame(X), parts)
+        numbers = level_columns(X.columns)
+        values = dict(filled._values)
+        present = _columns_in_order({n: values.pop(n) for n in numbers}, numbers, X.columns)
+        added = {name: as_frame(name, value).set_axis(X.index) for name, value in values.items()}
+        return pd.concat([present, *([pd.concat(added, axis=1)] if added else [])], axis=1)
+
+    def _fill_columns(self, X: Any, parts: Mapping[str, Array]) -> Array | pd.DataFrame:
+        X = as_value("X", X)
+        dtype = np.result_type(X, np.float32) if isinstance(X, np.ndarray) else None
+        out = X.copy() if dtype is None else np.array(X, dtype=dtype)
+        for name, numbers in self.numbers.items():
+            block = take_columns(X, numbers)
+            filled: Any = _fill_value(block, parts.get(name))
+            if filled is block:
+                continue
+            if isinstance(out, pd.DataFrame):
+                for j, number in enumerate(numbers):
+                    out.isetitem(number, filled.iloc[:, j])
+            else:
+                out[:, numbers] = filled
+        return out
+
+
+def _fill_value(value: Value, part: Array | None, missing: Array | None = None) -> Value:
+    """Return `value` with missing rows and NaN entries taken from `part` (n_samples, width).
+
+    A part of None says that nothing is missing.
+    """
+    if part is None:
+        return value
+    flat = flat_array(np.asarray(value))
+    holes = np.asarray(pd.isna(flat))
+    if missing is not None:
+        holes |= missing[:, None]
+    if not holes.any():
+        return value
+    part = np.asarray(part).reshape(flat.shape)
+    dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
+    out = np.where(holes, part, flat).astype(dtype, copy=False)
+    index = value.index if is_pandas(value) else None
+    return Spec.of(value, "").restore(out, index)
+
+
+def _columns_in_order(
+    values: Mapping[str, Any], numbers: Mapping[str, Array], columns: pd.Index | None
+) -> pd.DataFrame:
+    """Put modalities side by side, their columns in the order of the frame they came from."""
+    order = np.concatenate([numbers[name] for name in values])
+    frame = pd.concat([as_frame(name, value) for name, value in values.items()], axis=1)
+    frame = frame.iloc[:, np.argsort(order)]
+    return frame if columns is None else frame.set_axis(columns[np.sort(order)], axis=1)
+
+
+def _is_discrete(value: Any) -> bool:
+    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
+    return all(getattr(dtype, "kind", "O") in "biu" for dtype in dtypes)

@@ -1,0 +1,181 @@
+"""One modality's values: an array, a CSR matrix, or a pandas object with samples on axis 0."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, TypeGuard
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Sparse: TypeAlias = sp.csr_matrix | sp.csr_array
+Value: TypeAlias = Array | pd.DataFrame | pd.Series | Sparse
+
+FLOATS = (np.float64, np.float32)
+NEUTRAL = {"f": np.nan, "i": 0, "u": 0, "b": False, "O": None, "U": "", "S": b""}
+
+
+# Narrowed to Any: the stubs of pandas and SciPy know only part of what is done with these.
+def is_pandas(value: object) -> TypeGuard[Any]:
+    """Whether `value` is a DataFrame or a Series."""
+    return isinstance(value, pd.DataFrame | pd.Series)
+
+
+def is_sparse(value: object) -> TypeGuard[Any]:
+    """Whether `value` is a SciPy sparse matrix or array."""
+    return sp.issparse(value)
+
+
+def as_value(name: str, value: object) -> Value:
+    """Return `value` in one of the stored types; arrays become read-only views, not copies."""
+    out = _convert(name, value)
+    if len(out.shape) == 0:
+        raise ValueError(f"Modality {name!r} is a scalar, {value!r}: samples must be on axis 0.")
+    if 0 in out.shape[1:]:
+        raise ValueError(f"Modality {name!r} is empty: shape {out.shape} has no columns.")
+    return out
+
+
+def n_columns(value: Value) -> int:
+    """Return the width of the flattened modality; a 1-D one has one column."""
+    return int(np.prod(value.shape[1:], dtype=int))
+
+
+def take_rows(value: Value, rows: Array | slice) -> Value:
+    """Slice by position; a slice of an array is a view."""
+    if is_pandas(value):
+        return value.iloc[rows]
+    return read_only(value[rows])
+
+
+def read_only(value: Value) -> Value:
+    """Return a view that cannot be written to; what is not an ndarray comes back as it is."""
+    if isinstance(value, np.ndarray):
+        value = value.view()
+        value.flags.writeable = False
+    return value
+
+
+def missing_rows(value: Value) -> NDArray[np.bool_]:
+    """Return which rows are NaN or None throughout."""
+    if is_sparse(value):
+        return _missing_sparse_rows(value)
+    if value.ndim == 1:
+        return np.array(_is_nan(value))
+    # The first column decides which rows need a closer look, so complete data are read once.
+    rows = np.array(_is_nan(_first_column(value)))
+    candidates = np.flatnonzero(rows)
+    if candidates.size:
+        rest = _is_nan(take_rows(value, candidates))
+        rows[candidates] = rest.reshape(len(candidates), -1).all(axis=1)
+    return rows
+
+
+def hide_rows(value: Value, rows: NDArray[np.bool_]) -> Value:
+    """Return `value` with neutral content (NaN, 0, "", None, False, no entry) in `rows`.
+
+    What is already neutral is returned as it is, so that nothing is copied in vain.
+    """
+    if not rows.any():
+        return value
+    if is_sparse(value):
+        return _hide_sparse_rows(value, rows)
+    if is_pandas(value):
+        hidden = _hide_frame_rows(pd.DataFrame(value), rows)
+        return hidden if value.ndim == 2 else hidden.iloc[:, 0].rename(value.name)
+    return _hide_array_rows(np.asarray(value), rows)
+
+
+def flat_array(value: Array) -> Array:
+    """Return a 2-D view of an array: (n_samples, n_columns)."""
+    return value if value.ndim == 2 else value.reshape(len(value), -1)
+
+
+def _convert(name: str, value: object) -> Value:
+    if isinstance(value, pd.DataFrame | pd.Series):
+        if isinstance(value, pd.DataFrame) and value.columns.nlevels > 1:
+            raise ValueError(
+                f"Modality {name!r} has {value.columns.nlevels} column levels; a modality has one. "
+                "Use Modalities.from_frame for a DataFrame of several modalities."
+            )
+        return value.copy(deep=False)
+    if is_sparse(value) and value.ndim == 2:
+        _check_dtype(name, value.dtype)
+        return value.tocsr()
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"Modality {name!r} is a masked array, whose mask would be lost. Pass its data, and "
+            "which rows are missing as missing=."
+        )
+    if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
+        raise TypeError(
+            f"Modality {name!r} is a {type(value).__name__}; pass an array, a sparse matrix, a "
+            "pandas Series or DataFrame with samples on axis 0."
+        )
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"Modality {name!r} cannot be made an array: {error}") from error
+    _check_dtype(name, array.dtype)
+    return read_only(array.astype(object) if array.dtype.kind == "T" else array)
+
+
+def _check_dtype(name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: modality {name!r} has dtype {dtype}.")
+    if dtype.kind not in NEUTRAL and dtype.kind != "T":
+        raise TypeError(
+            f"Modality {name!r} has dtype {dtype}; convert it to numbers, strings or categories."
+        )
+
+
+def _is_nan(value: Any) -> NDArray[np.bool_]:
+    return np.asarray(pd.isna(value))
+
+
+def _first_column(value: Any) -> Any:
+    if is_pandas(value):
+        return value.iloc[:, 0]
+    return value[(slice(None), *[0] * (value.ndim - 1))]
+
+
+def _missing_sparse_rows(value: Any) -> NDArray[np.bool_]:
+    nan = np.isnan(value.data) if value.dtype.kind == "f" else np.zeros(value.nnz, dtype=bool)
+    row_of_entry = np.repeat(np.arange(value.shape[0]), np.diff(value.indptr))
+    return np.bincount(row_of_entry[nan], minlength=value.shape[0]) == value.shape[1]
+
+
+def _hide_sparse_rows(value: Any, rows: NDArray[np.bool_]) -> Any:
+    n_entries = np.diff(value.indptr)
+    if not n_entries[rows].any():
+        return value
+    kept = np.repeat(~rows, n_entries)
+    indptr = np.concatenate([[0], np.cumsum(np.where(rows, 0, n_entries))])
+    return type(value)((value.data[kept], value.indices[kept], indptr), shape=value.shape)
+
+
+def _hide_frame_rows(value: pd.DataFrame, rows: NDArray[np.bool_]) -> pd.DataFrame:
+    kinds = np.array([t.kind if isinstance(t, np.dtype) else "O" for t in value.dtypes])
+    whole, truth = np.isin(kinds, ["i", "u"]), kinds == "b"
+    hidden = value.iloc[rows]
+    zero = ~hidden.loc[:, whole | truth].to_numpy().any()
+    if zero and hidden.loc[:, ~(whole | truth)].isna().to_numpy().all():
+        return value
+    out = value.copy()
+    for columns, neutral in ((whole, 0), (truth, False), (~(whole | truth), np.nan)):
+        if columns.any():
+            out.iloc[np.flatnonzero(rows), np.flatnonzero(columns)] = neutral
+    return out
+
+
+def _hide_array_rows(value: Array, rows: NDArray[np.bool_]) -> Array:
+    hidden, neutral = value[rows], NEUTRAL[value.dtype.kind]
+    is_neutral = pd.isna(hidden) if value.dtype.kind in "fO" else hidden == neutral
+    if np.all(is_neutral):
+        return value
+    out = value.copy(order="K")
+    out[rows] = neutral
+    out.flags.writeable = False
+    return out
