@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 
 Array = np.ndarray
 
+
 def row_chunks(n_rows: int, n_columns: int) -> Iterator[slice]:
     """Yield slices of rows that cut an (n_rows, n_columns) array into chunks of a few MiB.
 
@@ -30,9 +31,23 @@ def covariance(a: Array, b: Array | None = None, sample_weight: Array | None = N
     return weighted.T @ (a if b is None else b)
 
 
-def pearson(a: Array, b: Array, sample_weight: Array | None = None) -> Array:
-    """Return Pearson's correlation (k,) of each pair of columns; a constant column counts 0."""
-    a, b = _unit_columns(a, sample_weight), _unit_columns(b, sample_weight)
+# Held-out codes along axes of unit training variance that vary by less are constant: what is
+# left is the rounding of their projection. (A pixel that is lit in a single training image makes
+# such a component.)
+CONSTANT = 1e-9
+
+
+def pearson(
+    a: Array, b: Array, sample_weight: Array | None = None, *, constant: float = 0.0
+) -> Array:
+    """Return Pearson's correlation (k,) of each pair of columns; a constant column counts 0.
+
+    A column is constant if it deviates from its mean by at most `constant`, or by rounding.
+    """
+    if not a.shape[1]:
+        return np.zeros(0)
+    a = _unit_columns(a, sample_weight, constant)
+    b = _unit_columns(b, sample_weight, constant)
     return np.clip(np.sum(a * b, axis=0), -1.0, 1.0)
 
 
@@ -43,15 +58,16 @@ def _centred(a: Array, sample_weight: Array | None) -> Array:
     return a - np.average(a, axis=0, weights=sample_weight)
 
 
-def _unit_columns(a: Array, sample_weight: Array | None) -> Array:
+def _unit_columns(a: Array, sample_weight: Array | None, constant: float) -> Array:
     """Centre the columns and scale them to unit (weighted) length; constant ones become zero."""
     centred = _centred(a, sample_weight)
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(a).max(axis=0, initial=0.0)
+    size = np.abs(centred).max(axis=0, initial=0.0)
+    varies = size > np.maximum(rounding, constant)
+    centred /= np.where(varies, size, np.inf)  # scaled first: squares cannot overflow
     if sample_weight is not None:
         centred *= np.sqrt(sample_weight)[:, None]
-    size = np.abs(centred).max(axis=0, initial=0.0)
-    constant = size <= 8 * np.finfo(np.float64).eps * np.abs(a).max(axis=0, initial=0.0)
-    centred /= np.where(constant, np.inf, size)  # scaled first: squares cannot overflow
-    return centred / np.where(constant, 1.0, np.sqrt(np.sum(centred**2, axis=0)))
+    return centred / np.where(varies, np.sqrt(np.sum(centred**2, axis=0)), 1.0)
 
 
 def psd_eigh(matrix: Array, rtol: float | None = None) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, Route, choose_route
-from skmm._linalg import pearson
+from skmm._linalg import CONSTANT, pearson
 from skmm._modalities import Modalities, check_modalities
 
 Array = np.ndarray
@@ -55,8 +55,9 @@ class CCA(TransformerMixin, BaseEstimator):
         iteration with restarts. They coincide for two modalities.
 
     scale : bool, default=True
-        Whether columns are divided by their standard deviation. Without shrinkage it makes no
-        difference but to the rank of nearly constant columns.
+        Whether columns are divided by their standard deviation. Without shrinkage it matters only
+        where the training columns are linearly dependent: the weights are those of least norm,
+        for the divided columns or for the columns as they are.
 
     fusion : {"mean", "posterior", "concat"}, default="mean"
         What `transform` makes of the projections: their mean over the modalities that a row has,
@@ -508,9 +509,10 @@ class CCA(TransformerMixin, BaseEstimator):
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
         mask = X._mask
         if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
+            lacking = [name for name, column in zip(X.names, mask.T, strict=True) if column.any()]
             raise ValueError(
-                "objective='sumcor' needs complete rows in fit, but modalities are missing: use "
-                "objective='maxvar' or drop the incomplete rows."
+                f"objective='sumcor' needs complete rows in fit, but modalities {lacking!r} are "
+                "missing in some: use objective='maxvar' or drop the incomplete rows."
             )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
@@ -546,7 +548,7 @@ class CCA(TransformerMixin, BaseEstimator):
             pairs = []
             for a, b in combinations(X.names, 2):
                 both = np.isfinite(codes[a][:, 0]) & np.isfinite(codes[b][:, 0])
-                pairs.append(pearson(codes[a][both], codes[b][both]))
+                pairs.append(pearson(codes[a][both], codes[b][both], constant=CONSTANT))
             gains.append(np.mean(pairs, axis=0))
         k = min(map(len, gains))
         totals = np.cumsum([gain[:k] for gain in gains], axis=1)

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from skmm._cca._solution import Solution, own
-from skmm._linalg import canonical_axes, pearson
+from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities
 
 Array = np.ndarray
@@ -103,7 +103,8 @@ class Model:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
             A, B = self._axes(a, b)
             part = None if weight is None else weight[both]
-            totals.append(pearson(codes[a][both] @ A, codes[b][both] @ B, part).sum())
+            along = codes[a][both] @ A, codes[b][both] @ B
+            totals.append(pearson(*along, part, constant=CONSTANT).sum())
         return float(np.mean(totals))
 
     def _axes(self, a: str, b: str) -> tuple[Array, Array]:

@@ -28,6 +28,9 @@ TINY = np.finfo(np.float64).tiny
 # Canonical correlations from covariances carry an error of about eps * cond(S). From this
 # reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
 WELL_CONDITIONED = 1e-7
+# Eigenvalues of a covariance below this, relative to the largest, are rounding: linear dependence.
+# Between the two bounds a covariance cannot tell, and "auto" goes back to the rows.
+DEPENDENT = 1e-14
 
 
 class IllConditionedError(Exception):
@@ -86,17 +89,10 @@ class Route:
         """Return T for any order of i and j."""
         return self.cross[i, j] if i < j else self.cross[j, i].T
 
-    def _standardise(
-        self, mean: Array, variance: Array, scale: bool, shrinkage: float | str
-    ) -> Array:
-        """Settle mean and scale of a modality; return divisors that turn constants into zeros.
-
-        Where nothing is shrunk the result does not depend on the units, so that the columns are
-        standardised for the sake of the digits even if `scale` is False.
-        """
+    def _standardise(self, mean: Array, variance: Array, divide: bool) -> Array:
+        """Settle mean and scale of a modality; return divisors that turn constants into zeros."""
         deviation = np.sqrt(np.maximum(variance, 0.0))
         varies = deviation > 10 * EPS * np.abs(mean)
-        divide = scale or shrinkage == 0.0
         self.means.append(mean)
         self.varying.append(varies)
         self.scales.append(np.where(varies, deviation, 1.0) if divide else np.ones_like(mean))
@@ -119,6 +115,18 @@ class Route:
         self.shrinkages.append(float(shrinkage))
         self.targets.append(trace / n_features)
         self.optima.append(oracle_approximating_shrinkage(trace, squares, n_features, count))
+
+    def _least_norm(self, m: int, weights: Array, span: Array) -> Array:
+        """Return the weights of least norm in the original units that project alike.
+
+        `span` are directions of the standardised columns that span the training rows. Needed where
+        the columns were divided for the sake of the digits alone.
+        """
+        s = self.scales[m][:, None]
+        if span.shape[1] == self.varying[m].sum():
+            return weights
+        Q = linalg.qr(span * s, mode="economic", check_finite=False)[0]
+        return s * (Q @ (Q.T @ (weights / s)))
 
     def _shrunk(self, m: int, spectrum: Array) -> Array:
         """Return the eigenvalues of R that go with those of S."""
@@ -151,8 +159,10 @@ class MomentRoute(Route):
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
         divisors = [
-            self._standardise(means[m], np.diag(S[m, m]), scale, shrinkages[m]) for m in every
+            self._standardise(means[m], np.diag(S[m, m]), scale or shrinkages[m] == 0.0)
+            for m in every
         ]
+        self._divided = scale
         for (i, j), block in S.items():
             block /= divisors[i][:, None]
             block /= divisors[j]
@@ -188,9 +198,9 @@ class MomentRoute(Route):
                 return L, True
         except linalg.LinAlgError:
             pass
-        if strict:
+        values, vectors = psd_eigh(R, DEPENDENT if strict else None)
+        if strict and values[-1] < WELL_CONDITIONED * values[0]:
             raise IllConditionedError
-        values, vectors = psd_eigh(R)
         return vectors / np.sqrt(values), False
 
     def _whiten(self, m: int, block: Array) -> Array:
@@ -204,15 +214,19 @@ class MomentRoute(Route):
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return K_m @ v_m, and S_mn @ W_n side by side."""
         every, weights = range(len(directions)), []
-        for (factor, triangular), keep, v in zip(
-            self._factors, self.varying, directions, strict=True
-        ):
+        for m, v in enumerate(directions):
+            factor, triangular = self._factors[m]
+            keep = self.varying[m]
             W = np.zeros((len(keep), v.shape[1]))
-            W[keep] = (
-                linalg.solve_triangular(factor, v, lower=True, trans="T", check_finite=False)
-                if triangular
-                else factor @ v
-            )
+            if triangular:
+                W[keep] = linalg.solve_triangular(
+                    factor, v, lower=True, trans="T", check_finite=False
+                )
+            else:
+                W[keep] = factor @ v
+                span = np.zeros((len(keep), factor.shape[1]))
+                span[keep] = factor
+                W = W if self._divided else self._least_norm(m, W, span)
             weights.append(W)
         S = self._covariances
         between = [
@@ -235,8 +249,9 @@ class RootRoute(Route):
         means, variances, self._counts = _column_statistics(rows)
         self._rows = rows
         self._divisors = [
-            self._standardise(means[m], variances[m], scale, shrinkages[m]) for m in every
+            self._standardise(means[m], variances[m], scale or shrinkages[m] == 0.0) for m in every
         ]
+        self._divided = scale
         fourth = fourth_moments(rows, means, self._divisors)
         self._maps, self._roots = [], []
         for m in every:
@@ -284,6 +299,11 @@ class RootRoute(Route):
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return K_m @ v_m, and the mean products of columns and projections, in one pass."""
         weights = [K @ v for K, v in zip(self._maps, directions, strict=True)]
+        if not self._divided:
+            weights = [
+                self._least_norm(m, W, K)
+                for m, (W, K) in enumerate(zip(weights, self._maps, strict=True))
+            ]
         between = [np.zeros((len(W), len(weights), W.shape[1])) for W in weights]
         for chunk, _ in self._rows.chunks(self.means, self._divisors):
             codes = np.hstack([z @ W for z, W in zip(chunk, weights, strict=True)])
@@ -321,16 +341,14 @@ class GramRoute(Route):
         self._count = float(weight.sum())
         self._left, self._spectra, gains = [], [], []
         for m, shrinkage in enumerate(shrinkages):
-            gram = self._gram(m, weight, scale, shrinkage)
+            gram = self._gram(m, weight, scale)
             norms = np.diag(gram) ** 2 / np.where(weight > 0, weight, np.inf)
             squares, trace = np.vdot(gram, gram) / self._count**2, np.trace(gram) / self._count
             fourth = norms.sum() / self._count
             width = len(self.means[m])
             self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
-            spectrum, vectors = psd_eigh(gram)
-            expected = min(rows.n_effective - 1, int(self.varying[m].sum()))
-            exact = len(spectrum) == expected and spectrum[-1] > WELL_CONDITIONED * spectrum[0]
-            if strict and not exact:
+            spectrum, vectors = psd_eigh(gram, DEPENDENT)
+            if strict and len(spectrum) and spectrum[-1] < WELL_CONDITIONED * spectrum[0]:
                 raise IllConditionedError
             spectrum = spectrum / self._count
             gains.append(np.sqrt(spectrum / self._shrunk(m, spectrum)))
@@ -342,7 +360,7 @@ class GramRoute(Route):
             overlap = self._left[i].T @ self._left[j]
             self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
 
-    def _gram(self, m: int, weight: Array, scale: bool, shrinkage: float | str) -> Array:
+    def _gram(self, m: int, weight: Array, scale: bool) -> Array:
         """Settle mean and scale, and return the products of the standardised rows."""
         block = self._rows.blocks[m]
         mean = np.average(block, axis=0, weights=weight).astype(np.float64)
@@ -352,7 +370,7 @@ class GramRoute(Route):
             delta = np.average(z, axis=0, weights=weight)  # what rounding left of an offset
             mean[columns] += delta
             variance[columns] = np.average((z - delta) ** 2, axis=0, weights=weight)
-        self._standardise(mean, variance, scale, shrinkage)
+        self._standardise(mean, variance, scale)
         gram = np.zeros((len(block), len(block)))
         for columns in _column_chunks(block):
             z = self._standardised(m, columns)

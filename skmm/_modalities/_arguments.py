@@ -29,7 +29,10 @@ def check_mapping(mapping: Any) -> dict[str, Value]:
         raise ValueError("Modalities needs at least one modality, got an empty dict.")
     lengths = {name: value.shape[0] for name, value in values.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError(f"Modalities have different numbers of samples (rows): {lengths}.")
+        raise ValueError(
+            f"Modalities have different numbers of samples (rows): {lengths}. Drop the rows that "
+            "do not correspond, or align DataFrames on their index with Modalities.join."
+        )
     check_same_order(values)
     return values
 

@@ -63,8 +63,12 @@ def check_modalities(
         Return 2-D floating arrays, NaN in missing rows (the linear estimators). Without
         it shapes are kept; numeric, binary and count become floating, tokens and images
         keep their dtype, labels become 1-D.
-    allow_missing, allow_partial, allow_empty_rows : bool
-        Whether a modality, an entry, a whole row may be missing.
+    allow_missing : bool, default=True
+        Whether a modality may be missing in some rows.
+    allow_partial : bool, default=False
+        Whether some entries of a modality may be NaN while others are not.
+    allow_empty_rows : bool, default=False
+        Whether every modality may be missing in a row.
     accept_sparse : bool, default=False
         Whether CSR matrices may pass.
     min_samples : int, default=None
@@ -78,8 +82,24 @@ def check_modalities(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError
         For everything that the estimator cannot take.
+    TypeError
+        For sparse data where dense data is needed, and for values of a wrong type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import BaseEstimator
+    >>> from skmm import check_modalities
+    >>> class Widths(BaseEstimator):
+    ...     def fit(self, X, y=None):
+    ...         X = check_modalities(self, X, reset=True, flatten=True)
+    ...         self.widths_ = {name: value.shape[1] for name, value in X.items()}
+    ...         return self
+    >>> X = {"image": np.ones((5, 1, 2, 3)), "age": np.arange(5.0)}
+    >>> Widths().fit(X).widths_
+    {'image': 6, 'age': 1}
     """
     min_samples = (2 if reset else 1) if min_samples is None else min_samples
     X = read_modalities(
@@ -136,26 +156,23 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
                 f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
             )
         return np.asarray(value).reshape(len(value))
-    array = np.asarray(value) if not flatten and kind in ("tokens", "image") else None
-    if array is None or array.dtype == object:
-        array = _as_float(name, value)
+    if not flatten and kind in ("tokens", "image"):
+        return np.asarray(value)
+    array = _as_float(name, value)
     return flat_array(array) if flatten else array
 
 
 def _as_float(name: str, value: Any) -> Array:
     """Return floats: float32 stays, everything else becomes float64, floats are not copied."""
+    if value.ndim > 1 and not is_pandas(value) and value.dtype == object:
+        return _as_float(name, pd.DataFrame(flat_array(value))).reshape(value.shape)
     if not is_pandas(value) and value.dtype != object:
         return value if value.dtype in FLOATS else value.astype(np.float64)
-    if not is_pandas(value):
-        shape, value = value.shape, pd.DataFrame(value.reshape(len(value), -1))
-    else:
-        shape = value.shape
-    dtypes = set(value.dtypes) if isinstance(value, pd.DataFrame) else {value.dtype}
-    if all(isinstance(t, np.dtype) and t.kind in "fiub" for t in dtypes):
-        array = value.to_numpy()
-        return array if array.dtype in FLOATS else array.astype(np.float64)
+    frame = pd.DataFrame(value)
+    if all(isinstance(t, np.dtype) and t.kind in "fiub" for t in set(frame.dtypes)):
+        return _as_float(name, frame.to_numpy().reshape(value.shape))
     try:
-        return value.to_numpy(dtype=np.float64, na_value=np.nan).reshape(shape)
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan).reshape(value.shape)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Modality {name!r} cannot be made numbers: {error}") from error
 
@@ -175,7 +192,8 @@ def _check_finite(
     label = name if estimator._schema.form == PLAIN else f"modality {name!r}"
     if _count_rows(np.isinf, data, missing):
         raise ValueError(
-            f"Input {label} contains infinity or a value too large for {data.dtype!r}."
+            f"Input {label} contains infinity or a value too large for {data.dtype!r}. "
+            "Replace such values, or drop their rows."
         )
     n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
     if n_partial:
@@ -201,7 +219,8 @@ def _check_missing(
     for name, n_rows in zip(X.names, n_missing, strict=True):
         if reset and n_rows == len(X):
             raise ValueError(
-                f"Modality {name!r} is missing (NaN) in every row of the training data."
+                f"Modality {name!r} is missing (NaN) in every row of the training data. Leave it "
+                "out, e.g. with X.select([...])."
             )
         if n_rows and not allow_missing:
             raise ValueError(

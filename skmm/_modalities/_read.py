@@ -52,9 +52,10 @@ def read_modalities(
     elif _names_columns(estimator, reset):
         X, schema = _read_columns(estimator, X, reset, params)
     else:
-        y = y if min_modalities == 2 else None
+        takes_y = min_modalities == 2 if reset else "y" in estimator._schema.specs
+        y = y if takes_y else None
         X, schema = _read_plain(estimator, X, y, reset, params, convert)
-        if reset and min_modalities == 2 and y is None:
+        if reset and takes_y and y is None:
             raise ValueError(_requires_y(estimator))
     _check_n_samples(estimator, X, min_samples)
     if reset:
@@ -179,14 +180,13 @@ def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     raw = y if is_pandas(y) else np.asarray(y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
-    y = check_array(
-        y,
-        dtype=FLOATS,
-        ensure_2d=False,
-        ensure_all_finite=False,
-        input_name="y",
-        estimator=estimator,
-    )
+    try:
+        y = check_array(y, dtype=FLOATS, ensure_2d=False, ensure_all_finite=False, input_name="y")
+    except ValueError as error:
+        raise ValueError(
+            f"Modality 'y': {error}. With a plain X, y is the second modality and must be numbers; "
+            "encode it, or name the modalities (modalities=) if it is a label."
+        ) from error
     check_consistent_length(X, y)
     return flat_array(y), Spec.of(raw, "numeric")
 

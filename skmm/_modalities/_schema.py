@@ -11,6 +11,7 @@ import pandas as pd
 
 from skmm._modalities._container import Modalities
 from skmm._modalities._frames import as_frame, level_columns, take_columns
+from skmm._modalities._kinds import default_kind
 from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas
 
 NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
@@ -123,13 +124,13 @@ class Schema:
         return filled, _fill_value(as_value("y", y), parts.get("y"))
 
     def kinds_of(self, values: Mapping[str, Value]) -> dict[str, str]:
-        """Keep the kinds of fit where the dtype still allows them (means of 0/1 are numbers)."""
-        return {
-            name: spec.kind
-            for name, spec in self.specs.items()
-            if name in values
-            and (spec.kind not in ("binary", "count", "tokens") or _is_discrete(values[name]))
-        }
+        """Return the kinds of fit where the dtype allows them (means of 0/1 are numbers)."""
+        kinds = {}
+        for name in (name for name in self.names if name in values):
+            kind = self.specs[name].kind
+            is_kept = kind not in ("binary", "count", "tokens") or _is_discrete(values[name])
+            kinds[name] = kind if is_kept else default_kind(values[name])
+        return kinds
 
     def _restore_columns(self, parts: Mapping[str, Array]) -> Array | pd.DataFrame:
         used = {name: np.asarray(parts[name]) for name in self.names if name in parts}
@@ -153,8 +154,7 @@ class Schema:
                 values[name] = self.restore_one(name, parts[name])
             mask[name] = np.zeros(len(X), dtype=bool)
         kinds = {**X._kinds, **self.kinds_of(values)}
-        known = {name: kind for name, kind in kinds.items() if name not in self.specs}
-        return Modalities(values, kinds={**known, **self.kinds_of(values)}, missing=mask)
+        return Modalities(values, kinds=kinds, missing=mask)
 
     def _fill_frame(self, X: pd.DataFrame, parts: Mapping[str, Array]) -> pd.DataFrame:
         filled = self._fill_named(Modalities.from_frame(X), parts)

@@ -34,7 +34,9 @@ def as_value(name: str, value: object) -> Value:
     if len(out.shape) == 0:
         raise ValueError(f"Modality {name!r} is a scalar, {value!r}: samples must be on axis 0.")
     if 0 in out.shape[1:]:
-        raise ValueError(f"Modality {name!r} is empty: shape {out.shape} has no columns.")
+        raise ValueError(
+            f"Modality {name!r} is empty: shape {out.shape} has no columns. Leave it out."
+        )
     return out
 
 
