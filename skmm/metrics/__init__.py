@@ -1,0 +1,38 @@
+"""How well modalities agree: correlation, retrieval, matching, reconstruction; and scorers.
+
+Plain functions of arrays come first; the scorers at the end put them behind the signature
+``scorer(estimator, X, y=None)`` of scikit-learn's model selection.
+"""
+
+from skmm.metrics._average_precision import mean_average_precision
+from skmm.metrics._correlation import (
+    canonical_correlations,
+    mean_correlation,
+    total_correlation,
+)
+from skmm.metrics._matching import foscttm, label_transfer_accuracy
+from skmm.metrics._regression import r2_per_modality
+from skmm.metrics._retrieval import (
+    mean_reciprocal_rank,
+    median_rank,
+    recall_at_k,
+    retrieval_report,
+)
+from skmm.metrics._scorers import get_scorer, get_scorer_names, make_alignment_scorer
+
+__all__ = [
+    "canonical_correlations",
+    "foscttm",
+    "get_scorer",
+    "get_scorer_names",
+    "label_transfer_accuracy",
+    "make_alignment_scorer",
+    "mean_average_precision",
+    "mean_correlation",
+    "mean_reciprocal_rank",
+    "median_rank",
+    "r2_per_modality",
+    "recall_at_k",
+    "retrieval_report",
+    "total_correlation",
+]

@@ -1,0 +1,119 @@
+"""What the metrics accept: matrices of codes, single or named, with missing rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array, column_or_1d
+
+Array = np.ndarray
+Scores = Mapping[str, ArrayLike] | Sequence[ArrayLike]
+
+
+def check_codes(codes: ArrayLike, name: str) -> Array:
+    """Return a floating (n, k) array whose rows are finite or NaN throughout."""
+    with np.errstate(invalid="ignore"):  # where its first pass adds inf and -inf
+        array: Array = check_array(
+            codes,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            input_name=name,
+            estimator="this metric",
+        )
+    partial = np.isnan(array).any(axis=1) & ~np.isnan(array).all(axis=1)
+    if partial.any():
+        raise ValueError(
+            f"{name} contains NaN in {int(partial.sum())} rows that are not NaN throughout. A row "
+            "is there or missing as a whole: drop or impute these rows."
+        )
+    return array
+
+
+def present_rows(codes: Array) -> Array:
+    """Return which rows are there."""
+    return ~np.isnan(codes[:, 0])
+
+
+def paired_codes(
+    a: ArrayLike, b: ArrayLike, names: tuple[str, str] = ("a", "b"), *, same_width: bool = False
+) -> tuple[Array, Array]:
+    """Return the rows that both have, two or more of them."""
+    a, b = check_codes(a, names[0]), check_codes(b, names[1])
+    if len(a) != len(b):
+        raise ValueError(
+            f"{names[0]} has {len(a)} rows and {names[1]} has {len(b)}: row i of each must "
+            "describe the same sample."
+        )
+    if same_width:
+        check_same_width(a, b, names)
+    both = present_rows(a) & present_rows(b)
+    if both.sum() < 2:
+        raise ValueError(
+            f"{names[0]} and {names[1]} have {int(both.sum())} rows in common that are not "
+            "missing; 2 or more are needed."
+        )
+    return a[both], b[both]
+
+
+def check_same_width(a: Array, b: Array, names: tuple[str, str]) -> None:
+    """Refuse codes that do not lie in one space."""
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{names[0]} has {a.shape[1]} columns and {names[1]} has {b.shape[1]}: codes are "
+            "compared in one common space. Project both to the same number of components."
+        )
+
+
+def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
+    """Return labels (n,), one for each row of the codes."""
+    values: Array = column_or_1d(labels)
+    if len(values) != len(codes):
+        raise ValueError(
+            f"{name} has {len(values)} entries, but there are {len(codes)} rows of codes."
+        )
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise ValueError(f"{name} contains NaN: drop the rows without a label.")
+    return values
+
+
+def check_choice(argument: str, value: object, valid: Sequence[str]) -> None:
+    """Refuse what is not one of the valid names."""
+    if value not in valid:
+        raise ValueError(f"{argument}={value!r} is unknown; it must be one of {list(valid)}.")
+
+
+def named_scores(scores: Scores, argument: str) -> dict[str, Array]:
+    """Return two or more modalities' codes by name; those of a sequence are numbered."""
+    items = _items(scores, argument)
+    if len(items) < 2:
+        raise ValueError(
+            f"{argument} has {len(items)} modalities ({list(items)}); 2 or more are needed."
+        )
+    codes = {name: check_codes(value, f"{argument}[{name!r}]") for name, value in items.items()}
+    lengths = {name: len(value) for name, value in codes.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"The modalities of {argument} differ in their numbers of rows: {lengths}. Row i of "
+            "each must describe the same sample."
+        )
+    return codes
+
+
+def check_same_names(first: Mapping[str, Any], second: Mapping[str, Any], arguments: str) -> None:
+    """Refuse different sets of modalities."""
+    if set(first) != set(second):
+        raise ValueError(
+            f"{arguments} must have the same modalities, got {list(first)} and {list(second)}."
+        )
+
+
+def _items(scores: Any, argument: str) -> dict[str, ArrayLike]:
+    if getattr(scores, "ndim", None) == 2:
+        raise TypeError(
+            f"{argument} is one {type(scores).__name__} of shape {scores.shape}; pass a dict from "
+            "modality to codes, or a sequence of arrays, one per modality."
+        )
+    if hasattr(scores, "items"):
+        return dict(scores.items())
+    return {str(number): value for number, value in enumerate(scores)}
