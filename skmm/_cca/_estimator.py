@@ -1,24 +1,27 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from numbers import Integral, Real
 from typing import Any, Self
-from warnings import warn
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
-from sklearn.model_selection import KFold
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
+from skmm._cca._n_components import (
+    check_n_components,
+    one_standard_error,
+    warn_of_perfect_fit,
+)
+from skmm._cca._route import Route
 from skmm._cca._solution import solve
-from skmm._cca._whitening import MomentRoute, Route, choose_route
-from skmm._linalg import CONSTANT, pearson
+from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._modalities import Modalities, check_modalities
+from skmm._random import check_random_state
 
 Array = np.ndarray
 
@@ -210,7 +213,8 @@ class CCA(TransformerMixin, BaseEstimator):
         route = choose_route(rows, self._shrinkages(), self.scale, self.solver)
         wanted = self.n_components
         if wanted == "auto":
-            wanted = self._one_standard_error(X, rows.weight)
+            model = clone(self).set_params(n_components=None, modalities=None)
+            wanted = one_standard_error(model, X, rows.weight, self.random_state)
         return self._solve(route, rows.n_effective, wanted)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -535,32 +539,12 @@ class CCA(TransformerMixin, BaseEstimator):
                 )
         return values
 
-    def _one_standard_error(self, X: Modalities, weight: Array | None) -> int:
-        """Return the fewest components within one standard error of the best held-out total."""
-        model = clone(self).set_params(n_components=None, modalities=None)
-        n_folds = min(5, len(X) // 2)
-        if n_folds < 2:
-            return 1
-        gains = []
-        for train, test in KFold(n_folds, shuffle=True, random_state=self.random_state).split(X):
-            part = None if weight is None else weight[train]
-            codes = model.fit(X[train], sample_weight=part).transform_each(X[test])
-            pairs = []
-            for a, b in combinations(X.names, 2):
-                both = np.isfinite(codes[a][:, 0]) & np.isfinite(codes[b][:, 0])
-                pairs.append(pearson(codes[a][both], codes[b][both], constant=CONSTANT))
-            gains.append(np.mean(pairs, axis=0))
-        k = min(map(len, gains))
-        totals = np.cumsum([gain[:k] for gain in gains], axis=1)
-        best = int(np.argmax(totals.mean(axis=0)))
-        loss = totals[:, [best]] - totals  # paired within the folds
-        error = loss.std(axis=0, ddof=1) / np.sqrt(n_folds)
-        return int(np.argmax(loss.mean(axis=0) <= error)) + 1
-
     def _solve(self, route: Route, n_rows: int, n_components: int | str | None) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
-        k = self._resolve_n_components(route, n_rows, n_components)
+        additive = self.objective == "maxvar" and len(names) > 2
+        k = check_n_components(n_components, names, route.ranks, additive=additive)
+        warn_of_perfect_fit(names, route.ranks, route.shrinkages, n_rows)
         solution = solve(route, k, self.objective, self.solver, self.random_state)
         scales = route.scales if self.scale else [np.ones_like(s) for s in route.scales]
         self.n_components_ = k
@@ -576,32 +560,6 @@ class CCA(TransformerMixin, BaseEstimator):
         self._model = Model(names, self.means_, solution)
         self._decoders = dict(zip(names, solution.decoders(self.fusion), strict=True))
         return self
-
-    def _resolve_n_components(self, route: Route, n_rows: int, wanted: Any) -> int:
-        names, ranks = self.modality_names_in_, route.ranks
-        for name, rank in zip(names, ranks, strict=True):
-            if rank == 0:
-                raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
-        for i, j in combinations(range(len(names)), 2):
-            shrunk = route.shrinkages[i] > 0 or route.shrinkages[j] > 0
-            if ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
-                warn(
-                    f"Modalities {names[i]!r} and {names[j]!r} have ranks {ranks[i]} and "
-                    f"{ranks[j]}, too many for {n_rows} rows: some canonical correlations are 1 "
-                    "and mean nothing. Use shrinkage='auto' or fewer columns.",
-                    stacklevel=4,
-                )
-        additive = self.objective == "maxvar" and len(ranks) > 2
-        bound = sum(ranks) if additive else min(ranks)
-        if wanted is None:
-            return min(ranks)
-        if wanted > bound:
-            kind = "sum of the ranks" if additive else "smallest rank"
-            raise ValueError(
-                f"n_components={wanted} is above its bound {bound}, the {kind} of the modalities "
-                f"{dict(zip(names, ranks, strict=True))}."
-            )
-        return int(wanted)
 
     def _check(self, X: Any, y: Any = None, allow_empty_rows: bool = False) -> Modalities:
         check_is_fitted(self)

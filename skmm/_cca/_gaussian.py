@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from skmm._cca._whitening import Spread
+from skmm._cca._route import Spread
 from skmm._linalg import psd_eigh, psd_pinv
 
 Array = np.ndarray

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skmm._cca._gaussian import CanonicalGaussian, Margin
 from skmm._cca._objectives import maxvar, sumcor, two_blocks
-from skmm._cca._whitening import Route
+from skmm._cca._route import Route
 from skmm._linalg import dominant_signs, positive_part, psd_pinv
+from skmm._random import check_random_state
 
 Array = np.ndarray
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.utils import check_random_state
 
+from skmm._random import check_random_state
 from skmm.datasets._base import (
     Loaded,
     RemoteFile,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.utils import check_random_state
 
 from skmm._modalities import Modalities
+from skmm._random import check_random_state
 from skmm.datasets._base import Loaded, package
 
 Matrix = NDArray[np.float64]

@@ -1,0 +1,108 @@
+"""What every route from rows to whitened coordinates finds; see `_whitening`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage
+
+Array = np.ndarray
+EPS = np.finfo(np.float64).eps
+
+
+class Spread(NamedTuple):
+    """The covariance S of a modality, or a root F with S = F'F."""
+
+    covariance: Array | None = None
+    root: Array | None = None
+
+
+class Route:
+    """What a route finds, numbered by modality.
+
+    Attributes
+    ----------
+    means, scales : list of ndarray (d_m,)
+        Of the original columns; `scales` are those by which the columns were divided.
+    varying : list of ndarray (d_m,) of bool
+        Columns that are not constant. A constant one has no part in anything.
+    shrinkages, targets, optima : list of float
+        c, t, and the analytic c that would be best for S as an estimate of the covariance.
+    ranks : list of int
+    inner : list of ndarray (r_m, r_m)
+        ``K.T @ S @ K``: the identity where nothing is shrunk.
+    cross : dict of (i, j) to ndarray (r_i, r_j), i < j
+        T of the module's text.
+    """
+
+    def __init__(self) -> None:
+        self.means: list[Array] = []
+        self.scales: list[Array] = []
+        self.varying: list[Array] = []
+        self.shrinkages: list[float] = []
+        self.targets: list[float] = []
+        self.optima: list[float] = []
+        self.ranks: list[int] = []
+        self.inner: list[Array] = []
+        self.cross: dict[tuple[int, int], Array] = {}
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Carry directions (r_m, k) back to the standardised columns.
+
+        Returns the weights (d_m, k) of each modality, and the covariance (d_m, M k) of its columns
+        with the projections of all.
+        """
+        raise NotImplementedError
+
+    def spread(self, m: int) -> Spread:
+        """Return S of a modality in whichever form the route has."""
+        raise NotImplementedError
+
+    def joint(self, i: int, j: int) -> Array:
+        """Return T for any order of i and j."""
+        return self.cross[i, j] if i < j else self.cross[j, i].T
+
+    def _standardise(self, mean: Array, variance: Array, divide: bool) -> Array:
+        """Settle mean and scale of a modality; return divisors that turn constants into zeros."""
+        deviation = np.sqrt(np.maximum(variance, 0.0))
+        varies = deviation > 10 * EPS * np.abs(mean)
+        self.means.append(mean)
+        self.varying.append(varies)
+        self.scales.append(np.where(varies, deviation, 1.0) if divide else np.ones_like(mean))
+        return np.where(varies, self.scales[-1], np.inf)
+
+    def _shrink(
+        self,
+        shrinkage: float | str,
+        n_features: int,
+        trace: float,
+        squares: float,
+        fourth_moment: float | None,
+        count: float,
+    ) -> None:
+        """Settle c, t and the optimum of a modality from the trace and sum of squares of S."""
+        if shrinkage == "auto":
+            if fourth_moment is None:
+                raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
+            shrinkage = ledoit_wolf(trace, squares, fourth_moment, n_features, count)
+        self.shrinkages.append(float(shrinkage))
+        self.targets.append(trace / n_features)
+        self.optima.append(oracle_approximating_shrinkage(trace, squares, n_features, count))
+
+    def _least_norm(self, m: int, weights: Array, span: Array) -> Array:
+        """Return the weights of least norm in the original units that project alike.
+
+        `span` are directions of the standardised columns that span the training rows. Needed where
+        the columns were divided for the sake of the digits alone.
+        """
+        s = self.scales[m][:, None]
+        if span.shape[1] == self.varying[m].sum():
+            return weights
+        Q = linalg.qr(span * s, mode="economic", check_finite=False)[0]
+        return s * (Q @ (Q.T @ (weights / s)))
+
+    def _shrunk(self, m: int, spectrum: Array) -> Array:
+        """Return the eigenvalues of R that go with those of S."""
+        return (1.0 - self.shrinkages[m]) * spectrum + self.shrinkages[m] * self.targets[m]
