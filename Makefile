@@ -1,7 +1,8 @@
 # Everything runs in a virtual environment of its own, made on first use.
 #   make benchmark   compare the linear methods on real data; says where the report is
 #   make test        unit tests, contract tests and doctests, without the slow ones
-#   make slow        the slow tests: published benchmarks, simulations
+#   make slow        the slow tests, published figures anew, digits of the numerics; needs SKMM_DATA
+#                    (the folder of the real data) or downloads them
 #   make lint        ruff, mypy
 #   make docs        check what the documentation says: docstrings, doctests, README, links
 #   make clean       remove caches and build products, but neither .venv nor results
@@ -10,7 +11,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-WORKERS ?= 2
+WORKERS ?= auto
+PUBLISHED := mnist-halves mfeat wikipedia noisy-mnist
 
 # One thread per pytest worker; the workers share the cores.
 SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -21,10 +23,12 @@ benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
 
 test: $(READY)
-	$(SINGLE) $(PY) -m pytest -n $(WORKERS) -m "not slow"
+	$(SINGLE) $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 -m "not slow"
 
 slow: $(READY)
 	$(PY) -m pytest -m slow
+	$(PY) benchmarks/numerics_cca.py
+	for task in $(PUBLISHED); do $(PY) benchmarks/published_cca.py $$task || exit 1; done
 
 lint: $(READY)
 	$(PY) -m ruff check .
@@ -32,7 +36,7 @@ lint: $(READY)
 	$(PY) -m mypy
 
 docs: $(READY)
-	$(PY) -m pytest skmm tests/test_docstrings.py tests/test_readme.py
+	$(SINGLE) $(PY) -m pytest skmm tests/test_docstrings.py tests/test_readme.py
 
 clean:
 	rm -rf build dist docs/_build .coverage .pytest_cache .mypy_cache .ruff_cache *.egg-info
@@ -43,6 +47,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'skmm needs Python 3.11 or newer, but $(PYTHON) is not: make PYTHON=python3.12 ...' >&2; \
 	  exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet -c constraints.txt -e ".[dev]"
+	@echo 'Setting up $(VENV): some minutes the first time.'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@

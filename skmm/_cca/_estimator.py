@@ -8,7 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_is_fitted,
+)
 
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
@@ -495,8 +499,8 @@ class CCA(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Ignored.
+        input_features : array-like of str, default=None
+            Names of the columns of `X`; checked only.
 
         Returns
         -------
@@ -505,6 +509,7 @@ class CCA(TransformerMixin, BaseEstimator):
             ``fusion="concat"``.
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
         names = [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
         if self.fusion == "concat":
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]

@@ -48,9 +48,7 @@ class Margin:
 
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        values, vectors = self.spectrum()
-        draws = rng.standard_normal((n_samples, len(values))) * np.sqrt(values)
-        rows = np.sqrt(1.0 - self.shrinkage) * draws @ vectors.T
+        rows = _draw(n_samples, *self.spectrum(), rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape)
             rows += np.sqrt(self.shrinkage * self.target) * noise
@@ -152,9 +150,7 @@ class CanonicalGaussian:
         if len(given):
             B = self.regression(to, given)
             covariance, mean = covariance - self._block(to, given) @ B, codes @ B
-        values, vectors = psd_eigh(covariance)
-        draws = rng.standard_normal((n_samples, len(values))) * np.sqrt(values)
-        return mean + draws @ vectors.T
+        return mean + _draw(n_samples, *psd_eigh(covariance), rng)
 
     def sample_rows(self, m: int, codes: Array, rng: np.random.RandomState) -> Array:
         """Draw centred rows of modality m whose projections are `codes`."""
@@ -170,6 +166,12 @@ class CanonicalGaussian:
             total += self.margins[m].log_density(x)
             total -= _normal_log_density(u, self._block([m], [m]))
         return total
+
+
+def _draw(n_samples: int, values: Array, vectors: Array, rng: np.random.RandomState) -> Array:
+    """Draw centred normal rows, by the symmetric root: the basis of an eigenspace has no say."""
+    free = rng.standard_normal((n_samples, len(vectors)))
+    return ((free @ vectors) * np.sqrt(values)) @ vectors.T
 
 
 def _normal_log_density(x: Array, covariance: Array) -> Array:

@@ -86,7 +86,7 @@ def sumcor(
     random_state: np.random.RandomState,
     n_restarts: int = 5,
     max_iter: int = 2000,
-    tol: float = 1e-14,
+    tol: float = 1e-12,
 ) -> tuple[list[Array], Array]:
     """Solve Kettenring's SUMCOR: unit directions with the largest sum of pairwise correlations.
 
@@ -142,15 +142,14 @@ def _horst(
 ) -> tuple[float, list[Array]]:
     """Climb from `start`: each modality in turn takes the direction to which the others pull."""
     v = [_unit(part) for part in start]
-    value = -np.inf
     for _ in range(max_iter):
+        change = 0.0
         for m in range(len(v)):
-            v[m] = _unit(reduced.pull(m, v))
-        previous = value
-        value = float(np.sum([v[m] @ reduced.pull(m, v) for m in range(len(v))]) / 2)
-        if value - previous <= tol * max(1.0, abs(value)):
+            previous, v[m] = v[m], _unit(reduced.pull(m, v))
+            change = max(change, float(np.abs(v[m] - previous).max()))
+        if change <= tol:  # of the directions: the value is flat at its maximum
             break
-    return value, v
+    return float(np.sum([v[m] @ reduced.pull(m, v) for m in range(len(v))]) / 2), v
 
 
 def _unit(v: Array) -> Array:

@@ -1,0 +1,247 @@
+"""The canonical variates of blocks, in rows that may be exchanged."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Self
+
+import numpy as np
+from scipy import linalg
+
+Array = np.ndarray
+Cross = dict[tuple[int, int], Array]
+Confounds = Array | Sequence[Array | None] | None
+EPS = np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Theil's semi-orthogonal basis Q (n, n - r) of what confounds leave, as an operator.
+
+    Q = R S' (S R S')^(-1/2), with R the residual-forming matrix and S the selection of n - r rows.
+    Q'Q = I and QQ' = R, so it is also a basis in the sense of Huh and Jhun; of all these it stays
+    closest to the selected rows.
+    """
+
+    span: Array  # (n, r) orthonormal basis of the constant and the confounds
+    kept: Array  # (n - r,) rows
+    left: Array  # (n - r, r); S R S' = I - left diag(s²) left'
+    gain: Array  # (r,) (1 - s²)^(-1/2) - 1
+
+    @classmethod
+    def of(cls, confounds: Array) -> Self:
+        """Decompose confounds (n, c); a constant is added."""
+        n = len(confounds)
+        span = np.column_stack([np.full(n, n**-0.5), whitened(centred(confounds), confounds)])
+        # Left out are the rows that determine the confounds' coefficients best.
+        pivots = linalg.qr(span.T, mode="r", pivoting=True)[1]
+        kept = np.sort(pivots[span.shape[1] :])
+        if len(kept) < 2:
+            raise ValueError(f"confounds of rank {span.shape[1] - 1} leave nothing of {n} rows")
+        left, s, _ = linalg.svd(span[kept], full_matrices=False)
+        return cls(span, kept, left, (1 - s**2) ** -0.5 - 1)
+
+    def reduce(self, a: Array) -> Array:
+        """Return Q'a: what is left of a (n, k), in exchangeable rows (n - r, k)."""
+        return self._root(self._residual(a)[self.kept])
+
+    def lift(self, a: Array) -> Array:
+        """Return Qa: rows (n - r, k) put back among the n rows."""
+        full = np.zeros((len(self.span), a.shape[1]))
+        full[self.kept] = self._root(a)
+        return self._residual(full)
+
+    def _residual(self, a: Array) -> Array:
+        return a - self.span @ (self.span.T @ a)
+
+    def _root(self, a: Array) -> Array:
+        return a + self.left @ (self.gain[:, None] * (self.left.T @ a))
+
+
+@dataclass(frozen=True, eq=False)
+class Variates:
+    """All canonical variates of every block, each in its own exchangeable rows."""
+
+    scores: list[Array]  # per block (n_m, rank_m): components first, then the complement
+    lifts: Sequence[Callable[[Array], Array] | None]  # back to common rows, where these differ
+    codes: list[Array | None]  # group of each exchangeable row
+    fixed: int  # the block that is not permuted
+    correlations: Array  # (smallest rank,)
+    shrunk: bool
+    n_dimensions: int  # of the space in which the blocks lie
+
+    @classmethod
+    def of(
+        cls,
+        blocks: Sequence[Array],
+        shrinkage: float | Sequence[float] = 0.0,
+        scale: bool = True,
+        confounds: Confounds = None,
+        groups: Array | None = None,
+    ) -> Self:
+        """Remove the confounds, whiten and find the canonical variates."""
+        arrays = _checked_blocks(blocks)
+        amounts = _checked_shrinkage(shrinkage, len(arrays))
+        bases = _bases(confounds, arrays)
+        codes = _group_codes(groups, len(arrays[0]))
+        whites = []
+        for a, basis, amount in zip(arrays, bases, amounts, strict=True):
+            rows = centred(a) if basis is None else basis.reduce(centred(a))
+            whites.append(whitened(rows, a, shrinkage=amount, scale=scale))
+        if constant := [m for m, w in enumerate(whites) if not w.shape[1]]:
+            raise ValueError(f"block {constant[0]} is constant (or explained by the confounds)")
+        shared = all(basis is bases[0] for basis in bases)
+        lifts = [None if shared or basis is None else basis.lift for basis in bases]
+        common = [w if lift is None else lift(w) for w, lift in zip(whites, lifts, strict=True)]
+        axes, correlations = _axes(common)
+        return cls(
+            scores=[w @ v for w, v in zip(whites, axes, strict=True)],
+            lifts=lifts,
+            codes=[codes if codes is None or b is None else codes[b.kept] for b in bases],
+            # A block may depend on the confounds of others only: it is conditioned on.
+            fixed=next((m for m, basis in enumerate(bases) if basis is None), 0),
+            correlations=correlations,
+            shrunk=any(amounts),
+            n_dimensions=max(len(w) - (b is None) for w, b in zip(whites, bases, strict=True)),
+        )
+
+    @property
+    def ranks(self) -> list[int]:
+        """Number of variates of each block."""
+        return [u.shape[1] for u in self.scores]
+
+    def placed(self, random_state: np.random.RandomState | None = None) -> list[Array]:
+        """Return the variates in common rows, permuted if there is a random state."""
+        result = []
+        for m, (scores, lift) in enumerate(zip(self.scores, self.lifts, strict=True)):
+            if random_state is not None and m != self.fixed:
+                scores = scores[_permutation(random_state, len(scores), self.codes[m])]
+            result.append(scores if lift is None else lift(scores))
+        return result
+
+
+def centred(a: Array) -> Array:
+    """Return a minus its column means."""
+    a = a - a.mean(axis=0)
+    return a - a.mean(axis=0)  # what rounding left of a large offset
+
+
+def whitened(a: Array, origin: Array, *, shrinkage: float = 0.0, scale: bool = True) -> Array:
+    """Return an orthonormal basis (n, rank) of the columns of a, damped by the shrinkage.
+
+    `origin` is what a was before centring: rounding errors are of its size.
+    """
+    size = np.linalg.norm(a, axis=0)
+    offset = np.linalg.norm(origin, axis=0)
+    varying = size > 10 * EPS * offset
+    if scale or not shrinkage:
+        a = a / np.where(varying, size, np.inf)
+    left, s, _ = linalg.svd(a, full_matrices=False, check_finite=False)
+    cancelled = np.max(offset[varying] / size[varying], initial=1.0)
+    keep = s > EPS * (max(a.shape) + 4 * cancelled) * np.max(s, initial=0.0)
+    left, s = left[:, keep], s[keep]
+    target = np.sum(s**2) / max(1, a.shape[1])
+    return left * (s / np.sqrt((1 - shrinkage) * s**2 + shrinkage * target))
+
+
+def cross_products(blocks: Sequence[Array]) -> Cross:
+    """Return the products of all pairs of blocks."""
+    return {(i, j): blocks[i].T @ blocks[j] for i, j in combinations(range(len(blocks)), 2)}
+
+
+def joint_matrix(cross: Cross, sizes: Sequence[int]) -> Array:
+    """Put the cross-products beside identities into one symmetric matrix."""
+    ends = np.cumsum(sizes)
+    at = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    joint = np.eye(ends[-1])
+    for (i, j), block in cross.items():
+        joint[at[i], at[j]], joint[at[j], at[i]] = block, block.T
+    return joint
+
+
+def _axes(blocks: list[Array]) -> tuple[list[Array], Array]:
+    """Return an orthogonal matrix per block, leading components first, and the correlations.
+
+    Two blocks have the singular vectors of their cross-product. With more, the directions of one
+    block are not orthogonal; the first k columns then span those of the first k components.
+    """
+    steps = min(b.shape[1] for b in blocks)
+    if len(blocks) == 2:
+        left, _, right = linalg.svd(blocks[0].T @ blocks[1], check_finite=False)
+        directions = [left, right.T]
+        axes = directions
+    else:
+        sizes = [b.shape[1] for b in blocks]
+        vectors = linalg.eigh(joint_matrix(cross_products(blocks), sizes))[1][:, ::-1]
+        directions = np.split(vectors, np.cumsum(sizes)[:-1])
+        axes = [linalg.qr(v[:, : len(v)])[0] for v in directions]
+    codes = [b @ v[:, :steps] for b, v in zip(blocks, directions, strict=True)]
+    codes = [u / np.linalg.norm(u, axis=0) for u in codes]
+    pairs = [np.sum(a * b, axis=0) for a, b in combinations(codes, 2)]
+    return axes, np.clip(np.mean(pairs, axis=0), -1.0, 1.0)
+
+
+def _permutation(rng: np.random.RandomState, n: int, codes: Array | None) -> Array:
+    if codes is None:
+        return rng.permutation(n)
+    order = np.empty(n, dtype=np.intp)
+    order[np.argsort(codes, kind="stable")] = np.lexsort((rng.uniform(size=n), codes))
+    return order
+
+
+def _checked_blocks(blocks: Sequence[Array]) -> list[Array]:
+    arrays = [np.asarray(block, dtype=np.float64) for block in blocks]
+    arrays = [a[:, None] if a.ndim == 1 else a for a in arrays]
+    if len(arrays) < 2:
+        raise ValueError(f"two or more blocks are needed, got {len(arrays)}")
+    if len({len(a) for a in arrays}) > 1:
+        raise ValueError(f"blocks must have the same rows, got {[a.shape for a in arrays]!r}")
+    if any(a.ndim != 2 or not np.isfinite(a).all() for a in arrays):
+        raise ValueError("blocks must be 2-D and finite")
+    return arrays
+
+
+def _checked_shrinkage(shrinkage: float | Sequence[float], n_blocks: int) -> list[float]:
+    amounts = [float(c) for c in np.broadcast_to(shrinkage, n_blocks)]
+    if not all(0 <= c <= 1 for c in amounts):
+        raise ValueError(f"shrinkage must be in [0, 1], got {shrinkage!r}")
+    return amounts
+
+
+def _bases(confounds: Confounds, blocks: list[Array]) -> list[Residuals | None]:
+    """Return what removes the confounds of each block; one object if they share them."""
+    n_samples, n_blocks = len(blocks[0]), len(blocks)
+    if confounds is None:
+        return [None] * n_blocks
+    if not isinstance(confounds, list | tuple):
+        return [Residuals.of(_as_confounds(confounds, n_samples))] * n_blocks
+    if len(confounds) != n_blocks:
+        raise ValueError(
+            f"confounds must be one array or one per block ({n_blocks}), got {len(confounds)}"
+        )
+    return [None if z is None else Residuals.of(_as_confounds(z, n_samples)) for z in confounds]
+
+
+def _as_confounds(confounds: object, n_samples: int) -> Array:
+    array = np.asarray(confounds, dtype=np.float64)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or len(array) != n_samples or not np.isfinite(array).all():
+        raise ValueError(
+            f"confounds must be finite numbers with one row per sample ({n_samples}), "
+            f"got an array of shape {array.shape}"
+        )
+    return array
+
+
+def _group_codes(groups: Array | None, n_samples: int) -> Array | None:
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"groups must have one value per sample ({n_samples}), got shape {groups.shape}"
+        )
+    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if counts.max() < 2:
+        raise ValueError("every group has one row: there is nothing to exchange")
+    return codes

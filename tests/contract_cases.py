@@ -1,0 +1,211 @@
+"""The estimators that the laws of `test_contract.py` and `test_bad_input.py` are stated over.
+
+A new estimator is one entry of `CASES`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from skmm import CCA, Modalities
+
+WIDTHS = {"image": 5, "text": 4, "sound": 3}
+SLICES = {"image": slice(0, 5), "text": slice(5, 9), "sound": slice(9, 12)}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration that keeps the laws, and what it cannot take."""
+
+    estimator: BaseEstimator
+    missing_in_fit: bool = True
+    missing_in_transform: bool = True
+    tolerance: float = 1e-9  # relative, of two routes to the same result
+
+    def __str__(self) -> str:
+        return str(self.estimator)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Values of a parameter that give different results, where the others are as in `given`."""
+
+    values: tuple[Any, ...]
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the laws need to know about an estimator."""
+
+    default: BaseEstimator  # what a user gets without parameters
+    variants: tuple[Variant, ...]
+    effects: dict[str, Effect]  # law 7: parameters that must change something
+    no_effect: dict[str, tuple[str, Effect]]  # and those that must not, with the reason
+    invalid: dict[str, tuple[dict[str, Any], tuple[str, ...]]]  # parameters that fit refuses; words
+    linear: bool = False  # law 6 holds
+    pairs: bool = False  # form 4 takes y as the second modality
+
+    @property
+    def name(self) -> str:
+        return type(self.default).__name__
+
+
+CASES = (
+    Case(
+        CCA(),
+        variants=(
+            Variant(CCA(random_state=0)),
+            Variant(CCA(2, fusion="posterior", shrinkage="auto", random_state=0)),
+            Variant(CCA(2, fusion="concat", random_state=0), missing_in_transform=False),
+            Variant(  # an iteration, whose end depends on where it starts
+                CCA(2, objective="sumcor", shrinkage=0.1, random_state=0),
+                missing_in_fit=False,
+                tolerance=1e-5,
+            ),
+            Variant(CCA("auto", solver="svd", random_state=0)),
+            Variant(CCA(2, solver="randomized", scale=False, random_state=0)),
+        ),
+        effects={
+            "n_components": Effect((None, 1, "auto")),
+            "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
+            "shrinkage": Effect((0.0, 0.5, 1.0, "auto", {"text": 0.5})),
+            "objective": Effect(("maxvar", "sumcor")),
+            "scale": Effect((True, False), {"shrinkage": 0.5}),
+            "fusion": Effect(("mean", "posterior", "concat")),
+            "random_state": Effect((0, 1)),  # of `sample`
+        },
+        no_effect={
+            "solver": (
+                "all solvers give the same result",
+                Effect(("auto", "covariance", "svd", "randomized"), {"n_components": 2}),
+            ),
+        },
+        invalid={
+            "n_components above the bound": ({"n_components": 13}, ("13", "bound", "12", "rank")),
+            "unknown objective": ({"objective": "mincor"}, ("mincor", "maxvar", "sumcor")),
+            "unknown fusion": ({"fusion": "sum"}, ("sum", "mean", "posterior", "concat")),
+            "unknown solver": ({"solver": "qr"}, ("qr", "covariance", "svd", "randomized")),
+            "shrinkage outside [0, 1]": ({"shrinkage": {"text": 1.5}}, ("text", "1.5", "[0, 1]")),
+            "shrinkage of an unknown modality": ({"shrinkage": {"smell": 0.5}}, ("smell", "text")),
+        },
+        linear=True,
+        pairs=True,
+    ),
+)
+
+
+def arrays(n_samples: int = 60, seed: int = 0, dtype: type = np.float64) -> dict[str, np.ndarray]:
+    """Return three modalities that share a latent variable, in units and offsets of their own."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((n_samples, 2))
+    out = {}
+    for k, (name, width) in enumerate(WIDTHS.items()):
+        signal = z @ rng.standard_normal((2, width)) + 0.5 * rng.standard_normal((n_samples, width))
+        out[name] = np.ascontiguousarray(10.0 ** (k - 1) * (signal + k), dtype=dtype)
+    return out
+
+
+def complete(**options: Any) -> Modalities:
+    """Return the three modalities, all there."""
+    return Modalities(arrays(**options))
+
+
+def with_holes(**options: Any) -> Modalities:
+    """Return the three modalities; some rows lack one, so that two are left to translate from."""
+    X = complete(**options)
+    X = X.with_missing("image", np.arange(0, len(X), 4))
+    return X.with_missing("text", np.arange(1, len(X), 4))
+
+
+def forms(X: Modalities) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """Return the data in forms 1 to 3, each with the parameters that it needs."""
+    frame = X.to_frame()
+    flat = frame.set_axis([f"{name}_{j}" for name, j in frame.columns], axis=1)
+    names = {n: [c for c in flat if c.startswith(n)] for n in X.names}
+    return {
+        "Modalities": (X, {}),
+        "dict": (dict(X.items()), {}),
+        "two-level DataFrame": (frame, {}),
+        "array": (flat.to_numpy(), {"modalities": SLICES}),
+        "flat DataFrame": (flat, {"modalities": names}),
+    }
+
+
+def fitted(estimator: BaseEstimator, X: Any, **params: Any) -> Any:
+    """Return a fitted clone."""
+    return clone(estimator).set_params(**params).fit(X)
+
+
+def answers(estimator: Any, X: Any, *, holes: bool = True, draws: bool = True) -> dict[str, Any]:
+    """Return everything that a fitted estimator says about `X`, as named arrays.
+
+    The key is ``method/modality`` or ``method/column``. With `holes` the methods that fill in
+    missing modalities are asked too (`X` must be `Modalities`), with `draws` also `sample`.
+    """
+    out: dict[str, Any] = {}
+
+    def note(method: str, value: Any) -> None:
+        for name, part in _named(value).items():
+            out[f"{method}/{name}"] = part
+
+    if hasattr(estimator, "transform"):
+        Z = estimator.transform(X)
+        note("transform", dict(zip(estimator.get_feature_names_out(), Z.T, strict=True)))
+        if hasattr(estimator, "inverse_transform"):
+            note("inverse_transform", estimator.inverse_transform(Z))
+    for method in ("transform_each", "score", "score_samples", "predict", "predict_proba"):
+        if hasattr(estimator, method):
+            note(method, getattr(estimator, method)(X))
+    if hasattr(estimator, "translate"):
+        for to in estimator.modality_names_in_:
+            note(f"translate to {to}", estimator.translate(X, to))
+    last = estimator.modality_names_in_[-1]
+    if holes and hasattr(estimator, "impute"):
+        note("impute", estimator.impute(X.with_missing(last, _every_second(X))))
+    if draws and hasattr(estimator, "sample"):
+        note("sample", estimator.sample(3))
+        if holes:
+            for k, draw in enumerate(estimator.sample(2, given=X.with_missing(last))):
+                note(f"sample {k} given", draw)
+    return out
+
+
+# What is said of each row, or of each row by itself.
+ROW_BY_ROW = ("transform", "translate", "impute", "score_samples", "predict")
+
+
+def row_by_row(found: dict[str, Any]) -> dict[str, Any]:
+    """Keep the answers that have one entry per row of X."""
+    return {key: value for key, value in found.items() if key.startswith(ROW_BY_ROW)}
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any], tolerance: float = 0.0) -> None:
+    """Compare two sets of answers; the tolerance is relative to the largest entry."""
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        size = np.abs(value[np.isfinite(value)]).max(initial=0.0)
+        np.testing.assert_allclose(
+            found[key], value, rtol=0, atol=tolerance * size, err_msg=key, strict=False
+        )
+
+
+def differ(found: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two sets of answers differ anywhere, in what is asked or in the answer."""
+    return found.keys() != other.keys() or any(
+        np.shape(value) != np.shape(other[key])
+        or not np.allclose(value, other[key], rtol=1e-6, atol=0, equal_nan=True)
+        for key, value in found.items()
+    )
+
+
+def _named(value: Any) -> dict[str, np.ndarray]:
+    if isinstance(value, Modalities | dict):
+        return {name: np.asarray(part) for name, part in value.items()}
+    return {"": np.asarray(value)}
+
+
+def _every_second(X: Modalities) -> np.ndarray:
+    return np.arange(0, len(X), 2)

@@ -1,0 +1,380 @@
+"""The laws that every estimator keeps, each stated once over all cases of `contract_cases`."""
+
+import copy
+import inspect
+import pickle
+import sys
+from unittest import SkipTest
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from contract_cases import (
+    CASES,
+    SLICES,
+    WIDTHS,
+    answers,
+    arrays,
+    assert_same,
+    complete,
+    differ,
+    fitted,
+    forms,
+    row_by_row,
+    with_holes,
+)
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import estimator_checks
+from sklearn.utils._param_validation import StrOptions
+
+import skmm
+from skmm import Modalities
+
+per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+per_variant = pytest.mark.parametrize(
+    "variant", [variant for case in CASES for variant in case.variants], ids=str
+)
+per_linear_variant = pytest.mark.parametrize(
+    "variant", [variant for case in CASES if case.linear for variant in case.variants], ids=str
+)
+
+
+def test_every_estimator_has_a_case():
+    public = {getattr(skmm, name) for name in skmm.__all__}
+    estimators = {c for c in public if inspect.isclass(c) and issubclass(c, BaseEstimator)}
+    assert estimators == {type(case.default) for case in CASES}
+
+
+# Law 1: scikit-learn's own checks
+
+
+def _sklearn_checks():
+    for case in CASES:
+        for estimator, check in estimator_checks.estimator_checks_generator(case.default):
+            yield pytest.param(estimator, check, id=f"{case.name}-{check.func.__name__}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(_sklearn_checks()))
+@pytest.mark.filterwarnings(
+    "ignore:y is taken as the second modality:UserWarning",  # the checks pass class labels
+    "ignore:Modalities 'X' and 'y' have ranks:UserWarning",  # and few rows
+)
+def test_check_estimator(estimator, check):
+    try:
+        check(estimator)
+    except SkipTest as reason:
+        if "array_api" in check.func.__name__:
+            pytest.skip(str(reason))
+        pytest.fail(f"scikit-learn skipped this check: {reason}")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_set_output_transform,
+        estimator_checks.check_set_output_transform_pandas,
+        estimator_checks.check_set_output_transform_polars,
+        estimator_checks.check_global_output_transform_pandas,
+        estimator_checks.check_global_set_output_transform_polars,
+        estimator_checks.check_transformer_get_feature_names_out,
+        estimator_checks.check_transformer_get_feature_names_out_pandas,
+        estimator_checks.check_dataframe_column_names_consistency,
+    ],
+    ids=lambda check: check.__name__,
+)
+@per_case
+@pytest.mark.filterwarnings(
+    "ignore:y is taken as the second modality:UserWarning",
+    "ignore:X (has|does not have valid) feature names:UserWarning",  # they mix arrays and frames
+)
+def test_checks_that_check_estimator_leaves_out(case, check):
+    if "transform" in check.__name__ and not hasattr(case.default, "transform"):
+        pytest.skip("not a transformer")
+    name = (
+        f"skmm's {case.name}"  # of a class named CCA the checks expect the pairs that theirs gives
+    )
+    try:
+        check(name, clone(case.default))
+    except SkipTest as reason:
+        pytest.fail(f"scikit-learn skipped this check: {reason}")
+
+
+# Law 2: randomness
+
+
+def _generator_states():
+    states = [np.random.get_state()[1].copy(), np.random.get_state()[2]]  # noqa: NPY002
+    if "torch" in sys.modules:
+        states.append(sys.modules["torch"].get_rng_state().numpy().copy())
+    return states
+
+
+@per_variant
+def test_same_seed_gives_the_same_result(variant):
+    first, second = (answers(fitted(variant.estimator, complete()), complete()) for _ in range(2))
+    assert_same(first, second)
+
+
+@per_variant
+def test_same_seed_gives_the_same_result_in_threads(variant):
+    def run(seed):
+        X = complete(seed=seed)
+        return answers(fitted(variant.estimator, X, random_state=seed), X)
+
+    serial = [run(seed) for seed in range(4)]
+    threaded = joblib.Parallel(n_jobs=2, prefer="threads")(
+        joblib.delayed(run)(seed) for seed in range(4)
+    )
+    for found, expected in zip(threaded, serial, strict=True):
+        assert_same(found, expected, variant.tolerance)
+
+
+@pytest.mark.parametrize("random_state", [None, 0, "RandomState"])
+@per_variant
+def test_global_generators_are_not_moved(variant, random_state):
+    if random_state == "RandomState":
+        random_state = np.random.RandomState(0)
+    before = _generator_states()
+    X = complete()
+    answers(fitted(variant.estimator, X, random_state=random_state), X)
+    for old, new in zip(before, _generator_states(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@per_case
+def test_global_generators_are_not_read(case):
+    X, found = complete(), []
+    for _ in range(2):
+        np.random.seed(0)  # noqa: NPY002
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(0)
+        found.append(answers(fitted(case.default, X, random_state=None), X))
+    assert differ(*found), "random_state=None must seed from the operating system"
+
+
+# Law 3: rows
+
+
+@pytest.mark.parametrize("data", [complete, with_holes], ids=lambda data: data.__name__)
+@per_variant
+def test_rows_do_not_depend_on_each_other(variant, data):
+    if data is with_holes and not variant.missing_in_transform:
+        pytest.skip("refuses rows with a missing modality")
+    model = fitted(variant.estimator, complete())
+    X = data(seed=1)
+    whole = row_by_row(answers(model, X, draws=False))
+    for rows in (np.random.default_rng(0).permutation(len(X)), np.arange(0, 20, 2)):
+        part = row_by_row(answers(model, X[rows], holes=False, draws=False))
+        expected = {key: value[rows] for key, value in whole.items() if key in part}
+        assert_same(part, expected, variant.tolerance)
+
+
+@per_variant
+def test_imputing_a_row_does_not_depend_on_others(variant):
+    model = fitted(variant.estimator, complete())
+    if not hasattr(model, "impute"):
+        pytest.skip("does not impute")
+    X, rows = with_holes(seed=1), np.arange(30)[::-1]
+    whole, part = model.impute(X), model.impute(X[rows])
+    assert not whole.missing.to_numpy().any()
+    for name in X.names:
+        np.testing.assert_allclose(part[name], whole[name][rows], rtol=1e-9)
+        observed = ~X.missing[name].to_numpy()
+        np.testing.assert_array_equal(whole[name][observed], X[name][observed])
+
+
+# Law 4: copies
+
+
+def _joblib_mapped(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib", mmap_mode="r")
+
+
+COPIES = {
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+    "oldest pickle": lambda model, _: pickle.loads(pickle.dumps(model, protocol=2)),
+    "joblib": _joblib_mapped,
+    "copy": lambda model, _: copy.copy(model),
+    "deepcopy": lambda model, _: copy.deepcopy(model),
+    "clone and fit": lambda model, _: clone(model).fit(complete()),
+}
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
+@per_variant
+def test_copies_answer_as_the_original(variant, duplicate, tmp_path):
+    model, X = fitted(variant.estimator, complete()), complete(seed=1)
+    again = COPIES[duplicate](model, tmp_path)
+    assert again is not model
+    assert str(again.get_params()) == str(model.get_params())
+    assert_same(answers(again, X), answers(model, X), 1e-12)
+
+
+# Law 5: inputs
+
+
+@pytest.mark.parametrize("form", forms(complete()))
+@per_variant
+def test_forms_agree_and_inputs_are_not_modified(variant, form):
+    X, params = forms(complete())[form]
+    before = copy.deepcopy(X)
+    model = fitted(variant.estimator, X, **params)
+    found = answers(model, X, holes=False, draws=False)
+    _assert_equal_data(X, before)
+    expected = answers(fitted(variant.estimator, complete()), complete(), holes=False, draws=False)
+    same = {key for key in expected if not key.startswith("inverse_transform")}
+    assert_same({k: found[k] for k in same}, {k: expected[k] for k in same}, variant.tolerance)
+
+
+@per_variant
+def test_inputs_with_missing_modalities_are_not_modified(variant):
+    if not (variant.missing_in_fit and variant.missing_in_transform):
+        pytest.skip("refuses rows with a missing modality")
+    parts = {name: part.copy() for name, part in arrays().items()}
+    parts["text"][::3] = np.nan
+    before = copy.deepcopy(parts)
+    answers(fitted(variant.estimator, parts), Modalities(parts))
+    _assert_equal_data(parts, before)
+
+
+@per_case
+def test_pairs_of_arrays_are_not_modified(case):
+    if not case.pairs:
+        pytest.skip("takes no y as a modality")
+    X, y = arrays()["image"], arrays()["text"]
+    before = X.copy(), y.copy()
+    model = clone(case.default).fit(X, y)
+    for method in ("transform_each", "impute", "score", "score_samples"):
+        if hasattr(model, method):
+            getattr(model, method)(X, y)
+    model.transform(X)
+    named = fitted(case.default, {"X": X, "y": y})
+    np.testing.assert_allclose(named.score({"X": X, "y": y}), model.score(X, y), 1e-9)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(y, before[1])
+
+
+@pytest.mark.parametrize("form", ["dict", "array"])
+@per_variant
+def test_read_only_memmaps_work(variant, form, tmp_path):
+    parts = {"X": forms(complete())["array"][0]} if form == "array" else arrays()
+    mapped = {}
+    for name, part in parts.items():
+        np.save(tmp_path / f"{name}.npy", part)
+        mapped[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    params = {"modalities": SLICES} if form == "array" else {}
+    found, expected = (
+        answers(fitted(variant.estimator, X, **params), X, holes=False, draws=False)
+        for X in ((mapped["X"], parts["X"]) if form == "array" else (mapped, parts))
+    )
+    assert_same(found, expected, variant.tolerance)
+
+
+@pytest.mark.parametrize("form", ["Modalities", "array"])
+@per_variant
+def test_float32_stays_float32(variant, form):
+    single, double = (forms(complete(dtype=t))[form] for t in (np.float32, np.float64))
+    model, reference = (fitted(variant.estimator, X, **params) for X, params in (single, double))
+    holes = form == "Modalities"
+    found = answers(model, single[0], holes=holes, draws=False)
+    expected = answers(reference, double[0], holes=holes, draws=False)
+    wrong = {
+        key: value.dtype
+        for key, value in found.items()
+        if not key.startswith("score") and value.dtype != np.float32
+    }
+    assert not wrong
+    assert_same(found, expected, 1e-3)
+
+
+def _assert_equal_data(X, before):
+    assert type(X) is type(before)
+    if isinstance(X, pd.DataFrame):
+        pd.testing.assert_frame_equal(X, before)
+    elif isinstance(X, np.ndarray):
+        np.testing.assert_array_equal(X, before)
+    else:
+        assert list(X.keys()) == list(before.keys())
+        for name in X.keys():  # noqa: SIM118 (Modalities do not iterate)
+            np.testing.assert_array_equal(X[name], before[name])
+
+
+# Law 6: names and order of modalities
+
+
+@pytest.mark.parametrize("data", [complete, with_holes], ids=lambda data: data.__name__)
+@pytest.mark.parametrize("change", ["rename", "reorder"])
+@per_linear_variant
+def test_names_and_order_of_modalities_do_not_matter(variant, change, data):
+    if data is with_holes and not (variant.missing_in_fit and variant.missing_in_transform):
+        pytest.skip("refuses rows with a missing modality")
+    X = data()
+    new = {"image": "zoom", "text": "about", "sound": "sound"}  # sorts the other way round
+    if change == "rename":
+        changed = Modalities({new[n]: X[n] for n in X.names}, missing=X.missing.rename(columns=new))
+    else:
+        changed = X.select(list(X.names[::-1]))
+        new = {name: name for name in X.names}
+    expected = answers(fitted(variant.estimator, X), X, holes=False, draws=False)
+    found = answers(fitted(variant.estimator, changed), changed, holes=False, draws=False)
+    assert_same(found, {_renamed(k, new): v for k, v in expected.items()}, variant.tolerance)
+
+
+def _renamed(key, new):
+    for old, name in new.items():
+        key = key.replace(old, name)
+    return key
+
+
+# Law 7: parameters
+
+
+def _all_answers(estimator, params):
+    X = complete()
+    model = fitted(estimator, X, **params)
+    return answers(model, X, holes=model.modality_names_in_ == X.names)
+
+
+@per_case
+def test_every_parameter_is_accounted_for(case):
+    parameters = set(case.default.get_params(deep=False))
+    assert parameters == case.effects.keys() | case.no_effect.keys()
+    constraints = getattr(case.default, "_parameter_constraints", {})
+    effects = {**case.effects, **{name: effect for name, (_, effect) in case.no_effect.items()}}
+    for name, allowed in constraints.items():
+        options = {o for c in allowed if isinstance(c, StrOptions) for o in c.options}
+        assert options <= {v for v in effects[name].values if isinstance(v, str)}, name
+
+
+@pytest.mark.parametrize(
+    ("case", "parameter"),
+    [pytest.param(c, p, id=f"{c.name}-{p}") for c in CASES for p in c.effects],
+)
+def test_parameter_has_an_effect(case, parameter):
+    effect = case.effects[parameter]
+    given = {"random_state": 0, **effect.given}
+    found = [_all_answers(case.default, {**given, parameter: v}) for v in effect.values]
+    for i, value in enumerate(effect.values):
+        for j in range(i):
+            assert differ(found[i], found[j]), f"{value!r} is as good as {effect.values[j]!r}"
+
+
+@pytest.mark.parametrize(
+    ("case", "parameter"),
+    [pytest.param(c, p, id=f"{c.name}-{p}") for c in CASES for p in c.no_effect],
+)
+def test_parameter_has_no_effect(case, parameter):
+    reason, effect = case.no_effect[parameter]
+    assert reason
+    given = {"random_state": 0, **effect.given}
+    expected, *others = (
+        _all_answers(case.default, {**given, parameter: value}) for value in effect.values
+    )
+    for found in others:
+        assert_same(found, expected, 1e-6)
+
+
+def test_the_slices_are_those_of_the_widths():
+    assert {name: s.stop - s.start for name, s in SLICES.items()} == WIDTHS

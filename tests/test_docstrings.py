@@ -1,0 +1,158 @@
+"""Docstrings cannot lie: parameters, defaults and attributes are compared with the code."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+
+import pytest
+from contract_cases import CASES, complete, fitted, forms
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import skmm
+
+
+def _public_modules():
+    """Return skmm and its public submodules."""
+    found = [skmm]
+    for info in pkgutil.iter_modules(skmm.__path__, "skmm."):
+        if not info.name.rpartition(".")[2].startswith("_"):
+            found.append(importlib.import_module(info.name))
+    return found
+
+
+MODULES = _public_modules()
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in MODULES
+    for name in module.__all__
+}
+CALLABLES = {name: thing for name, thing in PUBLIC.items() if callable(thing)}
+CLASSES = {name: thing for name, thing in CALLABLES.items() if inspect.isclass(thing)}
+
+
+def _methods(cls):
+    """Yield the public methods and properties that a class of skmm defines."""
+    for name in dir(cls):
+        attribute = inspect.getattr_static(cls, name)
+        function = inspect.unwrap(_function(attribute)) if _function(attribute) else None
+        if not name.startswith("_") and function and function.__module__.startswith("skmm"):
+            yield name, attribute, function
+
+
+def _function(attribute):
+    if isinstance(attribute, property):
+        return attribute.fget
+    if isinstance(attribute, classmethod | staticmethod):
+        return attribute.__func__
+    if not callable(attribute) and hasattr(attribute, "fn"):  # what available_if makes
+        return attribute.fn
+    return attribute if inspect.isfunction(attribute) else None
+
+
+METHODS = {
+    f"{name}.{method}": (attribute, function)
+    for name, cls in CLASSES.items()
+    for method, attribute, function in _methods(cls)
+}
+FUNCTIONS = {
+    **{name: f for name, f in CALLABLES.items() if inspect.isfunction(f)},
+    **{name: f for name, (a, f) in METHODS.items() if not isinstance(a, property)},
+}
+
+
+def _documented(doc):
+    """Return {name: type} of the parameters; "a, b : int" are two."""
+    return {
+        name.strip().lstrip("*"): entry.type
+        for entry in doc["Parameters"]
+        for name in entry.name.split(",")
+    }
+
+
+def _accepted(callable_):
+    """Return {name: default} of a signature, without self."""
+    parameters = dict(inspect.signature(callable_).parameters)
+    for own in ("self", "cls"):
+        parameters.pop(own, None)
+    return {name: p.default for name, p in parameters.items()}
+
+
+def _stated_default(type_):
+    """Return the text after "default=" in a documented type, or None."""
+    match = re.search(r"default\s*[=:]\s*(.+)$", type_)
+    return match and match.group(1).strip()
+
+
+def _same_default(stated, default, module):
+    """Whether the text is a literal or the name of a constant that equals the default."""
+    try:
+        value = ast.literal_eval(stated)
+    except (ValueError, SyntaxError):
+        value = getattr(sys.modules[module], stated.strip("`"), None)
+    return type(value) is type(default) and value == default
+
+
+def _check_parameters(doc, callable_):
+    documented, accepted = _documented(doc), _accepted(callable_)
+    assert list(documented) == list(accepted)
+    for name, default in accepted.items():
+        stated = _stated_default(documented[name])
+        if default is inspect.Parameter.empty:
+            assert stated is None, f"{name} has no default"
+        elif documented[name] != "None":  # "y : None" is there for the sake of the interface
+            assert stated is not None, f"{name} has the default {default!r}"
+            assert _same_default(stated, default, callable_.__module__), (
+                f"{name}: {stated} is not {default!r}"
+            )
+
+
+def test_public_names_exist_once():
+    for module in MODULES:
+        assert len(set(module.__all__)) == len(module.__all__)
+        assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_public_names_have_a_summary_and_an_example(name):
+    doc = (ClassDoc if name in CLASSES else FunctionDoc)(CALLABLES[name])
+    summary = " ".join(doc["Summary"])
+    assert summary
+    assert summary.endswith(".")
+    assert ">>>" in "\n".join(doc["Examples"])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_document_what_they_take_and_give(name):
+    function = FUNCTIONS[name]
+    doc = FunctionDoc(function)
+    assert doc["Summary"]
+    _check_parameters(doc, function)
+    returns = inspect.signature(function).return_annotation
+    if returns not in (None, "None", inspect.Signature.empty):
+        assert doc["Returns"] or doc["Yields"] or doc["Summary"][0].startswith("Return")
+
+
+@pytest.mark.parametrize("name", [n for n, c in CLASSES.items() if not issubclass(c, Exception)])
+def test_classes_document_their_parameters(name):
+    _check_parameters(ClassDoc(CLASSES[name]), CLASSES[name])
+
+
+@pytest.mark.parametrize("name", [n for n, (a, _) in METHODS.items() if isinstance(a, property)])
+def test_properties_have_a_summary(name):
+    assert METHODS[name][1].__doc__
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_documented_attributes_are_those_of_fit(case):
+    X, params = forms(complete())["flat DataFrame"]
+    model = fitted(case.default, X, **params)
+    learned = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    documented = {
+        name.strip()
+        for entry in ClassDoc(type(model))["Attributes"]
+        for name in entry.name.split(",")
+    }
+    assert learned == documented

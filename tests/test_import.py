@@ -1,0 +1,37 @@
+"""What `import skmm` costs: each statement in a new interpreter."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# The libraries of deep estimators, of downloads, and of the extras.
+HEAVY = {"torch", "skorch", "pooch", "matplotlib", "jinja2", "typer", "tabulate", "dask"}
+FIT = """
+import numpy as np
+from skmm import CCA
+CCA(1).fit(*np.random.RandomState(0).standard_normal((2, 9, 2))).sample()
+"""
+
+
+def _loaded_by(statements):
+    """Return which of the heavy libraries an interpreter has loaded after these statements."""
+    code = f"{statements}\nimport json, sys; print(json.dumps(list(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    return {name.split(".")[0] for name in json.loads(run.stdout)} & HEAVY
+
+
+@pytest.mark.parametrize(
+    "statements",
+    ["import skmm", "from skmm import *", FIT, "import skmm.compose, skmm.datasets"],
+    ids=["import skmm", "all public names", "fit", "submodules"],
+)
+def test_heavy_libraries_are_not_loaded(statements):
+    assert not _loaded_by(statements)
+
+
+def test_loaded_libraries_are_seen():
+    assert _loaded_by("import pooch") == {"pooch"}
