@@ -1,0 +1,1 @@
+"""Displays: arrays in the constructor, `plot` draws, `from_estimator` computes."""
