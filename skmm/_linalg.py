@@ -72,7 +72,7 @@ def _unit_columns(a: Array, sample_weight: Array | None, constant: float) -> Arr
 
 def psd_eigh(matrix: Array, rtol: float | None = None) -> tuple[Array, Array]:
     """Return the eigenvalues (descending) above ``rtol`` times the largest, and their vectors."""
-    values, vectors = linalg.eigh(matrix, check_finite=False)
+    values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
     values, vectors = values[::-1], vectors[:, ::-1]
     if rtol is None:
         rtol = 10 * len(matrix) * np.finfo(np.float64).eps

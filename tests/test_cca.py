@@ -97,6 +97,35 @@ def test_solvers_agree(shape, shrinkage, n_components):
         assert_allclose(other.translate(x, "y"), reference.translate(x, "y"), atol=1e-7)
 
 
+@pytest.mark.parametrize("shrinkage", [0.0, 0.2])
+def test_dependent_columns_add_no_rank(shrinkage):
+    x, y = make_two()
+    x, y = np.c_[x, x[:, :3]], np.c_[y, y[:, 0] - y[:, 1]]
+    models = [CCA(shrinkage=shrinkage, solver=s, random_state=0).fit(x, y) for s in SOLVERS]
+    for model in models:
+        assert model.n_components_ == 5
+        assert_allclose(model.transform(x), models[0].transform(x), atol=1e-8)
+
+
+def test_least_norm_weights_for_the_columns_as_they_are():
+    x, y = make_two()
+    x = np.c_[x * 10.0 ** np.arange(7), 3 * x[:, 0]]
+    for solver in ("covariance", "svd"):
+        scaled = CCA(2, solver=solver).fit(x, y)
+        raw = CCA(2, solver=solver, scale=False).fit(x, y)
+        assert_allclose(raw.transform(x), scaled.transform(x), atol=1e-8)
+        basis = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:7]
+        w = raw.weights_["X"]
+        assert_allclose(basis.T @ (basis @ w), w, atol=1e-6 * np.abs(w).max())
+        assert np.linalg.norm(w, axis=0)[0] < np.linalg.norm(scaled.weights_["X"], axis=0)[0]
+
+
+def test_covariances_of_ill_conditioned_columns_warn():
+    x, y, _ = hard_cases()["difference"]
+    with pytest.warns(UserWarning, match="'X'.*ill-conditioned"):
+        CCA(solver="covariance").fit(x, y)
+
+
 def test_shrinkage_solves_the_regularised_eigenproblem():
     x, y = make_two()
     cca = CCA(3, shrinkage={"X": 0.3, "y": 0.1}).fit(x, y)

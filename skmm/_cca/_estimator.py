@@ -1,5 +1,6 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -338,11 +339,12 @@ class CCA(TransformerMixin, BaseEstimator):
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted to give "
                 f"{n_columns}: pass what transform returns."
             )
+        decoders = self._model.solution.decoders(self.fusion)
         names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
         return self._schema.restore(
             {
-                name: (self.means_[name] + Z @ self._decoders[name]).astype(Z.dtype, copy=False)
-                for name in names
+                name: (self.means_[name] + Z @ decoder).astype(Z.dtype, copy=False)
+                for name, decoder in zip(names, decoders, strict=False)
             }
         )
 
@@ -550,6 +552,12 @@ class CCA(TransformerMixin, BaseEstimator):
         additive = self.objective == "maxvar" and len(names) > 2
         k = check_n_components(n_components, names, route.ranks, additive=additive)
         warn_of_perfect_fit(names, route.ranks, route.shrinkages, n_rows)
+        if inexact := [names[m] for m in route.inexact]:
+            warnings.warn(
+                f"Modalities {inexact!r} are too ill-conditioned for covariances, which lose "
+                "digits: use solver='auto' or 'svd' in fit.",
+                stacklevel=4,
+            )
         solution = solve(route, k, self.objective, self.solver, self.random_state)
         scales = route.scales if self.scale else [np.ones_like(s) for s in route.scales]
         self.n_components_ = k
@@ -563,7 +571,6 @@ class CCA(TransformerMixin, BaseEstimator):
         pairs = np.triu_indices(len(names), 1)
         self.canonical_correlations_ = self.pairwise_correlations_[:, *pairs].mean(axis=1)
         self._model = Model(names, self.means_, solution)
-        self._decoders = dict(zip(names, solution.decoders(self.fusion), strict=True))
         return self
 
     def _check(self, X: Any, y: Any = None, allow_empty_rows: bool = False) -> Modalities:

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
 
 from skmm._cca._route import Spread
 from skmm._linalg import psd_eigh, psd_pinv
@@ -37,18 +36,9 @@ class Margin:
     target: float
     scales: Array
 
-    def spectrum(self) -> tuple[Array, Array]:
-        """Return eigenvalues and eigenvectors of S on its range."""
-        if self.spread.covariance is not None:
-            return psd_eigh(self.spread.covariance)
-        root = np.asarray(self.spread.root)
-        _, values, right = linalg.svd(root, full_matrices=False, check_finite=False)
-        keep = values > 4 * max(root.shape) * np.finfo(np.float64).eps * values.max(initial=0.0)
-        return values[keep] ** 2, right[keep].T
-
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        rows = _draw(n_samples, *self.spectrum(), rng) * np.sqrt(1.0 - self.shrinkage)
+        rows = _draw(n_samples, *self.spread.spectrum(), rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape)
             rows += np.sqrt(self.shrinkage * self.target) * noise
@@ -60,7 +50,7 @@ class Margin:
         Where S is singular and nothing is shrunk it is the density within the range of S.
         """
         x = x / self.scales
-        values, vectors = self.spectrum()
+        values, vectors = self.spread.spectrum()
         floor = self.shrinkage * self.target
         shrunk = (1.0 - self.shrinkage) * values + floor
         inside = x @ vectors

@@ -75,6 +75,14 @@ class Rows:
                 chunk.append(z)
             yield chunk, indicator
 
+    def standardised(self, m: int, columns: slice, mean: Array, divisor: Array) -> Array:
+        """Return columns of a block as root of weight times (x - mean) / divisor, in float64."""
+        z = np.subtract(self.blocks[m][:, columns], mean[columns], dtype=np.float64)
+        z /= divisor[columns]
+        if self.weight is not None:
+            z *= np.sqrt(self.weight)[:, None]
+        return z
+
     def _is_plain(self, block: Array, shift: Array) -> bool:
         """Whether the block can be used as it is, without a copy."""
         weighted = self.weight is not None or self.observed is not None
@@ -124,8 +132,11 @@ class Moments:
         for chunk, indicator in rows.chunks(self.shifts):
             self.counts += len(indicator) if complete else indicator.T @ indicator
             for i, a in enumerate(chunk):
-                # NumPy's and SciPy's BLAS are two thread pools that hinder each other.
-                self.sums[i] += a.sum(axis=0)[:, None] if complete else a.T @ indicator
+                # All products by SciPy's BLAS: NumPy's is another pool of threads, in its way.
+                if complete:
+                    self.sums[i] += blas.dgemv(1.0, a.T, indicator[:, 0])[:, None]
+                else:
+                    self.sums[i] += a.T @ indicator
                 blas.dsyrk(1.0, a.T, 1.0, self.products[i, i], lower=True, overwrite_c=True)
                 for j in range(i + 1, len(chunk)):
                     target = self.products[i, j]

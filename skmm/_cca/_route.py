@@ -1,22 +1,64 @@
 """What every route from rows to whitened coordinates finds; see `_whitening`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import linalg
 
-from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage
+from skmm._cca._moments import Rows
+from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, psd_eigh
 
 Array = np.ndarray
 EPS = np.finfo(np.float64).eps
 
 
-class Spread(NamedTuple):
-    """The covariance S of a modality, or a root F with S = F'F."""
+class Spread(Protocol):
+    """The covariance S of a modality, in whichever form a route has it."""
 
-    covariance: Array | None = None
-    root: Array | None = None
+    def spectrum(self) -> tuple[Array, Array]:
+        """Return the eigenvalues and eigenvectors of S on its range."""
+
+
+@dataclass(frozen=True)
+class CovarianceSpread:
+    """S itself."""
+
+    covariance: Array
+
+    def spectrum(self) -> tuple[Array, Array]:
+        """Return the eigenvalues and eigenvectors of S on its range."""
+        return psd_eigh(self.covariance)
+
+
+@dataclass(frozen=True)
+class RootSpread:
+    """F with S = F'F."""
+
+    root: Array
+
+    def spectrum(self) -> tuple[Array, Array]:
+        """Return the eigenvalues and eigenvectors of S on its range."""
+        _, values, right = linalg.svd(self.root, full_matrices=False, check_finite=False)
+        keep = values > 4 * EPS * max(self.root.shape) * values.max(initial=0.0)
+        return values[keep] ** 2, right[keep].T
+
+
+@dataclass(frozen=True)
+class RowSpread:
+    """The rows as they came: as large as S is where there are more columns than rows."""
+
+    rows: Rows
+    m: int
+    mean: Array
+    divisor: Array
+
+    def spectrum(self) -> tuple[Array, Array]:
+        """Return the eigenvalues and eigenvectors of S on its range."""
+        z = self.rows.standardised(self.m, slice(None), self.mean, self.divisor)
+        weight = len(z) if self.rows.weight is None else self.rows.weight.sum()
+        return RootSpread(z / np.sqrt(weight)).spectrum()
 
 
 class Route:
@@ -26,13 +68,17 @@ class Route:
     ----------
     means, scales : list of ndarray (d_m,)
         Of the original columns; `scales` are those by which the columns were divided.
+    damped : bool
+        Whether pairs of modalities were read from different rows, so that they need not fit.
+    inexact : list of int
+        Modalities that are too ill-conditioned for the digits of this route.
     varying : list of ndarray (d_m,) of bool
         Columns that are not constant. A constant one has no part in anything.
     shrinkages, targets, optima : list of float
         c, t, and the analytic c that would be best for S as an estimate of the covariance.
     ranks : list of int
-    inner : list of ndarray (r_m, r_m)
-        ``K.T @ S @ K``: the identity where nothing is shrunk.
+    inner : list of ndarray (r_m, r_m) or (r_m,), or None
+        ``K.T @ S @ K``, or its diagonal; None is the identity, where nothing is shrunk.
     cross : dict of (i, j) to ndarray (r_i, r_j), i < j
         T of the module's text.
     """
@@ -41,11 +87,13 @@ class Route:
         self.means: list[Array] = []
         self.scales: list[Array] = []
         self.varying: list[Array] = []
+        self.damped = False
+        self.inexact: list[int] = []
         self.shrinkages: list[float] = []
         self.targets: list[float] = []
         self.optima: list[float] = []
         self.ranks: list[int] = []
-        self.inner: list[Array] = []
+        self.inner: list[Array | None] = []
         self.cross: dict[tuple[int, int], Array] = {}
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -59,6 +107,13 @@ class Route:
     def spread(self, m: int) -> Spread:
         """Return S of a modality in whichever form the route has."""
         raise NotImplementedError
+
+    def apply_inner(self, m: int, directions: Array) -> Array:
+        """Return K' S K @ directions."""
+        inner = self.inner[m]
+        if inner is None:
+            return directions
+        return inner[:, None] * directions if inner.ndim == 1 else inner @ directions
 
     def joint(self, i: int, j: int) -> Array:
         """Return T for any order of i and j."""

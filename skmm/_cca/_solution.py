@@ -86,7 +86,7 @@ def solve(
             directions, eigenvalues = sumcor(
                 route.joint, route.ranks, n_components, directions, rng
             )
-    directions = [_unit_variance(v, Q) for v, Q in zip(directions, route.inner, strict=True)]
+    directions = [_unit_variance(route, m, v) for m, v in enumerate(directions)]
     weights, between = route.project(directions)
     signs = dominant_signs([C[:, own(m, n_components)] for m, C in enumerate(between)])
     directions = [v * signs for v in directions]
@@ -98,9 +98,10 @@ def solve(
     return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian)
 
 
-def _unit_variance(directions: Array, inner: Array) -> Array:
+def _unit_variance(route: Route, m: int, directions: Array) -> Array:
     """Scale the projections to unit variance; a modality without part in a component gets zero."""
-    deviation = np.sqrt(np.einsum("rk,rs,sk->k", directions, inner, directions, optimize=True))
+    variance = np.einsum("rk,rk->k", directions, route.apply_inner(m, directions))
+    deviation = np.sqrt(np.maximum(variance, 0.0))
     return directions / np.where(deviation > 1e-10, deviation, np.inf)
 
 
@@ -109,7 +110,7 @@ def _projection_covariance(route: Route, directions: Sequence[Array]) -> Array:
     k, n_modalities = directions[0].shape[1], len(directions)
     codes = np.zeros((n_modalities * k, n_modalities * k))
     for m, v in enumerate(directions):
-        codes[own(m, k), own(m, k)] = v.T @ route.inner[m] @ v
+        codes[own(m, k), own(m, k)] = v.T @ route.apply_inner(m, v)
         for n in range(m):
             block = v.T @ route.joint(m, n) @ directions[n]
             codes[own(m, k), own(n, k)], codes[own(n, k), own(m, k)] = block, block.T
@@ -141,6 +142,6 @@ def _gaussian(
     return CanonicalGaussian(
         [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)],
         loadings,
-        positive_part(joint, blocks),
+        positive_part(joint, blocks) if route.damped else joint,
         margins,
     )

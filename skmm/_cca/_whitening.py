@@ -15,10 +15,11 @@ from itertools import combinations
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
 from skmm._cca._moments import Moments, Rows
-from skmm._cca._route import EPS, Route, Spread
+from skmm._cca._route import EPS, CovarianceSpread, RootSpread, Route, RowSpread, Spread
 from skmm._linalg import psd_eigh
 
 Array = np.ndarray
@@ -77,34 +78,40 @@ class MomentRoute(Route):
             count = moments.counts[m, m]
             self._shrink(shrinkages[m], len(means[m]), trace, squares, fourth[m], count)
         self._covariances = S
+        self.damped = bool(np.ptp(moments.counts) > 0)
         self._factors = [self._factor(m, strict) for m in every]
         self.ranks = [factor.shape[1] for factor, _ in self._factors]
-        for m in every:
-            unshrunk = self.shrinkages[m] == 0.0
-            self.inner.append(
-                np.eye(self.ranks[m]) if unshrunk else self._whiten(m, self._whiten(m, S[m, m]).T)
-            )
         for i, j in combinations(every, 2):
             self.cross[i, j] = self._whiten(j, self._whiten(i, S[i, j]).T).T
 
     def _factor(self, m: int, strict: bool) -> tuple[Array, bool]:
-        """Return (L, True) with R = L L' on the varying columns, or (K, False)."""
+        """Return (L, True) with R = L L' on the varying columns, or (K, False); settle K'SK."""
         keep, c, S = self.varying[m], self.shrinkages[m], self._covariances[m, m]
-        if not keep.any():
-            return np.empty((0, 0)), False
-        R = (1.0 - c) * (S if keep.all() else S[np.ix_(keep, keep)])
+        S = S if keep.all() else S[np.ix_(keep, keep)]
+        L = _well_conditioned_factor(S)
+        if L is None:
+            return self._spectral_factor(m, S, strict), False
+        if c == 0.0:
+            self.inner.append(None)
+            return L, True
+        R = (1.0 - c) * S
         R[np.diag_indices_from(R)] += c * self.targets[m]
-        norm = np.abs(R).sum(axis=0).max()
-        try:
-            L = linalg.cholesky(R, lower=True, check_finite=False)
-            if dpocon(L, norm, uplo="L")[0] > WELL_CONDITIONED:
-                return L, True
-        except linalg.LinAlgError:
-            pass
-        values, vectors = psd_eigh(R, DEPENDENT if strict else None)
-        if strict and values[-1] < WELL_CONDITIONED * values[0]:
-            raise IllConditionedError
-        return vectors / np.sqrt(values), False
+        L = linalg.cholesky(R, lower=True, check_finite=False)
+        half = linalg.solve_triangular(L, S, lower=True, check_finite=False)
+        self.inner.append(linalg.solve_triangular(L, half.T, lower=True, check_finite=False))
+        return L, True
+
+    def _spectral_factor(self, m: int, S: Array, strict: bool) -> Array:
+        """Return K on the range of S."""
+        values, vectors = psd_eigh(S, DEPENDENT) if len(S) else (np.empty(0), S)
+        unclear = values < WELL_CONDITIONED * values.max(initial=0.0)
+        if self.shrinkages[m] == 0.0 and unclear.any():
+            if strict:
+                raise IllConditionedError
+            self.inexact.append(m)
+        shrunk = self._shrunk(m, values)
+        self.inner.append(None if self.shrinkages[m] == 0.0 else values / shrunk)
+        return vectors / np.sqrt(shrunk)
 
     def _whiten(self, m: int, block: Array) -> Array:
         """Return K' @ block; the rows of `block` are columns of the modality."""
@@ -140,7 +147,7 @@ class MomentRoute(Route):
 
     def spread(self, m: int) -> Spread:
         """Return S."""
-        return Spread(covariance=self._covariances[m, m])
+        return CovarianceSpread(self._covariances[m, m])
 
 
 class RootRoute(Route):
@@ -151,6 +158,7 @@ class RootRoute(Route):
         every = range(len(rows.blocks))
         means, variances, self._counts = _column_statistics(rows)
         self._rows = rows
+        self.damped = rows.observed is not None
         self._divisors = [
             self._standardise(means[m], variances[m], scale or shrinkages[m] == 0.0) for m in every
         ]
@@ -170,7 +178,7 @@ class RootRoute(Route):
             shrunk = self._shrunk(m, values**2)
             self._maps.append(right.T / np.sqrt(shrunk))
             self._roots.append(values[:, None] * right)
-            self.inner.append(np.diag(values**2 / shrunk))
+            self.inner.append(values**2 / shrunk)
         self.ranks = [K.shape[1] for K in self._maps]
         self._whiten_products()
 
@@ -218,7 +226,7 @@ class RootRoute(Route):
 
     def spread(self, m: int) -> Spread:
         """Return the root of S."""
-        return Spread(root=self._roots[m])
+        return RootSpread(self._roots[m])
 
 
 class GramRoute(Route):
@@ -242,23 +250,28 @@ class GramRoute(Route):
         self._rows = rows
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         self._count = float(weight.sum())
-        self._left, self._spectra, gains = [], [], []
+        self._divisors: list[Array] = []
+        self._left: list[Array] = []
+        self._spectra: list[Array] = []
+        gains: list[Array] = []
         for m, shrinkage in enumerate(shrinkages):
-            gram = self._gram(m, weight, scale)
-            norms = np.diag(gram) ** 2 / np.where(weight > 0, weight, np.inf)
-            squares, trace = np.vdot(gram, gram) / self._count**2, np.trace(gram) / self._count
-            fourth = norms.sum() / self._count
-            width = len(self.means[m])
+            gram = self._gram(m, weight, scale)  # the lower triangle
+            norms = np.diag(gram)
+            squares = (2 * np.vdot(gram, gram) - np.vdot(norms, norms)) / self._count**2
+            fourth = np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / self._count
+            trace, width = norms.sum() / self._count, len(self.means[m])
             self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
             spectrum, vectors = psd_eigh(gram, DEPENDENT)
-            if strict and len(spectrum) and spectrum[-1] < WELL_CONDITIONED * spectrum[0]:
-                raise IllConditionedError
+            if self.shrinkages[m] == 0.0 and np.any(spectrum < WELL_CONDITIONED * spectrum[:1]):
+                if strict:
+                    raise IllConditionedError
+                self.inexact.append(m)
             spectrum = spectrum / self._count
             gains.append(np.sqrt(spectrum / self._shrunk(m, spectrum)))
             self._spectra.append(spectrum)
             self._left.append(vectors)
         self.ranks = [len(gain) for gain in gains]
-        self.inner = [np.diag(gain**2) for gain in gains]
+        self.inner = [gain**2 for gain in gains]
         for i, j in combinations(range(len(gains)), 2):
             overlap = self._left[i].T @ self._left[j]
             self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
@@ -270,22 +283,19 @@ class GramRoute(Route):
         variance = np.empty_like(mean)
         for columns in _column_chunks(block):
             z = np.subtract(block[:, columns], mean[columns], dtype=np.float64)
-            delta = np.average(z, axis=0, weights=weight)  # what rounding left of an offset
+            delta = weight @ z / self._count  # what rounding left of an offset
             mean[columns] += delta
-            variance[columns] = np.average((z - delta) ** 2, axis=0, weights=weight)
-        self._standardise(mean, variance, scale)
-        gram = np.zeros((len(block), len(block)))
+            z *= z
+            variance[columns] = weight @ z / self._count - delta**2
+        self._divisors.append(self._standardise(mean, variance, scale))
+        gram = np.zeros((len(block), len(block)), order="F")
         for columns in _column_chunks(block):
             z = self._standardised(m, columns)
-            gram += z @ z.T
+            gram = blas.dsyrk(1.0, z.T, 1.0, gram, trans=True, lower=True, overwrite_c=True)
         return gram
 
     def _standardised(self, m: int, columns: slice) -> Array:
-        z = np.subtract(self._rows.blocks[m][:, columns], self.means[m][columns], dtype=np.float64)
-        z /= np.where(self.varying[m][columns], self.scales[m][columns], np.inf)
-        if self._rows.weight is not None:
-            z *= np.sqrt(self._rows.weight)[:, None]
-        return z
+        return self._rows.standardised(m, columns, self.means[m], self._divisors[m])
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return Z' times the dual coefficients, and Z' times the projections over n."""
@@ -298,23 +308,30 @@ class GramRoute(Route):
             codes.append(U @ (v * np.sqrt(spectrum[:, None] / shrunk * self._count)))
         self._left = []  # done with: n x n each
         k, weights, between = directions[0].shape[1], [], []
-        self._roots = []
         for m, dual in enumerate(duals):
             right = np.hstack([dual, np.hstack(codes) / self._count])
             product = np.empty((len(self.means[m]), right.shape[1]))
-            root = np.empty((len(dual), len(product)))
-            for columns in _column_chunks(root):
-                z = self._standardised(m, columns)
-                product[columns] = z.T @ right
-                np.divide(z, np.sqrt(self._count), out=root[:, columns])
+            for columns in _column_chunks(self._rows.blocks[m]):
+                product[columns] = self._standardised(m, columns).T @ right
             weights.append(product[:, :k])
             between.append(product[:, k:])
-            self._roots.append(root)
         return weights, between
 
     def spread(self, m: int) -> Spread:
-        """Return the standardised rows, a root of S."""
-        return Spread(root=self._roots[m])
+        """Return the rows: a root of S."""
+        return RowSpread(self._rows, m, self.means[m], self._divisors[m])
+
+
+def _well_conditioned_factor(S: Array) -> Array | None:
+    """Return the Cholesky factor L of S = L L', or None if S is (nearly) singular."""
+    if not len(S):
+        return None
+    norm = np.abs(S).sum(axis=0).max()
+    try:
+        L = linalg.cholesky(S, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        return None
+    return L if dpocon(L, norm, uplo="L")[0] > WELL_CONDITIONED else None
 
 
 def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, solver: str) -> Route:

@@ -4,11 +4,13 @@ The test follows Winkler et al. (2020): what the earlier components explain is k
 remaining canonical variates of every block are permuted (also those that only the wider block
 has), and p-values are made monotone, which controls the family-wise error rate.
 
-One thing is added. The remaining variates of the data are orthogonal to the earlier components of
-every block, permuted ones are not: they spread over more dimensions, so that their statistic is
-too small and later components are found too often when rows are few (with 40 rows and twice 15
-columns, 25 % at a nominal 5 % after three true components). The earlier components are therefore
-taken out of the permuted variates again. The first step is unchanged.
+One thing is added. The remaining variates of the data are orthogonal to the earlier components,
+permuted ones are not: they spread over more dimensions, so that their statistic is too small and
+later components are found too often when rows are few (with 40 rows and twice 15 columns, 25 % at
+a nominal 5 % after three true components). The earlier components, as the mean over the blocks,
+are therefore taken out of the permuted variates again: one dimension per component, which is also
+what Lawley's correction of the chi-square approximation amounts to for strong components. The
+first step is unchanged, and with many rows so are the later ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -91,7 +93,7 @@ def step_down_permutation(
 
     Step k asks whether the blocks are independent beyond the first k - 1 components. This is the
     test of Winkler et al. (2020), except that the earlier components are taken out of the permuted
-    variates again, without which it is liberal when rows are few. The first step is exact for
+    variates again; without this the later steps are liberal when rows are few. The first step is exact for
     exchangeable rows, the later ones hold approximately. With more than two blocks, every block
     but one is permuted independently and the components are those of the MAXVAR problem. With
     shrinkage only the first step is valid, and only it is taken.
@@ -245,7 +247,7 @@ class _Evaluation:
 
 def _fused_components(blocks: Sequence[Array], n_components: int) -> Array:
     """Return a basis of the leading components, each the mean over the blocks."""
-    fused = sum(u[:, :n_components] for u in blocks)
+    fused = np.sum([u[:, :n_components] for u in blocks], axis=0)
     return linalg.qr(fused, mode="economic")[0]
 
 

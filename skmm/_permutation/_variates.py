@@ -174,11 +174,17 @@ def _axes(blocks: list[Array]) -> tuple[list[Array], Array]:
         sizes = [b.shape[1] for b in blocks]
         vectors = linalg.eigh(joint_matrix(cross_products(blocks), sizes))[1][:, ::-1]
         directions = np.split(vectors, np.cumsum(sizes)[:-1])
-        axes = [linalg.qr(v[:, : len(v)])[0] for v in directions]
+        axes = [_orthogonalised(v[:, : len(v)]) for v in directions]
     codes = [b @ v[:, :steps] for b, v in zip(blocks, directions, strict=True)]
     codes = [u / np.linalg.norm(u, axis=0) for u in codes]
     pairs = [np.sum(a * b, axis=0) for a, b in combinations(codes, 2)]
     return axes, np.clip(np.mean(pairs, axis=0), -1.0, 1.0)
+
+
+def _orthogonalised(directions: Array) -> Array:
+    """Return orthonormal columns that span the same, each on the side of its direction."""
+    basis, triangle = linalg.qr(directions)
+    return basis * np.where(np.diagonal(triangle) < 0, -1.0, 1.0)
 
 
 def _permutation(rng: np.random.RandomState, n: int, codes: Array | None) -> Array:
