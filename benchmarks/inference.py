@@ -1,7 +1,8 @@
-"""Simulations of inference: do intervals contain what they say they do?
+"""Simulations of inference: do intervals contain, and tests reject, as often as they say?
 
 `intervals` draws Gaussian data of known covariance and counts how often the intervals of
-`skmm.inspection` contain their estimand, beside simpler intervals written in NumPy.
+`skmm.inspection` contain their estimand, beside simpler intervals written in NumPy. `levels` draws
+data with known components and counts how often a test finds one more.
 """
 
 import argparse
@@ -12,7 +13,12 @@ from scipy import linalg, stats
 
 from skmm import CCA
 from skmm.datasets import make_shared_latent
-from skmm.inspection import correlation_intervals, loading_intervals
+from skmm.inspection import (
+    correlation_intervals,
+    loading_intervals,
+    permutation_test,
+    wilks_test,
+)
 
 Array = np.ndarray
 Interval = tuple[Array, Array]
@@ -20,6 +26,47 @@ N_FITS = 2000  # behind each estimand
 # Rows, columns of each of two modalities, population correlations.
 SETTINGS = ((100, 10, (0.6,)), (300, 5, (0.8, 0.5)), (200, 8, (0.9,)))
 LOADING_SETTINGS = ((300, 5, (0.8, 0.5)), (100, 5, (0.8, 0.5)))
+# Rows, columns of the two modalities, population correlations, shrinkage.
+LEVEL_SETTINGS = (
+    (40, (3, 4), (), 0.0),
+    (40, (3, 4), (0.8,), 0.0),
+    (40, (3, 8), (0.9, 0.7), 0.0),
+    (40, (15, 15), (0.95, 0.95, 0.95), 0.0),
+    (100, (15, 15), (0.5,), 0.0),
+    (40, (60, 50), (), 0.3),
+)
+
+
+def levels(options: argparse.Namespace) -> None:
+    """Print how often the first component that is not there is found at a nominal 5 %."""
+    print(f"Rejections in % (nominal 5) in {options.n_datasets} data sets, 99 permutations.")
+    for n, widths, rho, shrinkage in LEVEL_SETTINGS:
+        found = [
+            _false_discovery(n, widths, rho, shrinkage, seed) for seed in range(options.n_datasets)
+        ]
+        shares = {name: np.mean([each[name] for each in found]) for name in found[0]}
+        row = ", ".join(f"{name} {100 * share:.1f}" for name, share in shares.items())
+        print(f"n={n} p,q={widths} rho={rho} shrinkage={shrinkage}: {row}", flush=True)
+
+
+def _false_discovery(
+    n: int, widths: tuple[int, int], rho: tuple[float, ...], shrinkage: float, seed: int
+) -> dict[str, bool]:
+    rng, k = np.random.RandomState(seed), len(rho)
+    x, y = (rng.standard_normal((n, width)) for width in widths)
+    y[:, :k] = x[:, :k] * rho + y[:, :k] * np.sqrt(1 - np.square(rho))
+    cca = CCA(None if shrinkage else k + 1, shrinkage=shrinkage)
+    statistics = ("pillai", "roy") if shrinkage else ("wilks", "pillai", "roy")
+    p_values = {
+        f"permuted {statistic}": permutation_test(
+            cca, x, y, statistic=statistic, n_permutations=99, random_state=seed
+        ).p_values[k]
+        for statistic in statistics
+    }
+    if not shrinkage:
+        for method in ("bartlett", "rao"):
+            p_values[method] = wilks_test(cca, x, y, method=method).p_values[k]
+    return {name: bool(p <= 0.05) for name, p in p_values.items()}
 
 
 def intervals(options: argparse.Namespace) -> None:
@@ -193,6 +240,9 @@ def main() -> None:
     command.add_argument("--n-repeats", type=int, default=50)
     command.add_argument("--n-bootstrap", type=int, default=100)
     command.set_defaults(run=intervals)
+    command = commands.add_parser("levels", help=levels.__doc__)
+    command.add_argument("--n-datasets", type=int, default=400)
+    command.set_defaults(run=levels)
     options = parser.parse_args()
     options.run(options)
 

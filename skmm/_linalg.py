@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 from sklearn.utils import gen_batches
 
 Array = np.ndarray
@@ -20,6 +21,18 @@ def row_chunks(n_rows: int, n_columns: int) -> Iterator[slice]:
     where on longer chunks make the products of matrices no faster.
     """
     return gen_batches(n_rows, max(512, 2**18 // max(1, n_columns)))
+
+
+def product(a: Array, b: Array) -> Array:
+    """Return a @ b by SciPy's BLAS.
+
+    NumPy brings a BLAS of its own with its own threads; the two pools hinder each other where they
+    alternate with factorisations.
+    """
+    turn_a, turn_b = not a.flags.f_contiguous, not b.flags.f_contiguous
+    return blas.dgemm(
+        1.0, a.T if turn_a else a, b.T if turn_b else b, trans_a=turn_a, trans_b=turn_b
+    )
 
 
 def covariance(a: Array, b: Array | None = None, sample_weight: Array | None = None) -> Array:
@@ -129,11 +142,12 @@ def canonical_axes(
 def dominant_signs(loadings: Sequence[Array]) -> Array:
     """Return ±1 per column: the entry of largest size over all blocks becomes positive.
 
-    The rule does not depend on the order of the blocks or of their rows (but for exact ties).
+    Of entries that are equally large but for rounding the first one counts.
     """
     stacked = np.vstack(loadings)
-    largest = stacked[np.argmax(np.abs(stacked), axis=0), np.arange(stacked.shape[1])]
-    return np.where(largest < 0, -1.0, 1.0)
+    size = np.abs(stacked)
+    first = np.argmax(size >= (1.0 - 1e-6) * size.max(axis=0), axis=0)
+    return np.where(stacked[first, np.arange(stacked.shape[1])] < 0, -1.0, 1.0)
 
 
 def ledoit_wolf(

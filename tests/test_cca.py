@@ -1,11 +1,14 @@
 """CCA against textbook solutions, closed forms and brute force."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler, scale
 
 from skmm import CCA, Modalities
@@ -550,7 +553,7 @@ def test_bad_requests_to_the_fitted_model():
         cca.score({"a": data["a"]})
     with pytest.raises(ValueError, match="3 columns"):
         cca.inverse_transform(np.zeros((4, 3)))
-    with pytest.raises(ValueError, match="n_samples=0"):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
         cca.sample(0)
 
 
@@ -563,3 +566,105 @@ def test_image_modalities_keep_their_shape():
     assert cca.translate(X.select(["code"]), "image").shape == (200, 2, 3, 3)
     assert cca.inverse_transform(cca.transform(X))["image"].shape == (200, 2, 3, 3)
     assert cca.sample(3, random_state=0)["image"].shape == (3, 2, 3, 3)
+
+
+def test_fitted_models_do_not_change_with_the_data_they_saw():
+    x, y = make_two(30, 50, 40)
+    data = {"X": x.copy(), "y": y.copy()}
+    cca = CCA(2, shrinkage=0.3).fit(x, y)
+    before = cca.score_samples(data)
+    x *= 100
+    assert_array_equal(cca.score_samples(data), before)
+
+
+def test_partial_fit_on_moments_that_cannot_be_written():
+    x, y = make_two()
+    expected = CCA(2).fit(x, y)
+    cca = CCA(2).partial_fit(x[:200], y[:200])
+    twin = copy.copy(cca)
+    for array in cca._moments.products.values():
+        array.flags.writeable = False  # as in a joblib worker, which reads a memmap
+    cca.partial_fit(x[200:], y[200:])
+    assert_allclose(cca.transform(x), expected.transform(x), atol=1e-8)
+    twin.partial_fit(x[200:], y[200:])
+    assert_allclose(twin.transform(x), expected.transform(x), atol=1e-8)
+
+
+def test_partial_fit_does_not_count_rows_that_it_refused():
+    x, y = make_two()
+    cca = CCA(3)
+    with pytest.raises(ValueError, match="bound 2"):
+        cca.partial_fit(x[:3], y[:3])
+    cca.partial_fit(x, y)
+    assert_allclose(cca.transform(x), CCA(3).fit(x, y).transform(x), atol=1e-8)
+
+
+def test_rows_without_weight_have_no_say():
+    x, y = make_two(100)
+    weight = np.r_[np.zeros(1000), np.ones(100)]
+    far = np.vstack([np.zeros((1000, 7)), x + 1e8]), np.vstack([np.zeros((1000, 5)), y + 1e8])
+    expected = CCA().fit(x, y).canonical_correlations_
+    found = CCA().fit(*far, sample_weight=weight).canonical_correlations_
+    assert_allclose(found, expected, atol=1e-6)
+    wild = np.vstack([1e4 * np.random.default_rng(0).standard_normal((1000, 7)), x])
+    y = np.vstack([np.random.default_rng(1).standard_normal((1000, 5)), y])
+    auto = CCA("auto", random_state=0)
+    chosen = auto.fit(wild, y, sample_weight=weight).n_components_
+    assert chosen == auto.fit(x, y[1000:]).n_components_
+
+
+def test_signs_do_not_depend_on_the_order_or_the_solver_where_they_tie():
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((100, 1))
+        data = {"a": x, "b": -x + rng.standard_normal((100, 1))}
+        turned = dict(reversed(data.items()))
+        signs = {
+            float(np.sign(CCA(solver=solver).fit(X).weights_["a"][0, 0]))
+            for solver in ("covariance", "svd")
+            for X in (data, turned)
+        }
+        assert signs == {1.0}
+
+
+@pytest.mark.parametrize("solver", ["covariance", "svd"])
+def test_constant_columns_have_no_part_in_anything(solver):
+    x, y = make_two()
+    dead = np.c_[x, np.full((len(x), 20), 7.0)]
+    for shrinkage in (0.3, "auto"):
+        kwargs = {"n_components": 2, "shrinkage": shrinkage, "solver": solver}
+        with_dead, without = CCA(**kwargs).fit(dead, y), CCA(**kwargs).fit(x, y)
+        assert_allclose(with_dead.transform(dead), without.transform(x), atol=1e-10)
+        assert_allclose(with_dead.score_samples(dead, y), without.score_samples(x, y), rtol=1e-8)
+        assert_array_equal(with_dead.sample(5, random_state=0)[0][:, 7:], 7.0)
+
+
+def test_modalities_without_common_rows():
+    X = Modalities(make_three(n=200))
+    apart = X.with_missing(["b"], rows=np.arange(100)).with_missing(["a"], rows=np.arange(100, 200))
+    with pytest.warns(UserWarning, match="Fewer than 2 rows have both 'a' and 'b'.*unrelated"):
+        CCA(2).fit(apart)
+    with pytest.raises(ValueError, match="Fewer than 2 rows have both 'a' and 'b'"):
+        CCA(2).fit(apart.select(["a", "b"]))
+    few = X.with_missing(["b"], rows=np.arange(90)).with_missing(["a"], rows=np.arange(95, 200))
+    with pytest.warns(UserWarning, match="too many for 5 rows"):
+        assert CCA("auto", random_state=0).fit(few).n_components_ >= 1
+
+
+def test_wide_data_with_missing_rows_stay_in_the_small_dimension():
+    x, y = make_two(40, 300, 200)
+    X = Modalities({"a": x, "b": y}).with_missing(["a"], rows=[0])
+    fast = CCA(2, shrinkage=0.5).fit(X)
+    assert fast._model.solution.gaussian.margins[0].spread.root.shape[0] <= 40
+    slow = CCA(2, shrinkage=0.5)
+    for rows in (slice(0, 20), slice(20, 40)):
+        slow.partial_fit(X[rows])  # covariances
+    assert_allclose(fast.transform(X), slow.transform(X), atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["score_samples", "impute", "transform", "translate"])
+def test_unfitted(method):
+    x, y = make_two()
+    arguments = (x, "y") if method == "translate" else (x,)
+    with pytest.raises(NotFittedError):
+        getattr(CCA().partial_fit(x[:1], y[:1]), method)(*arguments)

@@ -19,8 +19,8 @@ from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._n_components import (
     check_n_components,
+    check_shared_rows,
     one_standard_error,
-    warn_of_perfect_fit,
 )
 from skmm._cca._route import Route
 from skmm._cca._solution import solve
@@ -91,7 +91,8 @@ class CCA(TransformerMixin, BaseEstimator):
 
     loadings_ : dict of str to ndarray (d, n_components_)
         Covariance of the columns with their own projections. The column of largest loading, in
-        standardised columns over all modalities, has a positive sign.
+        standardised columns over all modalities, has a positive sign (of equally large ones the
+        first by the modality's name).
 
     means_, scales_ : dict of str to ndarray (d,)
         Mean of each column and the number by which it was divided.
@@ -200,7 +201,8 @@ class CCA(TransformerMixin, BaseEstimator):
             The second modality if `X` is a 2-D array alone; ignored otherwise.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; an integer is a number of repetitions.
+            Weight of each row; an integer is a number of repetitions. Their sum counts as the
+            number of rows where shrinkage is analytic.
 
         Returns
         -------
@@ -220,7 +222,7 @@ class CCA(TransformerMixin, BaseEstimator):
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
             wanted = one_standard_error(model, X, rows.weight, self.random_state)
-        return self._solve(route, rows.n_effective, wanted)
+        return self._solve(route, rows.shared(), wanted)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -243,7 +245,7 @@ class CCA(TransformerMixin, BaseEstimator):
         Returns
         -------
         self : CCA
-            Not fitted yet as long as fewer than two rows have come in.
+            Not fitted yet as long as a modality has come in fewer than two rows.
 
         Raises
         ------
@@ -262,12 +264,13 @@ class CCA(TransformerMixin, BaseEstimator):
         )
         self._check_complete_set(X)
         rows = self._rows(X, sample_weight)
-        moments = (Moments.of(rows) if moments is None else moments).update(rows)
+        # A copy: rows that raise an error are not counted, and copies of self share nothing.
+        moments = (Moments.of(rows) if moments is None else moments.copy()).update(rows)
+        if moments.shared.diagonal().min() > 1:
+            route = MomentRoute(moments, self._shrinkages(), self.scale)
+            self._solve(route, moments.shared, self.n_components)
         self._moments = moments
-        if moments.n_rows < 2:
-            return self
-        route = MomentRoute(moments, self._shrinkages(), self.scale)
-        return self._solve(route, moments.n_rows, self.n_components)
+        return self
 
     def transform(self, X: Any, y: Any = None) -> Array:
         """Project and fuse.
@@ -332,6 +335,8 @@ class CCA(TransformerMixin, BaseEstimator):
             In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
         """
         check_is_fitted(self)
+        if isinstance(Z, Modalities | Mapping):
+            raise TypeError("inverse_transform takes the array that transform returns, not data.")
         Z = check_array(Z, dtype=[np.float64, np.float32])
         n_columns = len(self.get_feature_names_out())
         if Z.shape[1] != n_columns:
@@ -402,7 +407,7 @@ class CCA(TransformerMixin, BaseEstimator):
             In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
             second modality in `fit`.
         """
-        model, checked = self._model, self._check(X, y)
+        checked, model = self._check(X, y), self._model
         parts = {name: model.expected(checked, name) for name in model.incomplete(checked)}
         return self._schema.fill(X, y, parts)
 
@@ -434,8 +439,8 @@ class CCA(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rng = check_random_state(self.random_state if random_state is None else random_state)
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be at least 1.")
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         if given is None:
             return self._schema.restore(self._model.draw(n_samples, rng))
         X = self._check(given)
@@ -494,7 +499,8 @@ class CCA(TransformerMixin, BaseEstimator):
             In nats, of the original units. A modality whose columns are linearly dependent has no
             density unless it is shrunk; within the space that they span it is taken.
         """
-        return self._model.log_density(self._check(X, y))
+        X = self._check(X, y)
+        return self._model.log_density(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns that `transform` gives.
@@ -537,7 +543,9 @@ class CCA(TransformerMixin, BaseEstimator):
         if not isinstance(self.shrinkage, Mapping):
             return [self.shrinkage] * len(names)
         if unknown := [name for name in self.shrinkage if name not in names]:
-            raise ValueError(f"shrinkage names {unknown!r}, but the modalities are {names!r}.")
+            raise ValueError(
+                f"shrinkage names {unknown!r}, but the modalities are {names!r}: use these names."
+            )
         values = [self.shrinkage.get(name, 0.0) for name in names]
         for name, value in zip(names, values, strict=True):
             if value != "auto" and not (isinstance(value, Real) and 0 <= value <= 1):
@@ -546,19 +554,20 @@ class CCA(TransformerMixin, BaseEstimator):
                 )
         return values
 
-    def _solve(self, route: Route, n_rows: int, n_components: int | str | None) -> Self:
+    def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
         additive = self.objective == "maxvar" and len(names) > 2
         k = check_n_components(n_components, names, route.ranks, additive=additive)
-        warn_of_perfect_fit(names, route.ranks, route.shrinkages, n_rows)
+        check_shared_rows(names, route.ranks, route.shrinkages, shared)
         if inexact := [names[m] for m in route.inexact]:
             warnings.warn(
                 f"Modalities {inexact!r} are too ill-conditioned for covariances, which lose "
                 "digits: use solver='auto' or 'svd' in fit.",
                 stacklevel=4,
             )
-        solution = solve(route, k, self.objective, self.solver, self.random_state)
+        priority = sorted(range(len(names)), key=names.__getitem__)
+        solution = solve(route, k, self.objective, self.solver, self.random_state, priority)
         scales = route.scales if self.scale else [np.ones_like(s) for s in route.scales]
         self.n_components_ = k
         self.means_ = dict(zip(names, route.means, strict=True))
@@ -583,6 +592,9 @@ class CCA(TransformerMixin, BaseEstimator):
     def _check_complete_set(self, X: Modalities) -> None:
         if absent := [name for name in self.modality_names_in_ if name not in X]:
             raise ValueError(f"partial_fit needs every modality; {absent!r} are not in X.")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -29,18 +29,22 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Margin:
-    """The normal distribution of one modality, in its standardised columns."""
+    """The normal distribution of one modality, in its standardised columns.
+
+    Constant columns stay what they are: they have no variance in the model either.
+    """
 
     spread: Spread
     shrinkage: float
     target: float
     scales: Array
+    varying: Array
 
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        rows = _draw(n_samples, *self.spread.spectrum(), rng) * np.sqrt(1.0 - self.shrinkage)
+        rows = _draw(n_samples, *self.spread.spectrum, rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
-            noise = rng.standard_normal(rows.shape)
+            noise = rng.standard_normal(rows.shape) * self.varying
             rows += np.sqrt(self.shrinkage * self.target) * noise
         return rows * self.scales
 
@@ -49,8 +53,8 @@ class Margin:
 
         Where S is singular and nothing is shrunk it is the density within the range of S.
         """
-        x = x / self.scales
-        values, vectors = self.spread.spectrum()
+        x = x / np.where(self.varying, self.scales, np.inf)
+        values, vectors = self.spread.spectrum
         floor = self.shrinkage * self.target
         shrunk = (1.0 - self.shrinkage) * values + floor
         inside = x @ vectors
@@ -59,8 +63,9 @@ class Margin:
         if floor > 0:
             outside = np.maximum(np.sum(x**2, axis=1) - np.sum(inside**2, axis=1), 0.0)
             distance += outside / floor
-            log_det += (x.shape[1] - n_free) * np.log(floor)
-            n_free = x.shape[1]
+            n_columns = int(self.varying.sum())
+            log_det += (n_columns - n_free) * np.log(floor)
+            n_free = n_columns
         log_det += 2 * float(np.sum(np.log(self.scales)))
         return -0.5 * (distance + log_det + n_free * np.log(2 * np.pi))
 

@@ -30,10 +30,10 @@ class Rows:
         """Number of columns of each block."""
         return [block.shape[1] for block in self.blocks]
 
-    @property
-    def n_effective(self) -> int:
-        """Number of rows that carry weight."""
-        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
+    def shared(self) -> Array:
+        """Return how many rows with weight have both of each pair of blocks, (M, M)."""
+        there = self._indicator() > 0
+        return there.T.astype(np.int64) @ there
 
     def __getitem__(self, rows: slice | Array) -> "Rows":
         return Rows(
@@ -109,7 +109,7 @@ class Moments:
     counts: Array  # (M, M): sum of weights of the rows that have both
     sums: list[Array]  # (d_m, M): column j sums over the rows that have m and j
     products: dict[tuple[int, int], Array]  # i <= j
-    n_rows: int = 0  # rows with weight
+    shared: Array  # (M, M): number of rows with weight that have both
 
     @classmethod
     def of(cls, rows: Rows) -> "Moments":
@@ -124,6 +124,17 @@ class Moments:
                 for j in range(n_blocks)
                 for i in range(j + 1)
             },
+            np.zeros((n_blocks, n_blocks), dtype=np.int64),
+        )
+
+    def copy(self) -> "Moments":
+        """Return moments that can be updated without changing these."""
+        return Moments(
+            [shift.copy() for shift in self.shifts],
+            self.counts.copy(),
+            [total.copy() for total in self.sums],
+            {pair: np.array(product, order="F") for pair, product in self.products.items()},
+            self.shared.copy(),
         )
 
     def update(self, rows: Rows) -> "Moments":
@@ -141,7 +152,7 @@ class Moments:
                 for j in range(i + 1, len(chunk)):
                     target = self.products[i, j]
                     blas.dgemm(1.0, a.T, chunk[j].T, 1.0, target, trans_b=True, overwrite_c=True)
-        self.n_rows += rows.n_effective
+        self.shared += rows.shared()
         return self
 
     def means(self) -> list[Array]:
@@ -181,8 +192,10 @@ def _shift(rows: Rows, m: int) -> Array:
     rows need not be copied.
     """
     block = rows.blocks[m]
-    first = slice(1000) if rows.observed is None else np.flatnonzero(rows.observed[:, m])[:1000]
-    first = np.asarray(block[first], dtype=np.float64)
+    usable = np.ones(len(rows), bool) if rows.weight is None else rows.weight > 0
+    if rows.observed is not None:
+        usable &= rows.observed[:, m]
+    first = np.asarray(block[np.flatnonzero(usable)[:1000]], dtype=np.float64)
     if not len(first):
         return np.zeros(block.shape[1])
     mean, deviation = first.mean(axis=0), first.std(axis=0)

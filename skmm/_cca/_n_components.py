@@ -1,9 +1,9 @@
 """How many components: the bound, the automatic choice, the warning."""
 
+import warnings
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from sklearn.model_selection import KFold
@@ -38,19 +38,30 @@ def check_n_components(
     return int(wanted)
 
 
-def warn_of_perfect_fit(
-    names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], n_rows: int
+def check_shared_rows(
+    names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], shared: Array
 ) -> None:
-    """Warn where two unshrunk modalities have so many columns that they must agree."""
+    """Warn where two unshrunk modalities have too few common rows for their columns.
+
+    `shared` counts the rows that have both of a pair, (M, M). A pair without any is refused if
+    there are no others, and else taken as unrelated.
+    """
     for i, j in combinations(range(len(names)), 2):
+        pair, n_rows = f"{names[i]!r} and {names[j]!r}", int(shared[i, j])
+        if n_rows < 2 and len(names) == 2:
+            raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
         shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
-        if ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
-            warn(
-                f"Modalities {names[i]!r} and {names[j]!r} have ranks {ranks[i]} and {ranks[j]}, "
-                f"too many for {n_rows} rows: some canonical correlations are 1 and mean nothing. "
-                "Use shrinkage='auto' or fewer columns.",
-                stacklevel=5,
+        if n_rows < 2:
+            message = f"Fewer than 2 rows have both {pair}: they are taken as unrelated."
+        elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
+            message = (
+                f"Modalities {pair} have ranks {ranks[i]} and {ranks[j]}, too many for {n_rows} "
+                "rows: some canonical correlations are 1 and mean nothing. Use shrinkage='auto' "
+                "or fewer columns."
             )
+        else:
+            continue
+        warnings.warn(message, stacklevel=5)
 
 
 def one_standard_error(
@@ -61,14 +72,19 @@ def one_standard_error(
     The loss against the best number is paired within the folds; about as good means that it is at
     most one standard error. `model` takes all components.
     """
+    weight = np.ones(len(X)) if weight is None else weight
+    X, weight = X[weight > 0], weight[weight > 0]
     n_folds = min(n_folds, len(X) // 2)
     if n_folds < 2:
         return 1
     gains = []
     folds = KFold(n_folds, shuffle=True, random_state=check_random_state(random_state))
     for train, test in folds.split(X):
-        model.fit(X[train], sample_weight=None if weight is None else weight[train])
-        gains.append(_component_correlations(model.transform_each(X[test])))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the fit of all rows warns as well
+            model.fit(X[train], sample_weight=weight[train])
+        codes = model.transform_each(X[test])
+        gains.append(_component_correlations(codes, weight[test]))
     k = min(map(len, gains))
     totals = np.cumsum([gain[:k] for gain in gains], axis=1)
     best = int(np.argmax(totals.mean(axis=0)))
@@ -77,10 +93,11 @@ def one_standard_error(
     return int(np.argmax(loss.mean(axis=0) <= error)) + 1
 
 
-def _component_correlations(codes: dict[str, Array]) -> Array:
-    """Return the correlation of each component, averaged over the pairs of modalities."""
+def _component_correlations(codes: dict[str, Array], weight: Array) -> Array:
+    """Return the correlation of each component, averaged over the pairs that rows can judge."""
     pairs = []
     for a, b in combinations(codes.values(), 2):
         both = np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
-        pairs.append(pearson(a[both], b[both], constant=CONSTANT))
-    return np.mean(pairs, axis=0)
+        if both.sum() > 1:
+            pairs.append(pearson(a[both], b[both], weight[both], constant=CONSTANT))
+    return np.mean(pairs, axis=0) if pairs else np.zeros(next(iter(codes.values())).shape[1])

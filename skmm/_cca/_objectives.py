@@ -11,6 +11,8 @@ import numpy as np
 from scipy import linalg
 from scipy.sparse.linalg import eigsh, svds
 
+from skmm._linalg import product
+
 Array = np.ndarray
 Cross = Callable[[int, int], Array]
 
@@ -33,7 +35,7 @@ def two_blocks(
         return _rayleigh_ritz(T, right.T)
     if 4 * n_components <= smaller:
         top = [smaller - n_components, smaller - 1]
-        squares, right = linalg.eigh(T.T @ T, subset_by_index=top, check_finite=False)
+        squares, right = linalg.eigh(product(T.T, T), subset_by_index=top, check_finite=False)
         # Squaring hides correlations below the root of the precision.
         if squares[0] > 1e-8 * squares[-1]:
             return _rayleigh_ritz(T, right)
@@ -43,7 +45,7 @@ def two_blocks(
 
 def _rayleigh_ritz(T: Array, right: Array) -> tuple[list[Array], Array]:
     """Return the singular triplets of T within the span of `right`."""
-    left, rho, rotation = linalg.svd(T @ right, full_matrices=False, check_finite=False)
+    left, rho, rotation = linalg.svd(product(T, right), full_matrices=False, check_finite=False)
     return [left, right @ rotation.T], rho
 
 

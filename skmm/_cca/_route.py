@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from scipy import linalg
 
-from skmm._cca._moments import Rows
 from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, psd_eigh
 
 Array = np.ndarray
@@ -17,8 +17,9 @@ EPS = np.finfo(np.float64).eps
 class Spread(Protocol):
     """The covariance S of a modality, in whichever form a route has it."""
 
+    @property
     def spectrum(self) -> tuple[Array, Array]:
-        """Return the eigenvalues and eigenvectors of S on its range."""
+        """Eigenvalues and eigenvectors of S on its range."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class CovarianceSpread:
 
     covariance: Array
 
+    @cached_property
     def spectrum(self) -> tuple[Array, Array]:
-        """Return the eigenvalues and eigenvectors of S on its range."""
+        """Eigenvalues and eigenvectors of S on its range, found when first needed."""
         return psd_eigh(self.covariance)
 
 
@@ -38,27 +40,12 @@ class RootSpread:
 
     root: Array
 
+    @cached_property
     def spectrum(self) -> tuple[Array, Array]:
-        """Return the eigenvalues and eigenvectors of S on its range."""
+        """Eigenvalues and eigenvectors of S on its range, found when first needed."""
         _, values, right = linalg.svd(self.root, full_matrices=False, check_finite=False)
         keep = values > 4 * EPS * max(self.root.shape) * values.max(initial=0.0)
         return values[keep] ** 2, right[keep].T
-
-
-@dataclass(frozen=True)
-class RowSpread:
-    """The rows as they came: as large as S is where there are more columns than rows."""
-
-    rows: Rows
-    m: int
-    mean: Array
-    divisor: Array
-
-    def spectrum(self) -> tuple[Array, Array]:
-        """Return the eigenvalues and eigenvectors of S on its range."""
-        z = self.rows.standardised(self.m, slice(None), self.mean, self.divisor)
-        weight = len(z) if self.rows.weight is None else self.rows.weight.sum()
-        return RootSpread(z / np.sqrt(weight)).spectrum()
 
 
 class Route:

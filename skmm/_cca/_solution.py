@@ -73,8 +73,12 @@ def solve(
     objective: str,
     solver: str,
     random_state: int | np.random.RandomState | None,
+    priority: Sequence[int],
 ) -> Solution:
-    """Find the directions in whitened coordinates and carry them back to the columns."""
+    """Find the directions in whitened coordinates and carry them back to the columns.
+
+    Modalities come in the order of `priority` where signs are tied.
+    """
     rng = check_random_state(random_state)
     lanczos = rng if solver == "randomized" else None
     if len(route.ranks) == 2:
@@ -88,7 +92,7 @@ def solve(
             )
     directions = [_unit_variance(route, m, v) for m, v in enumerate(directions)]
     weights, between = route.project(directions)
-    signs = dominant_signs([C[:, own(m, n_components)] for m, C in enumerate(between)])
+    signs = dominant_signs([between[m][:, own(m, n_components)] for m in priority])
     directions = [v * signs for v in directions]
     weights = [W * signs for W in weights]
     between = [C * np.tile(signs, len(weights)) for C in between]
@@ -136,7 +140,13 @@ def _gaussian(
         joint[block, block] += c * t * W.T @ W
         loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])
     margins = [
-        Margin(route.spread(m), float(shrinkages[m]), route.targets[m], route.scales[m])
+        Margin(
+            route.spread(m),
+            float(shrinkages[m]),
+            route.targets[m],
+            route.scales[m],
+            route.varying[m],
+        )
         for m in range(n_modalities)
     ]
     return CanonicalGaussian(

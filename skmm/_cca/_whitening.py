@@ -19,8 +19,8 @@ from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
 from skmm._cca._moments import Moments, Rows
-from skmm._cca._route import EPS, CovarianceSpread, RootSpread, Route, RowSpread, Spread
-from skmm._linalg import psd_eigh
+from skmm._cca._route import EPS, CovarianceSpread, RootSpread, Route, Spread
+from skmm._linalg import product, psd_eigh
 
 Array = np.ndarray
 TINY = np.finfo(np.float64).tiny
@@ -76,7 +76,8 @@ class MomentRoute(Route):
         for m in every:
             trace, squares = float(np.trace(S[m, m])), float(np.vdot(S[m, m], S[m, m]))
             count = moments.counts[m, m]
-            self._shrink(shrinkages[m], len(means[m]), trace, squares, fourth[m], count)
+            width = max(1, int(self.varying[m].sum()))
+            self._shrink(shrinkages[m], width, trace, squares, fourth[m], count)
         self._covariances = S
         self.damped = bool(np.ptp(moments.counts) > 0)
         self._factors = [self._factor(m, strict) for m in every]
@@ -140,7 +141,7 @@ class MomentRoute(Route):
             weights.append(W)
         S = self._covariances
         between = [
-            np.hstack([(S[i, j] if i <= j else S[j, i].T) @ weights[j] for j in every])
+            np.hstack([product(S[i, j] if i <= j else S[j, i].T, weights[j]) for j in every])
             for i in every
         ]
         return weights, between
@@ -172,9 +173,8 @@ class RootRoute(Route):
             rank = int(np.sum(values > tolerance * values.max(initial=0.0)))
             values, right = values[:rank] / np.sqrt(self._counts[m, m]), right[:rank]
             squares, trace = float(np.sum(values**4)), float(np.sum(values**2))
-            self._shrink(
-                shrinkages[m], root.shape[1], trace, squares, fourth[m], self._counts[m, m]
-            )
+            width = max(1, int(self.varying[m].sum()))
+            self._shrink(shrinkages[m], width, trace, squares, fourth[m], self._counts[m, m])
             shrunk = self._shrunk(m, values**2)
             self._maps.append(right.T / np.sqrt(shrunk))
             self._roots.append(values[:, None] * right)
@@ -259,7 +259,7 @@ class GramRoute(Route):
             norms = np.diag(gram)
             squares = (2 * np.vdot(gram, gram) - np.vdot(norms, norms)) / self._count**2
             fourth = np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / self._count
-            trace, width = norms.sum() / self._count, len(self.means[m])
+            trace, width = norms.sum() / self._count, max(1, int(self.varying[m].sum()))
             self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
             spectrum, vectors = psd_eigh(gram, DEPENDENT)
             if self.shrinkages[m] == 0.0 and np.any(spectrum < WELL_CONDITIONED * spectrum[:1]):
@@ -273,7 +273,7 @@ class GramRoute(Route):
         self.ranks = [len(gain) for gain in gains]
         self.inner = [gain**2 for gain in gains]
         for i, j in combinations(range(len(gains)), 2):
-            overlap = self._left[i].T @ self._left[j]
+            overlap = product(self._left[i].T, self._left[j])
             self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
 
     def _gram(self, m: int, weight: Array, scale: bool) -> Array:
@@ -283,10 +283,10 @@ class GramRoute(Route):
         variance = np.empty_like(mean)
         for columns in _column_chunks(block):
             z = np.subtract(block[:, columns], mean[columns], dtype=np.float64)
-            delta = weight @ z / self._count  # what rounding left of an offset
+            delta = np.einsum("i,ij->j", weight, z) / self._count  # what rounding left of an offset
             mean[columns] += delta
             z *= z
-            variance[columns] = weight @ z / self._count - delta**2
+            variance[columns] = np.einsum("i,ij->j", weight, z) / self._count - delta**2
         self._divisors.append(self._standardise(mean, variance, scale))
         gram = np.zeros((len(block), len(block)), order="F")
         for columns in _column_chunks(block):
@@ -304,22 +304,22 @@ class GramRoute(Route):
             zip(self._left, self._spectra, directions, strict=True)
         ):
             shrunk = self._shrunk(m, spectrum)[:, None]
-            duals.append(U @ (v / np.sqrt(spectrum[:, None] * shrunk * self._count)))
-            codes.append(U @ (v * np.sqrt(spectrum[:, None] / shrunk * self._count)))
+            duals.append(product(U, v / np.sqrt(spectrum[:, None] * shrunk * self._count)))
+            codes.append(product(U, v * np.sqrt(spectrum[:, None] / shrunk * self._count)))
         self._left = []  # done with: n x n each
         k, weights, between = directions[0].shape[1], [], []
         for m, dual in enumerate(duals):
             right = np.hstack([dual, np.hstack(codes) / self._count])
-            product = np.empty((len(self.means[m]), right.shape[1]))
+            both = np.empty((len(self.means[m]), right.shape[1]))
             for columns in _column_chunks(self._rows.blocks[m]):
-                product[columns] = self._standardised(m, columns).T @ right
-            weights.append(product[:, :k])
-            between.append(product[:, k:])
+                both[columns] = product(self._standardised(m, columns).T, right)
+            weights.append(both[:, :k])
+            between.append(both[:, k:])
         return weights, between
 
     def spread(self, m: int) -> Spread:
-        """Return the rows: a root of S."""
-        return RowSpread(self._rows, m, self.means[m], self._divisors[m])
+        """Return the standardised rows, a root of S; formed last, when the rest is done with."""
+        return RootSpread(self._standardised(m, slice(None)) / np.sqrt(self._count))
 
 
 def _well_conditioned_factor(S: Array) -> Array | None:
@@ -340,7 +340,9 @@ def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, sol
         return RootRoute(rows, shrinkages, scale)
     strict = solver != "covariance"
     try:
-        if max(rows.widths) > len(rows) and rows.observed is None:
+        if max(rows.widths) > len(rows):
+            if rows.observed is not None:
+                return RootRoute(rows, shrinkages, scale)
             return GramRoute(rows, shrinkages, scale, strict=strict)
         moments = Moments.of(rows).update(rows)
         return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)

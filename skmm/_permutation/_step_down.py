@@ -93,10 +93,10 @@ def step_down_permutation(
 
     Step k asks whether the blocks are independent beyond the first k - 1 components. This is the
     test of Winkler et al. (2020), except that the earlier components are taken out of the permuted
-    variates again; without this the later steps are liberal when rows are few. The first step is exact for
-    exchangeable rows, the later ones hold approximately. With more than two blocks, every block
-    but one is permuted independently and the components are those of the MAXVAR problem. With
-    shrinkage only the first step is valid, and only it is taken.
+    variates again; without this the later steps are liberal when rows are few. The first step is
+    exact for exchangeable rows, the later ones hold approximately. With more than two blocks,
+    every block but one is permuted independently and the components are those of the MAXVAR
+    problem. With shrinkage only the first step is valid, and only it is taken.
 
     Parameters
     ----------

@@ -1,15 +1,15 @@
-"""Inference and displays for alignments."""
+"""Inference for alignments, and displays of them."""
 
-from skmm._permutation import PermutationResult, WilksResult
-from skmm.inspection._correlation_intervals import CorrelationIntervals, correlation_intervals
-from skmm.inspection._loading_intervals import LoadingIntervals, loading_intervals
+from skmm.inspection._intervals import correlation_intervals, loading_intervals
 from skmm.inspection._permutation_test import permutation_test, wilks_test
+from skmm.inspection._plot._correlation import CorrelationDisplay
+from skmm.inspection._plot._loadings import LoadingsDisplay
+from skmm.inspection._plot._scores import ScoresDisplay
 
 __all__ = [
-    "CorrelationIntervals",
-    "LoadingIntervals",
-    "PermutationResult",
-    "WilksResult",
+    "CorrelationDisplay",
+    "LoadingsDisplay",
+    "ScoresDisplay",
     "correlation_intervals",
     "loading_intervals",
     "permutation_test",
