@@ -8,7 +8,7 @@ import numpy as np
 from skmm._cca._gaussian import CanonicalGaussian, Margin
 from skmm._cca._objectives import maxvar, sumcor, two_blocks
 from skmm._cca._route import Route
-from skmm._linalg import dominant_signs, positive_part, psd_pinv
+from skmm._linalg import dominant_signs, positive_part, product, psd_pinv
 from skmm._random import check_random_state
 
 Array = np.ndarray
@@ -116,7 +116,7 @@ def _projection_covariance(route: Route, directions: Sequence[Array]) -> Array:
     for m, v in enumerate(directions):
         codes[own(m, k), own(m, k)] = v.T @ route.apply_inner(m, v)
         for n in range(m):
-            block = v.T @ route.joint(m, n) @ directions[n]
+            block = v.T @ product(route.joint(m, n), directions[n])
             codes[own(m, k), own(n, k)], codes[own(n, k), own(m, k)] = block, block.T
     return codes
 

@@ -83,7 +83,14 @@ class MomentRoute(Route):
         self._factors = [self._factor(m, strict) for m in every]
         self.ranks = [factor.shape[1] for factor, _ in self._factors]
         for i, j in combinations(every, 2):
-            self.cross[i, j] = self._whiten(j, self._whiten(i, S[i, j]).T).T
+            half = self._whiten(i, S[i, j])
+            factor, triangular = self._factors[j]
+            if triangular and self.varying[j].all():  # from the right, without a transpose
+                self.cross[i, j] = blas.dtrsm(
+                    1.0, factor, half, side=True, lower=True, trans_a=True
+                )
+            else:
+                self.cross[i, j] = self._whiten(j, half.T).T
 
     def _factor(self, m: int, strict: bool) -> tuple[Array, bool]:
         """Return (L, True) with R = L L' on the varying columns, or (K, False); settle K'SK."""
@@ -119,8 +126,8 @@ class MomentRoute(Route):
         block = block if self.varying[m].all() else block[self.varying[m]]
         factor, triangular = self._factors[m]
         if not triangular:
-            return factor.T @ block
-        return linalg.solve_triangular(factor, block, lower=True, check_finite=False)
+            return product(factor.T, block)
+        return blas.dtrsm(1.0, factor, block, lower=True)
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return K_m @ v_m, and S_mn @ W_n side by side."""
@@ -279,7 +286,7 @@ class GramRoute(Route):
     def _gram(self, m: int, weight: Array, scale: bool) -> Array:
         """Settle mean and scale, and return the products of the standardised rows."""
         block = self._rows.blocks[m]
-        mean = np.average(block, axis=0, weights=weight).astype(np.float64)
+        mean = np.einsum("i,ij->j", weight, block) / self._count
         variance = np.empty_like(mean)
         for columns in _column_chunks(block):
             z = np.subtract(block[:, columns], mean[columns], dtype=np.float64)
@@ -319,7 +326,9 @@ class GramRoute(Route):
 
     def spread(self, m: int) -> Spread:
         """Return the standardised rows, a root of S; formed last, when the rest is done with."""
-        return RootSpread(self._standardised(m, slice(None)) / np.sqrt(self._count))
+        root = self._standardised(m, slice(None))
+        root /= np.sqrt(self._count)
+        return RootSpread(root)
 
 
 def _well_conditioned_factor(S: Array) -> Array | None:

@@ -97,8 +97,11 @@ def load_suite(suite: str) -> tuple[list[Task], dict[str, str]]:
     for source in find_suite(suite):
         try:
             tasks.append(source.load())
-        except FileNotFoundError as error:
-            absent[source.name] = str(error)
+        except FileNotFoundError:
+            absent[source.name] = (
+                "its files are not on this machine. Set the environment variable SKMM_DATA to "
+                f"the folder of the data, or let skmm.datasets download them ({source.summary})."
+            )
     return tasks, absent
 
 
