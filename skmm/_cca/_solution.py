@@ -114,9 +114,9 @@ def _projection_covariance(route: Route, directions: Sequence[Array]) -> Array:
     k, n_modalities = directions[0].shape[1], len(directions)
     codes = np.zeros((n_modalities * k, n_modalities * k))
     for m, v in enumerate(directions):
-        codes[own(m, k), own(m, k)] = v.T @ route.apply_inner(m, v)
+        codes[own(m, k), own(m, k)] = product(v.T, route.apply_inner(m, v))
         for n in range(m):
-            block = v.T @ product(route.joint(m, n), directions[n])
+            block = product(v.T, product(route.joint(m, n), directions[n]))
             codes[own(m, k), own(n, k)], codes[own(n, k), own(m, k)] = block, block.T
     return codes
 
@@ -137,7 +137,7 @@ def _gaussian(
     for W, C, block, c, t, s in zip(
         weights, between, blocks, shrinkages, route.targets, route.scales, strict=True
     ):
-        joint[block, block] += c * t * W.T @ W
+        joint[block, block] += c * t * product(W.T, W)
         loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])
     margins = [
         Margin(
