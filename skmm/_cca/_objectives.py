@@ -46,7 +46,7 @@ def two_blocks(
 def _rayleigh_ritz(T: Array, right: Array) -> tuple[list[Array], Array]:
     """Return the singular triplets of T within the span of `right`."""
     left, rho, rotation = linalg.svd(product(T, right), full_matrices=False, check_finite=False)
-    return [left, right @ rotation.T], rho
+    return [left, product(right, rotation.T)], rho
 
 
 def maxvar(

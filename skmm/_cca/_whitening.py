@@ -74,7 +74,7 @@ class MomentRoute(Route):
         if "auto" in shrinkages and rows is not None:
             fourth = fourth_moments(rows, means, divisors).tolist()
         for m in every:
-            trace, squares = float(np.trace(S[m, m])), float(np.vdot(S[m, m], S[m, m]))
+            trace, squares = float(np.trace(S[m, m])), float(np.einsum("ij,ij->", S[m, m], S[m, m]))
             count = moments.counts[m, m]
             width = max(1, int(self.varying[m].sum()))
             self._shrink(shrinkages[m], width, trace, squares, fourth[m], count)
@@ -264,7 +264,7 @@ class GramRoute(Route):
         for m, shrinkage in enumerate(shrinkages):
             gram = self._gram(m, weight, scale)  # the lower triangle
             norms = np.diag(gram)
-            squares = (2 * np.vdot(gram, gram) - np.vdot(norms, norms)) / self._count**2
+            squares = (2 * np.einsum("ij,ij->", gram, gram) - np.sum(norms**2)) / self._count**2
             fourth = np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / self._count
             trace, width = norms.sum() / self._count, max(1, int(self.varying[m].sum()))
             self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
