@@ -613,3 +613,10 @@ def test_fill_only_what_is_given():
     schema = Door(COLUMNS).fit(WIDE)._schema
     filled = schema.fill(np.c_[left, np.zeros(N), right], None, {"right": PARTS["right"]})
     assert_array_equal(filled, np.c_[left, np.zeros(N), full_right])
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list_of_arrays_is_refused_with_the_remedy(kind):
+    arrays = kind([np.zeros((5, 2)), np.ones((5, 3))])
+    with pytest.raises(TypeError, match=rf"not a {kind.__name__} of 2 arrays: pass Modalities"):
+        check_modalities(Door(), arrays, reset=True)

@@ -209,6 +209,11 @@ def _refuse_nd(estimator: Any, X: Any) -> None:
             f"Found array with dim {ndim}, while dim <= 2 is required by {class_name(estimator)}. "
             "Wrap it: Modalities({'image': X})."
         )
+    if isinstance(X, list | tuple) and any(getattr(a, "ndim", 0) > 1 for a in X):
+        raise TypeError(
+            f"{class_name(estimator)} takes named modalities, not a {type(X).__name__} of "
+            f"{len(X)} arrays: pass Modalities({{'image': a, 'text': b}}) or a dict."
+        )
 
 
 def _compare(estimator: Any, X: Modalities) -> Modalities:
