@@ -74,7 +74,8 @@ class Model:
     def complete(self, X: Modalities, rng: np.random.RandomState) -> dict[str, Array]:
         """Draw what X lacks, given what it has; NaN where a modality is there."""
         codes, gaussian = self.codes(X), self.solution.gaussian
-        drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in self.names}
+        lacked = self.incomplete(X)
+        drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in lacked}
         for names, rows in self._patterns(X):
             lacking = self._positions([name for name in self.names if name not in names])
             if not lacking:
@@ -83,7 +84,7 @@ class Model:
             u = gaussian.sample_codes(len(rows), rng, lacking, self._positions(names), known)
             for name, values in self._rows(u, lacking, rng).items():
                 drawn[name][rows] = values
-        return {name: drawn[name] for name in self.incomplete(X)}
+        return drawn
 
     def log_density(self, X: Modalities) -> Array:
         """Return each row's log-density (n,) of what it has."""

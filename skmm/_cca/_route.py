@@ -70,7 +70,8 @@ class Route:
         T of the module's text.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scale: bool) -> None:
+        self._divided = scale  # by wish, not only for the sake of the digits
         self.means: list[Array] = []
         self.scales: list[Array] = []
         self.varying: list[Array] = []
@@ -118,13 +119,13 @@ class Route:
     def _shrink(
         self,
         shrinkage: float | str,
-        n_features: int,
         trace: float,
         squares: float,
         fourth_moment: float | None,
         count: float,
     ) -> None:
-        """Settle c, t and the optimum of a modality from the trace and sum of squares of S."""
+        """Settle c, t and the optimum of the next modality from trace and squares of S."""
+        n_features = max(1, int(self.varying[len(self.shrinkages)].sum()))
         if shrinkage == "auto":
             if fourth_moment is None:
                 raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
@@ -136,12 +137,12 @@ class Route:
     def _least_norm(self, m: int, weights: Array, span: Array) -> Array:
         """Return the weights of least norm in the original units that project alike.
 
-        `span` are directions of the standardised columns that span the training rows. Needed where
-        the columns were divided for the sake of the digits alone.
+        `span` are directions of the standardised columns that span the training rows. Something
+        changes only where the columns were divided for the sake of the digits alone.
         """
-        s = self.scales[m][:, None]
-        if span.shape[1] == self.varying[m].sum():
+        if self._divided or span.shape[1] == self.varying[m].sum():
             return weights
+        s = self.scales[m][:, None]
         Q = linalg.qr(span * s, mode="economic", check_finite=False)[0]
         return s * (Q @ (Q.T @ (weights / s)))
 

@@ -59,25 +59,21 @@ class MomentRoute(Route):
         strict: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(scale)
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
         divisors = [
             self._standardise(means[m], np.diag(S[m, m]), scale or shrinkages[m] == 0.0)
             for m in every
         ]
-        self._divided = scale
         for (i, j), block in S.items():
             block /= divisors[i][:, None]
             block /= divisors[j]
-        fourth: Sequence[float | None] = [None for _ in every]
-        if "auto" in shrinkages and rows is not None:
-            fourth = fourth_moments(rows, means, divisors).tolist()
+        fourth = fourth_moments(rows, means, divisors, shrinkages)
         for m in every:
             trace, squares = float(np.trace(S[m, m])), float(np.einsum("ij,ij->", S[m, m], S[m, m]))
             count = moments.counts[m, m]
-            width = max(1, int(self.varying[m].sum()))
-            self._shrink(shrinkages[m], width, trace, squares, fourth[m], count)
+            self._shrink(shrinkages[m], trace, squares, fourth[m], count)
         self._covariances = S
         self.damped = bool(np.ptp(moments.counts) > 0)
         self._factors = [self._factor(m, strict) for m in every]
@@ -144,7 +140,7 @@ class MomentRoute(Route):
                 W[keep] = factor @ v
                 span = np.zeros((len(keep), factor.shape[1]))
                 span[keep] = factor
-                W = W if self._divided else self._least_norm(m, W, span)
+                W = self._least_norm(m, W, span)
             weights.append(W)
         S = self._covariances
         between = [
@@ -162,7 +158,7 @@ class RootRoute(Route):
     """Whitening by the singular values of the (triangularised) rows."""
 
     def __init__(self, rows: Rows, shrinkages: Sequence[float | str], scale: bool) -> None:
-        super().__init__()
+        super().__init__(scale)
         every = range(len(rows.blocks))
         means, variances, self._counts = _column_statistics(rows)
         self._rows = rows
@@ -170,8 +166,7 @@ class RootRoute(Route):
         self._divisors = [
             self._standardise(means[m], variances[m], scale or shrinkages[m] == 0.0) for m in every
         ]
-        self._divided = scale
-        fourth = fourth_moments(rows, means, self._divisors)
+        fourth = fourth_moments(rows, means, self._divisors, shrinkages)
         self._maps, self._roots = [], []
         for m in every:
             root = self._triangle(m)
@@ -180,8 +175,7 @@ class RootRoute(Route):
             rank = int(np.sum(values > tolerance * values.max(initial=0.0)))
             values, right = values[:rank] / np.sqrt(self._counts[m, m]), right[:rank]
             squares, trace = float(np.sum(values**4)), float(np.sum(values**2))
-            width = max(1, int(self.varying[m].sum()))
-            self._shrink(shrinkages[m], width, trace, squares, fourth[m], self._counts[m, m])
+            self._shrink(shrinkages[m], trace, squares, fourth[m], self._counts[m, m])
             shrunk = self._shrunk(m, values**2)
             self._maps.append(right.T / np.sqrt(shrunk))
             self._roots.append(values[:, None] * right)
@@ -216,12 +210,10 @@ class RootRoute(Route):
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return K_m @ v_m, and the mean products of columns and projections, in one pass."""
-        weights = [K @ v for K, v in zip(self._maps, directions, strict=True)]
-        if not self._divided:
-            weights = [
-                self._least_norm(m, W, K)
-                for m, (W, K) in enumerate(zip(weights, self._maps, strict=True))
-            ]
+        weights = [
+            self._least_norm(m, K @ v, K)
+            for m, (K, v) in enumerate(zip(self._maps, directions, strict=True))
+        ]
         between = [np.zeros((len(W), len(weights), W.shape[1])) for W in weights]
         for chunk, _ in self._rows.chunks(self.means, self._divisors):
             codes = np.hstack([z @ W for z, W in zip(chunk, weights, strict=True)])
@@ -253,7 +245,7 @@ class GramRoute(Route):
         *,
         strict: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(scale)
         self._rows = rows
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         self._count = float(weight.sum())
@@ -266,8 +258,8 @@ class GramRoute(Route):
             norms = np.diag(gram)
             squares = (2 * np.einsum("ij,ij->", gram, gram) - np.sum(norms**2)) / self._count**2
             fourth = np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / self._count
-            trace, width = norms.sum() / self._count, max(1, int(self.varying[m].sum()))
-            self._shrink(shrinkage, width, float(trace), float(squares), fourth, self._count)
+            trace = float(norms.sum() / self._count)
+            self._shrink(shrinkage, trace, float(squares), fourth, self._count)
             spectrum, vectors = psd_eigh(gram, DEPENDENT)
             if self.shrinkages[m] == 0.0 and np.any(spectrum < WELL_CONDITIONED * spectrum[:1]):
                 if strict:
@@ -359,8 +351,18 @@ def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, sol
         return RootRoute(rows, shrinkages, scale)
 
 
-def fourth_moments(rows: Rows, means: Sequence[Array], divisors: Sequence[Array]) -> Array:
-    """Return the mean (M,) of the fourth power of each modality's standardised row norms."""
+def fourth_moments(
+    rows: Rows | None,
+    means: Sequence[Array],
+    divisors: Sequence[Array],
+    shrinkages: Sequence[float | str],
+) -> list[float | None]:
+    """Return the mean of the fourth power of each modality's standardised row norms.
+
+    It takes a pass over the rows: None where no shrinkage asks for it, or without rows.
+    """
+    if rows is None or "auto" not in shrinkages:
+        return [None for _ in means]
     total, count = np.zeros(len(means)), np.zeros(len(means))
     for chunk, indicator in rows.chunks(means, divisors):
         weight = indicator**2
@@ -368,7 +370,7 @@ def fourth_moments(rows: Rows, means: Sequence[Array], divisors: Sequence[Array]
         for m, z in enumerate(chunk):
             squares = np.einsum("ij,ij->i", z, z)  # carries the weight once, its square twice
             total[m] += np.sum(squares**2 / np.where(weight[:, m] > 0, weight[:, m], np.inf))
-    return total / count
+    return (total / count).tolist()
 
 
 def _column_statistics(rows: Rows) -> tuple[list[Array], list[Array], Array]:
