@@ -1,8 +1,26 @@
 """scikit-learn-compatible estimators for multimodal learning."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from skmm._cca import CCA
 from skmm._modalities import Modalities, check_modalities
 
-__all__ = ["CCA", "Modalities", "check_modalities"]
+if TYPE_CHECKING:
+    from skmm._deep_cca import DeepCCA
+
+__all__ = ["CCA", "DeepCCA", "Modalities", "check_modalities"]
 
 __version__ = "0.1.0.dev0"
+
+_DEEP = {"DeepCCA": "skmm._deep_cca"}  # imported at first use: they need torch
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DEEP:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_DEEP[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DEEP})

@@ -3,13 +3,17 @@
 A new estimator is one entry of `CASES`.
 """
 
+import tempfile
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.mixture import GaussianMixture
+from skorch.callbacks import EpochTimer
 
-from skmm import CCA, Modalities
+from skmm import CCA, DeepCCA, Modalities
+from skmm.nn import MLP
 
 WIDTHS = {"image": 5, "text": 4, "sound": 3}
 SLICES = {"image": slice(0, 5), "text": slice(5, 9), "sound": slice(9, 12)}
@@ -45,12 +49,45 @@ class Case:
     effects: dict[str, Effect]  # law 7: parameters that must change something
     no_effect: dict[str, tuple[str, Effect]]  # and those that must not, with the reason
     invalid: dict[str, tuple[dict[str, Any], tuple[str, ...]]]  # parameters that fit refuses; words
+    quick: dict[str, Any] = field(default_factory=dict)  # for three small modalities
     linear: bool = False  # law 6 holds
     pairs: bool = False  # form 4 takes y as the second modality
 
     @property
     def name(self) -> str:
         return type(self.default).__name__
+
+    @property
+    def small(self) -> BaseEstimator:
+        return clone(self.default).set_params(**self.quick)
+
+
+CHECKPOINTS = tempfile.mkdtemp(prefix="skmm-tests-")
+QUICK = {
+    "n_components": 2,
+    "objective": "gcca",
+    "hidden_layer_sizes": (8,),
+    "max_epochs": 3,
+    "early_stopping": False,
+}
+# Validation rows that suffice for a comparison with the linear solution.
+STOPPING = {"early_stopping": True, "validation_fraction": 0.4}
+DECODERS = {"reconstruction_weight": 1.0}
+
+
+def sum_of_squares(codes: Any, *, observed: Any = None) -> Any:
+    """Return an objective of one's own."""
+    return sum(code.double().square().mean() for code in codes)
+
+
+def half(progress: float) -> float:
+    """Return a schedule of one's own."""
+    return 0.5
+
+
+def deep_cca(**params: Any) -> DeepCCA:
+    """Return a network that is trained in no time."""
+    return DeepCCA(**{**QUICK, "random_state": 0, **params})
 
 
 CASES = (
@@ -92,6 +129,93 @@ CASES = (
             "shrinkage of an unknown modality": ({"shrinkage": {"smell": 0.5}}, ("smell", "text")),
         },
         linear=True,
+        pairs=True,
+    ),
+    Case(
+        DeepCCA(),
+        quick=QUICK,
+        variants=(
+            Variant(deep_cca()),
+            Variant(deep_cca(objective="ey", fusion="posterior", normalization="batch")),
+            Variant(
+                deep_cca(objective="vicreg", fusion="concat", shared_layer_sizes=(8,)),
+                missing_in_transform=False,
+            ),
+            Variant(deep_cca(objective="barlow_twins", **STOPPING)),  # keeps the linear solution
+            Variant(deep_cca(objective="infonce", **DECODERS, **STOPPING)),
+        ),
+        effects={
+            "n_components": Effect((1, 2)),
+            "objective": Effect(
+                ("cca", "gcca", "ey", "barlow_twins", "vicreg", "infonce", sum_of_squares),
+                {"modalities": ["image", "text"]},
+            ),
+            "shared_layer_sizes": Effect(((), (8,), (4,))),
+            "reconstruction_weight": Effect((0.0, 0.5, 1.0)),
+            "likelihoods": Effect(("auto", {"image": "laplace"}), DECODERS),
+            "latent_density": Effect((None, GaussianMixture(2)), DECODERS),
+            "reg_covar": Effect((1e-4, 0.5)),
+            "fusion": Effect(("mean", "posterior", "concat")),
+            "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
+            "encoders": Effect(("auto", {"image": MLP((4,))})),
+            "hidden_layer_sizes": Effect(((), (8,), (4,))),
+            "activation": Effect(
+                ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus", "identity")
+            ),
+            "normalization": Effect(("batch", "layer", None)),
+            "dropout": Effect((0.0, 0.5)),
+            "optimizer": Effect(("adam", "adamw", "sgd"), {"weight_decay": 0.1}),
+            "lr": Effect((1e-3, 1e-2)),
+            "lr_schedule": Effect(("onecycle", "cosine", "constant", half)),
+            "weight_decay": Effect((0.0, 1.0)),
+            "batch_size": Effect(("auto", 20, 30)),
+            "max_epochs": Effect((2, 3)),
+            "early_stopping": Effect((True, False), {**STOPPING, **DECODERS}),
+            "validation_fraction": Effect((0.4, 0.5), {**STOPPING, **DECODERS}),
+            "n_iter_no_change": Effect(
+                (1, 20), {**STOPPING, **DECODERS, "max_epochs": 30, "lr": 0.1, "dropout": 0.5}
+            ),
+            "precision": Effect(("float32", "bf16", "float64")),
+            "net_params": Effect((None, {"optimizer__betas": (0.5, 0.5)})),
+            "random_state": Effect((0, 1)),
+        },
+        no_effect={
+            "checkpoint_dir": ("files beside the fit", Effect((None, CHECKPOINTS))),
+            "device": ("where, not what", Effect(("auto", "cpu"))),
+            "compile": (
+                "how, not what; a full compilation takes long",
+                Effect(
+                    (False, True),
+                    {"net_params": {"compile__backend": "eager"}, "precision": "float64"},
+                ),
+            ),
+            "callbacks": ("this one only watches", Effect((None, [EpochTimer()]))),
+            "warm_start": ("there is no earlier fit", Effect((False, True))),
+            "verbose": ("only shows", Effect((0, 1, 2))),
+        },
+        invalid={
+            "unknown objective": ({"objective": "mincor"}, ("mincor", "cca", "vicreg")),
+            "three modalities": ({"objective": "cca"}, ("exactly two", "sound", "gcca")),
+            "unknown fusion": ({"fusion": "sum"}, ("sum", "mean", "posterior", "concat")),
+            "encoder of an unknown modality": (
+                {"encoders": {"smell": MLP()}},
+                ("smell", "image", "text"),
+            ),
+            "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
+            "unknown likelihood": (
+                {"likelihoods": {"text": "normal"}, **DECODERS},
+                ("text", "normal", "gaussian", "poisson"),
+            ),
+            "counts that are none": (
+                {"likelihoods": {"text": "poisson"}, **DECODERS},
+                ("text", "counts", "poisson"),
+            ),
+            "validation rows leave none": (
+                {"early_stopping": True, "validation_fraction": 0.999},
+                ("0.999", "minimum of 2"),
+            ),
+            "too few rows for ey": ({"objective": "ey", "batch_size": 3}, ("ey", "at least 4")),
+        },
         pairs=True,
     ),
 )

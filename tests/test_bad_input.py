@@ -106,7 +106,7 @@ METHODS = ("transform", "transform_each", "score", "score_samples", "predict", "
 @per_case
 def test_fit_refuses(case, what):
     X, words = {**ANYWHERE, **IN_FIT}[what]
-    _refuses(words, clone(case.default).fit, X)
+    _refuses(words, clone(case.small).fit, X)
 
 
 @pytest.mark.parametrize("what", [*ANYWHERE, *AFTER_FIT])
@@ -116,18 +116,18 @@ def test_fit_refuses(case, what):
         pytest.param(case, method, id=f"{case.name}-{method}")
         for case in CASES
         for method in METHODS
-        if hasattr(case.default, method)
+        if hasattr(case.small, method)
     ],
 )
 def test_fitted_refuses(case, method, what):
     X, words = {**ANYWHERE, **AFTER_FIT}[what]
-    _refuses(words, getattr(fitted(case.default, complete()), method), X)
+    _refuses(words, getattr(fitted(case.small, complete()), method), X)
 
 
 @per_case
 def test_refuses_other_column_names(case):
     frames = {n: pd.DataFrame(a).add_prefix(n) for n, a in arrays().items()}
-    model = fitted(case.default, frames)
+    model = fitted(case.small, frames)
     frames["text"] = frames["text"].rename(columns={"text1": "word"})
     _refuses(["'text'", "word", "text1"], model.transform, frames)
 
@@ -135,7 +135,7 @@ def test_refuses_other_column_names(case):
 @per_case
 def test_refuses_columns_in_another_order(case):
     frames = {n: pd.DataFrame(a).add_prefix(n) for n, a in arrays().items()}
-    model = fitted(case.default, frames)
+    model = fitted(case.small, frames)
     frames["text"] = frames["text"][["text1", "text0", "text2", "text3"]]
     _refuses(["'text'", "order"], model.transform, frames)
 
@@ -144,14 +144,14 @@ def test_refuses_columns_in_another_order(case):
 def test_refuses_rows_in_another_order(case):
     frames = {n: pd.DataFrame(a).add_prefix(n) for n, a in arrays().items()}
     frames["text"] = frames["text"][::-1]
-    _refuses(["'text'", "order", "Modalities.join"], clone(case.default).fit, frames)
+    _refuses(["'text'", "order", "Modalities.join"], clone(case.small).fit, frames)
 
 
 @per_case
 def test_translate_refuses(case):
-    if not hasattr(case.default, "translate"):
+    if not hasattr(case.small, "translate"):
         pytest.skip("has no translate")
-    model, X = fitted(case.default, complete()), complete()
+    model, X = fitted(case.small, complete()), complete()
     _refuses(["smell", "image", "text", "sound"], model.translate, X, "smell")
     _refuses(["text", "nothing"], model.translate, X.select(["text"]), "text")
     holes = X.with_missing(["image", "sound"], [1, 2])
@@ -160,9 +160,9 @@ def test_translate_refuses(case):
 
 @per_case
 def test_inverse_transform_refuses(case):
-    if not hasattr(case.default, "inverse_transform"):
+    if not hasattr(case.small, "inverse_transform"):
         pytest.skip("has no inverse_transform")
-    model = fitted(case.default, complete())
+    model = fitted(case.small, complete())
     width = model.transform(complete()).shape[1]
     _refuses([str(width), str(width + 1)], model.inverse_transform, np.ones((2, width + 1)))
     _refuses(["NaN"], model.inverse_transform, np.full((2, width), np.nan))
@@ -171,9 +171,9 @@ def test_inverse_transform_refuses(case):
 @pytest.mark.parametrize("n_samples", [0, -1])
 @per_case
 def test_sample_refuses(case, n_samples):
-    if not hasattr(case.default, "sample"):
+    if not hasattr(case.small, "sample"):
         pytest.skip("has no sample")
-    model = fitted(case.default, complete())
+    model = fitted(case.small, complete())
     _refuses(["n_samples", str(n_samples)], model.sample, n_samples)
 
 
@@ -183,7 +183,7 @@ def test_sample_refuses(case, n_samples):
 )
 def test_refuses_parameters(case, what):
     params, words = case.invalid[what]
-    _refuses(words, clone(case.default).set_params(**params).fit, complete())
+    _refuses(words, clone(case.small).set_params(**params).fit, complete())
 
 
 @pytest.mark.parametrize(
@@ -215,12 +215,12 @@ SELECTORS = {
 def test_refuses_selectors(case, what):
     modalities, words = SELECTORS[what]
     X = np.hstack(list(arrays().values()))
-    _refuses(words, clone(case.default).set_params(modalities=modalities).fit, X)
+    _refuses(words, clone(case.small).set_params(modalities=modalities).fit, X)
 
 
 @per_case
 def test_refuses_selectors_and_names_that_do_not_fit_together(case):
-    estimator = clone(case.default)
+    estimator = clone(case.small)
     _refuses(["image", "None"], estimator.set_params(modalities=SLICES).fit, complete())
     _refuses(["smell", "image"], estimator.set_params(modalities=["smell"]).fit, complete())
 
@@ -228,14 +228,14 @@ def test_refuses_selectors_and_names_that_do_not_fit_together(case):
 @per_case
 def test_refuses_an_unknown_column(case):
     frame = pd.DataFrame(np.hstack(list(arrays().values()))).add_prefix("c")
-    estimator = clone(case.default).set_params(modalities={"image": ["c0"], "text": ["word"]})
+    estimator = clone(case.small).set_params(modalities={"image": ["c0"], "text": ["word"]})
     _refuses(["'text'", "word"], estimator.fit, frame)
 
 
 @per_case
 def test_form_3_refuses_another_width(case):
     X = np.hstack(list(arrays().values()))
-    model = fitted(case.default, X, modalities=SLICES)
+    model = fitted(case.small, X, modalities=SLICES)
     _refuses(["11 features", "12 features"], model.transform, X[:, :11])
 
 
@@ -243,8 +243,8 @@ def test_form_3_refuses_another_width(case):
 def test_form_4_without_y_says_what_to_do(case):
     if not case.pairs:
         pytest.skip("takes a single modality")
-    _refuses(["y", "Modalities", "modalities="], clone(case.default).fit, arrays()["image"])
-    _refuses(["2 modalities", "image"], clone(case.default).fit, {"image": arrays()["image"]})
+    _refuses(["y", "Modalities", "modalities="], clone(case.small).fit, arrays()["image"])
+    _refuses(["2 modalities", "image"], clone(case.small).fit, {"image": arrays()["image"]})
 
 
 @per_case
@@ -253,11 +253,11 @@ def test_form_4_warns_of_labels_and_refuses_strings(case):
         pytest.skip("takes no y as a modality")
     X, labels = arrays()["image"], np.arange(60) % 3
     with pytest.warns(UserWarning, match="were modality names lost"):
-        clone(case.default).fit(X, labels)
+        clone(case.small).fit(X, labels)
     with pytest.warns(UserWarning, match="were modality names lost"):
-        _refuses(["y"], clone(case.default).fit, X, labels.astype(str).astype(object) + "a")
-    _refuses(["60", "59"], clone(case.default).fit, X, arrays()["text"][:59])
-    _refuses(["infinity", "Input y"], clone(case.default).fit, X, _entry(np.inf)["text"])
+        _refuses(["y"], clone(case.small).fit, X, labels.astype(str).astype(object) + "a")
+    _refuses(["60", "59"], clone(case.small).fit, X, arrays()["text"][:59])
+    _refuses(["infinity", "Input y"], clone(case.small).fit, X, _entry(np.inf)["text"])
 
 
 @pytest.mark.parametrize("estimator", [LogisticRegression(), StandardScaler()], ids=str)
@@ -269,7 +269,7 @@ def test_estimators_of_one_array_are_told_how_to_get_it(estimator):
 
 @per_case
 def test_failed_fit_leaves_a_usable_estimator(case):
-    model = fitted(case.default, complete())
+    model = fitted(case.small, complete())
     expected = model.transform(complete())
     _refuses(["'text'"], model.fit, _entry(np.inf))
     model.fit(complete())
@@ -278,6 +278,6 @@ def test_failed_fit_leaves_a_usable_estimator(case):
 
 def test_the_data_of_these_tests_are_good_but_for_one_thing():
     for case in CASES:
-        model = clone(case.default).fit(arrays())
+        model = clone(case.small).fit(arrays())
         model.transform(_with("text", arrays()["text"]))
         model.fit(_frame()).transform(Modalities(arrays()).to_frame())

@@ -1,0 +1,182 @@
+"""What the deep estimators share: their parameters, and validate → build → train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skmm._modalities import Modalities
+from skmm._nets import (
+    SCHEDULES,
+    BestWeights,
+    Checkpoint,
+    Net,
+    Progress,
+    TensorData,
+    apply_in_chunks,
+    device_of,
+    in_precision,
+    n_rows_at_once,
+    resume,
+)
+from skmm.nn import ACTIVATIONS, MLP, Conv, Tokens, check_token_ids
+
+Array = np.ndarray
+Factory = Callable[[tuple[int, ...], int], torch.nn.Module]
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+KINDS = ("numeric", "binary", "count", "image", "tokens")
+
+POSITIVE = Interval(Integral, 1, None, closed="left")
+DEEP_CONSTRAINTS: dict[str, list[Any]] = {
+    "modalities": [dict, list, tuple, None],
+    "encoders": [StrOptions({"auto"}), dict],
+    "hidden_layer_sizes": ["array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "normalization": [StrOptions({"batch", "layer"}), None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [POSITIVE, StrOptions({"auto"})],
+    "max_epochs": [POSITIVE],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [POSITIVE],
+    "checkpoint_dir": [str, Path, None],
+    "device": [str, torch.device],
+    "precision": [StrOptions({"float32", "bf16", "float64"})],
+    "compile": ["boolean"],
+    "callbacks": [list, tuple, None],
+    "net_params": [dict, None],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+# What a checkpoint may differ in from the fit that goes on with it.
+_NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
+
+
+class DeepEstimator(BaseEstimator):
+    """An estimator that has a net. The parameters are those of the subclasses."""
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """One row per epoch: the terms of the objective, the score, the learning rate."""
+        rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.net_.history]
+        return pd.DataFrame(rows)
+
+    def _factories(self, X: Modalities) -> dict[str, Factory]:
+        """Return what makes the encoder of each modality."""
+        given = {} if isinstance(self.encoders, str) else self.encoders
+        if unknown := [name for name in given if name not in X]:
+            raise ValueError(f"encoders names {unknown!r}, but the modalities are {X.names!r}.")
+        for name, factory in given.items():
+            if not callable(factory):
+                raise TypeError(
+                    f"The encoder of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or "
+                    f"a function of (input_shape, n_outputs) that returns a module; got {factory!r}"
+                )
+        factories = {name: given.get(name) or self._auto(X, name) for name in X.names}
+        for name, factory in factories.items():
+            if isinstance(factory, Tokens):
+                _check_ids(name, X, factory.vocabulary_size)
+        return factories
+
+    def _auto(self, X: Modalities, name: str) -> Factory:
+        style = {"activation": self.activation, "normalization": self.normalization}
+        if X.kinds[name] == "tokens":
+            return Tokens(int(np.asarray(X[name]).max()) + 1, dropout=self.dropout)
+        if X.kinds[name] == "image":
+            return Conv(dropout=self.dropout, **style)
+        return MLP(tuple(self.hidden_layer_sizes), dropout=self.dropout, **style)
+
+    def _dtype(self) -> torch.dtype:
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def _data(self, X: Modalities) -> TensorData:
+        """Return checked data as tensors; the numbers at missing rows are never read."""
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        observed = ~X._mask if X._mask.any() else None
+        return TensorData(dict(X.items()), observed, device=device, dtype=self._dtype())
+
+    def _train(
+        self,
+        module: torch.nn.Module,
+        criterion: torch.nn.Module,
+        train: TensorData,
+        valid: TensorData | None,
+        **settings: Any,
+    ) -> Net:
+        """Train a module; `interrupted_` of the net tells whether Ctrl-C ended it."""
+        callbacks: list[Any] = []
+        if valid is not None:
+            callbacks.append(("best", BestWeights(self.n_iter_no_change)))
+        path = None
+        if self.checkpoint_dir is not None:
+            path = Path(self.checkpoint_dir) / f"{self._key(train)}.pt"
+            callbacks.append(("checkpoint", Checkpoint(path)))
+        if self.verbose == 1:
+            callbacks.append(("progress", Progress()))
+        if isinstance(self.optimizer, str):
+            settings["optimizer__fused"] = True
+        settings |= {
+            "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
+            "optimizer__weight_decay": self.weight_decay,
+            "lr": self.lr,
+            "schedule": SCHEDULES.get(self.lr_schedule, self.lr_schedule),
+            "iterator_valid__batch_size": n_rows_at_once(train.inputs),
+            "max_epochs": self.max_epochs,
+            "train_split": None if valid is None else lambda dataset: (dataset, valid),
+            "device": train.device,
+            "precision": self.precision,
+            "compile": self.compile,
+            "callbacks": [*callbacks, *(self.callbacks or [])],
+            "verbose": int(self.verbose),
+        }
+        net = Net(module, criterion, **{**settings, **(self.net_params or {})}).initialize()
+        if path is not None and self.warm_start:
+            resume(net, path)
+        done = net.history[-1]["epoch"] if net.history else 0
+        net.partial_fit(train, epochs=net.max_epochs - done)
+        return net.set_params(train_split=None, scoring=None)  # they hold the data
+
+    def _key(self, train: TensorData) -> str:
+        """Return the name of a checkpoint: of this estimator with these parameters and data."""
+        params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
+        data = {name: np.asarray(value.cpu()) for name, value in train.inputs.items()}
+        return f"{type(self).__name__.lower()}-{joblib.hash((repr(params), data, train.rows))}"
+
+    def _encode(self, X: Modalities) -> dict[str, Array]:
+        """Return the codes of each modality, NaN where it is missing, in the precision of X."""
+        floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
+        dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
+        module = in_precision(self.net_.module_, dtype)
+        codes = {}
+        for m, name in enumerate(X.names):
+            here = ~X._mask[:, m]
+            data = TensorData({name: X[name]}, device=device_of(module), dtype=dtype)
+            data = data if here.all() else data.subset(np.flatnonzero(here))
+            found = apply_in_chunks(partial(module.encode, name), data)
+            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
+            codes[name][here] = found
+        return codes
+
+
+def _check_ids(name: str, X: Modalities, vocabulary_size: int) -> None:
+    try:
+        check_token_ids(torch.from_numpy(np.array(X[name])), vocabulary_size)
+    except ValueError as error:
+        raise ValueError(f"Modality {name!r}: {error}") from error

@@ -1,0 +1,32 @@
+"""The skorch nets that train the deep estimators: fast batches, objective terms, checkpoints."""
+
+from skmm._nets._callbacks import BestWeights, Checkpoint, Progress, resume
+from skmm._nets._data import Batches, TensorData, as_tensor
+from skmm._nets._modules import (
+    apply_in_chunks,
+    build,
+    device_of,
+    in_precision,
+    n_rows_at_once,
+    private_generator,
+)
+from skmm._nets._net import Net
+from skmm._nets._schedules import SCHEDULES
+
+__all__ = [
+    "SCHEDULES",
+    "Batches",
+    "BestWeights",
+    "Checkpoint",
+    "Net",
+    "Progress",
+    "TensorData",
+    "apply_in_chunks",
+    "as_tensor",
+    "build",
+    "device_of",
+    "in_precision",
+    "n_rows_at_once",
+    "private_generator",
+    "resume",
+]

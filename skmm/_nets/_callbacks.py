@@ -1,0 +1,128 @@
+"""Callbacks: the best weights, checkpoints, a progress bar."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from tqdm import tqdm
+
+from skmm._nets._net import EarlyStop, Net
+
+State = dict[str, Any]
+
+
+class BestWeights(Callback):
+    """Stop when the validation score has not risen for some epochs; restore the best weights.
+
+    The start counts as epoch 0.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a gain after which to stop.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def initialize(self) -> BestWeights:
+        """Know of no epoch yet."""
+        self.best_: State = {"epoch": None, "score": -np.inf, "weights": {}}
+        return self
+
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
+        """Take the start as the best so far."""
+        if self.best_["epoch"] is None:
+            self._compare(net)
+
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+        """Compare with the best so far."""
+        self._compare(net)
+        if net.history[-1]["epoch"] - self.best_["epoch"] >= self.patience:
+            raise EarlyStop
+
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
+        """Restore the best weights."""
+        net.module_.load_state_dict(self.best_["weights"])
+
+    def _compare(self, net: Net) -> None:
+        row = net.history[-1]
+        if row["valid_score"] > self.best_["score"]:
+            weights = {name: w.clone() for name, w in net.module_.state_dict().items()}
+            self.best_ = {"epoch": row["epoch"], "score": row["valid_score"], "weights": weights}
+
+
+class Checkpoint(Callback):
+    """Write all that is needed to go on after each epoch, by way of a temporary file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file; its folder is made if need be.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+        """Write the file."""
+        path = Path(self.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        best = best_weights(net)
+        state = {
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
+            "best": None if best is None else best.best_,
+        }
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        torch.save(state, temporary)
+        temporary.replace(path)
+
+
+def resume(net: Net, path: str | Path) -> bool:
+    """Put an initialised net into the state of a checkpoint; return whether there was one."""
+    if not Path(path).exists():
+        return False
+    state = torch.load(path, map_location=net.device, weights_only=True)
+    net.module_.load_state_dict(state["module"])
+    net.optimizer_.load_state_dict(state["optimizer"])
+    for row in state["history"]:
+        net.history.new_epoch()
+        for key, value in row.items():
+            net.history.record(key, value)
+    if (best := best_weights(net)) is not None:
+        best.best_ = state["best"]
+    return True
+
+
+def best_weights(net: Net) -> BestWeights | None:
+    """Return the callback that keeps the best weights, if the net has one."""
+    found = [cb for _, cb in net.callbacks_ if isinstance(cb, BestWeights)]
+    return found[0] if found else None
+
+
+class Progress(Callback):
+    """Progress bar over the epochs, with the latest figures."""
+
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
+        """Show the bar."""
+        done = net.history[-1]["epoch"] if net.history else 0
+        self.bar_ = tqdm(total=net.max_epochs, initial=done, unit="epoch")
+
+    def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
+        """Move the bar."""
+        row = net.history[-1]
+        figures = {key: row[key] for key in ("train_loss", "valid_score") if key in row}
+        self.bar_.set_postfix(figures, refresh=False)
+        self.bar_.update()
+
+    def on_train_end(self, net: Net, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_  # it holds the stream, which cannot be pickled

@@ -1,0 +1,187 @@
+"""Modalities as tensors, and batches that are slices of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array = np.ndarray
+Batch = tuple[dict[str, Any], Tensor]
+SPARE = 0.5  # share of the free memory of an accelerator that data may take
+
+
+class TensorData(torch.utils.data.Dataset):
+    """Rows of several arrays of the same length.
+
+    On the CPU the tensors are the arrays themselves, without a copy; on an accelerator they are
+    copied there once if they fit, and batch by batch through pinned memory if they do not.
+
+    Parameters
+    ----------
+    inputs : dict of str to ndarray (n_samples, ...)
+        The modalities. Read-only arrays and memory maps are only read.
+    observed : ndarray of bool (n_samples, n_modalities), default=None
+        False where a modality is missing in a row. None says that nothing is.
+    device : str or torch.device, default="cpu"
+        Where batches are needed.
+    dtype : torch.dtype, default=torch.float32
+        Of floating-point batches.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Array],
+        observed: Array | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.device = torch.device(device)
+        self.dtype = dtype
+        fits = _fits(inputs, self.device, dtype)
+        self.inputs = {
+            name: _place(array, self.device if fits else torch.device("cpu"), dtype)
+            for name, array in inputs.items()
+        }
+        self.observed = None if observed is None else torch.from_numpy(np.array(observed))
+        self.rows: Tensor | None = None
+
+    def subset(self, rows: Array) -> TensorData:
+        """Return these rows, sharing all memory."""
+        subset = object.__new__(TensorData)
+        vars(subset).update(vars(self))
+        index = torch.from_numpy(np.array(rows, dtype=np.int64))
+        subset.rows = index if self.rows is None else self.rows[index]
+        return subset
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values()))) if self.rows is None else len(self.rows)
+
+    def __getitem__(self, i: int) -> Batch:
+        """Return one row, for a `DataLoader`."""
+        inputs, target = self.batch(torch.tensor([i]))
+        row = {name: value[0] for name, value in inputs["inputs"].items()}
+        observed = {} if self.observed is None else {"observed": inputs["observed"][0]}
+        return {"inputs": row, **observed}, target[0]
+
+    def batch(self, index: Tensor | slice) -> Batch:
+        """Return some rows as the arguments of the module's `forward`, and a target of no use."""
+        if self.rows is not None:
+            index = self.rows[index]
+        batch: dict[str, Any] = {
+            "inputs": {name: self._take(value, index) for name, value in self.inputs.items()}
+        }
+        if self.observed is not None:
+            batch["observed"] = self.observed[index].to(self.device)
+        return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
+
+    def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
+        taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
+        if taken.is_floating_point():
+            taken = taken.to(self.dtype)
+        if value.device == self.device:
+            return taken
+        return taken.pin_memory().to(self.device, non_blocking=True)
+
+
+class Batches:
+    """Iterator over the batches of `TensorData`, with the interface that skorch expects.
+
+    Parameters
+    ----------
+    dataset : TensorData
+        The rows.
+    batch_size : int
+        Rows per batch.
+    shuffle : bool, default=False
+        Whether to go through the rows in a random order, which the seed and the epoch determine.
+    drop_last : bool, default=False
+        Whether to leave out a last batch that is smaller, unless it is the only one.
+    seed : int, default=0
+        Of the order.
+    """
+
+    def __init__(
+        self,
+        dataset: TensorData,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = min(batch_size, len(dataset))
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order: the same epoch has the same order in a fit that was continued."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        n_full, rest = divmod(len(self.dataset), self.batch_size)
+        return n_full if self.drop_last or not rest else n_full + 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_samples = len(self.dataset)
+        order = None
+        if self.shuffle:
+            order = torch.randperm(n_samples, generator=epoch_generator(self.seed, self.epoch))
+        for i in range(len(self)):
+            part = slice(i * self.batch_size, min((i + 1) * self.batch_size, n_samples))
+            yield self.dataset.batch(part if order is None else order[part])
+
+
+def epoch_generator(
+    seed: int, epoch: int, device: str | torch.device = "cpu", stream: int = 0
+) -> torch.Generator:
+    """Return a generator that depends on the seed and the epoch alone: a fit can be continued."""
+    state = np.random.SeedSequence([seed, epoch, stream]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
+
+
+def as_tensor(array: Array) -> Tensor:
+    """Return a tensor on the memory of an array, also of a read-only one, which is only read."""
+    if not array.flags.writeable:
+        array = np.asarray(_Writeable(array))
+    return torch.from_numpy(array)
+
+
+class _Writeable:
+    """Read-only memory declared writeable: torch has no read-only tensors and would warn."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array  # keeps the memory alive
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def _place(array: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
+    array = np.asarray(array)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        array = array.astype(np.int64)
+    if not array.flags.c_contiguous:  # rows are gathered all the time
+        narrow = array.dtype == np.float64 and dtype == torch.float32
+        array = np.array(array, dtype=np.float32 if narrow else None, order="C")
+    tensor = as_tensor(array)
+    if device.type == "cpu":
+        return tensor
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _fits(inputs: Mapping[str, Array], device: torch.device, dtype: torch.dtype) -> bool:
+    if device.type != "cuda":
+        return True
+    needed = sum(
+        a.size * (dtype.itemsize if a.dtype.kind == "f" else a.itemsize) for a in inputs.values()
+    )
+    return needed < SPARE * torch.cuda.mem_get_info(device)[0]

@@ -1,0 +1,72 @@
+"""Modules made from a seed, and used for prediction."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skmm._nets._data import TensorData
+from skmm.nn import initialize
+
+Array = np.ndarray
+N_VALUES = 2**22  # in the rows of one step of prediction
+_GLOBAL_GENERATOR = threading.Lock()
+
+
+def build(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return a module whose weights depend on the seed alone.
+
+    torch's layers start with draws from its global generator, so skmm's are made without memory
+    and filled afterwards. Modules of other making have the global one to themselves for a while.
+    """
+    try:
+        with torch.device("meta"):
+            module = make()
+        return initialize(module.to_empty(device="cpu"), torch.Generator().manual_seed(seed))
+    except (TypeError, NotImplementedError):
+        with private_generator(seed):
+            return make()
+
+
+@contextmanager
+def private_generator(seed: int) -> Iterator[None]:
+    """Seed torch's global generator of the CPU for a while, and put it back."""
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        yield
+
+
+def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the module, or a copy if its weights are in another precision."""
+    if next(module.parameters()).dtype == dtype:
+        return module
+    return copy.deepcopy(module).to(dtype)
+
+
+def apply_in_chunks(function: Callable[[Tensor], Tensor], data: TensorData) -> Array:
+    """Return a function of a single modality's rows, evaluated for all of them."""
+    (name,) = data.inputs
+    size = n_rows_at_once(data.inputs)
+    with torch.inference_mode():
+        parts = [
+            function(data.batch(slice(i, i + size))[0]["inputs"][name]).cpu()
+            for i in range(0, max(1, len(data)), size)
+        ]
+    return torch.cat(parts).numpy()
+
+
+def n_rows_at_once(inputs: Mapping[str, Tensor]) -> int:
+    """Return how many rows make a chunk of bounded memory."""
+    width = sum(value[:1].numel() for value in inputs.values())
+    return int(np.clip(N_VALUES // max(1, width), 16, 8192))
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a module's weights are."""
+    return next(module.parameters()).device

@@ -1,0 +1,263 @@
+"""The skorch net: a lean step, objective terms by name, validation on all rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.dataset import unpack_data
+from torch import Tensor
+
+from skmm._nets._data import Batches, epoch_generator
+from skmm._nets._schedules import Schedule, constant
+from skmm.nn import seed_dropout
+
+Terms = dict[str, Tensor]
+Scoring = Callable[["Net", Any, Tensor | None], float]
+DROPOUT = 1  # stream of random numbers beside that of the order of rows
+
+
+class Net(NeuralNet):
+    """A net whose criterion returns the named terms of its objective.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Called with the entries of a batch's first part as keyword arguments.
+    criterion : torch.nn.Module
+        Called as ``criterion(outputs, **batch)``; returns a dict from name to 0-d tensor. Their
+        sum is minimised; each is in the history, for training rows and validation rows.
+    seed : int, default=0
+        Of the order of rows and of dropout.
+    schedule : callable, default=constant
+        From the share of the training that is done to a factor of the learning rate.
+    precision : {"float32", "bf16", "float64"}, default="float32"
+        "bf16" runs the module under autocast.
+    scoring : callable, default=None
+        ``scoring(net, outputs, observed)`` with the module's outputs for all validation rows and
+        which modalities these have; higher is better. None takes minus the sum of the terms.
+    **kwargs : dict
+        As in `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        criterion: torch.nn.Module,
+        *,
+        seed: int = 0,
+        schedule: Schedule = constant,
+        precision: str = "float32",
+        scoring: Scoring | None = None,
+        iterator_train: type = Batches,
+        iterator_valid: type = Batches,
+        **kwargs: Any,
+    ) -> None:
+        self.seed = seed
+        self.schedule = schedule
+        self.precision = precision
+        self.scoring = scoring
+        super().__init__(
+            module,
+            criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        log = [("print_log", PrintLog())] if self.verbose > 1 else []
+        return [("epoch_timer", EpochTimer()), *log]
+
+    def initialize_module(self) -> Net:
+        """Take the module as it is, in the precision of training."""
+        super().initialize_module()
+        if self.precision == "float64":
+            self.module_.double()
+        return self
+
+    def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
+        """Compile the module in place, so that names of weights and pickling stay as they are."""
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Shuffle by the seed, and drop a short last batch, unless a parameter says otherwise."""
+        iterator = self.iterator_train if training else self.iterator_valid
+        if training and isinstance(iterator, type) and issubclass(iterator, Batches):
+            options = {"shuffle": True, "drop_last": True, "seed": self.seed}
+            options |= self.get_params_for("iterator_train")
+            return iterator(dataset, **({"batch_size": self.batch_size} | options))
+        return super().get_iterator(dataset, training=training)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
+        """Train; an early stop ends the loop, Ctrl-C too but sets `interrupted_`."""
+        self.interrupted_ = False
+        try:
+            super().fit_loop(X, y, epochs, **fit_params)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = not _is_early_stop(error)
+            if self.history and "train_loss" not in self.history[-1]:
+                del self.history[-1]
+        return self
+
+    def on_train_begin(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Note how good the start is, which training has to beat."""
+        train, valid = self.get_split_datasets(X, y)
+        self.n_batches_ = len(self.get_iterator(train, training=True))
+        if valid is not None and not self.history:
+            self.history.new_epoch()
+            self.history.record("epoch", 0)
+            self._validate(valid)
+
+    def on_train_end(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Leave the module ready for prediction."""
+        self._set_training(False)
+        seed_dropout(self.module_, None)
+
+    def on_epoch_begin(
+        self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
+    ) -> None:
+        """Number the epochs from 1; the start is 0."""
+        epoch = self.history[-1]["epoch"] + 1 if self.history else 1
+        self.history.new_epoch()
+        self.history.record("epoch", epoch)
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> None:
+        """Train for an epoch, or validate on all rows; record once."""
+        if iterator is None:
+            return
+        if not training:
+            return self._validate(iterator.dataset)
+        epoch = self.history[-1]["epoch"]
+        self._step = (epoch - 1) * self.n_batches_
+        if hasattr(iterator, "set_epoch"):
+            iterator.set_epoch(epoch)
+        seed_dropout(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
+        self._set_training(True)
+        totals: Terms = {}
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=True)
+            step = step_fn(batch, **fit_params)
+            for name, term in step["terms"].items():
+                totals[name] = totals[name] + term if name in totals else term
+            self.notify("on_batch_end", batch=batch, training=True, **step)
+        self._record(prefix, {name: total / self.n_batches_ for name, total in totals.items()})
+        self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Make one step of the optimizer, at the learning rate of the schedule."""
+        if self.schedule is not constant:
+            self._set_lr()
+        self.optimizer_.zero_grad(set_to_none=True)
+        terms = self.get_terms(batch)
+        loss = sum(terms.values())
+        loss.backward()
+        self.notify(
+            "on_grad_computed",
+            named_parameters=self.get_all_learnable_params(),
+            batch=batch,
+            training=True,
+        )
+        self.optimizer_.step()
+        return {
+            "loss": loss.detach(),
+            "terms": {name: term.detach() for name, term in terms.items()},
+        }
+
+    def get_terms(self, batch: Any) -> Terms:
+        """Compute the terms of the objective for a batch."""
+        arguments, _ = unpack_data(batch)
+        with self._autocast():
+            outputs = self.infer(arguments)
+        try:
+            return self.criterion_(outputs, **arguments)
+        except torch.linalg.LinAlgError as error:
+            raise self._diverged("correlation") from error
+
+    def outputs(self, dataset: Any) -> tuple[Any, Tensor | None]:
+        """Return the module's outputs for all rows, and which modalities they have."""
+        self._set_training(False)
+        parts = []
+        with torch.inference_mode():
+            for batch in self.get_iterator(dataset):
+                arguments, _ = unpack_data(batch)
+                parts.append((self.infer(arguments), arguments.get("observed")))
+        return concatenate(parts)
+
+    def _validate(self, dataset: Any) -> None:
+        """Record the terms and the score of all rows, not the mean over batches."""
+        outputs, observed = self.outputs(dataset)
+        with torch.inference_mode():
+            terms = self.criterion_(outputs, observed=observed)
+        self._record("valid", terms)
+        score = -self.history[-1]["valid_loss"]
+        if self.scoring is not None:
+            score = self.scoring(self, outputs, observed)
+        self.history.record("valid_score", score)
+
+    def _record(self, prefix: str, terms: Mapping[str, Tensor]) -> None:
+        values = {name: term.item() for name, term in terms.items()}
+        for name, value in values.items():
+            if not torch.isfinite(torch.tensor(value)):
+                raise self._diverged(name)
+            self.history.record(f"{prefix}_{name}", value)
+        self.history.record(f"{prefix}_loss", sum(values.values()))
+
+    def _diverged(self, term: str) -> ValueError:
+        return ValueError(
+            f"The objective's term {term!r} became NaN or infinite in epoch "
+            f"{self.history[-1]['epoch']}: use a smaller lr, normalization='batch' or 'layer', a "
+            "larger reg_covar or precision='float64'. The estimator is left as it was before."
+        )
+
+    def _set_lr(self) -> None:
+        factor = self.schedule(self._step / (self.max_epochs * self.n_batches_))
+        for group in self.optimizer_.param_groups:
+            group.setdefault("base_lr", group["lr"])
+            group["lr"] = group["base_lr"] * factor
+        self._step += 1
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+
+
+def concatenate(parts: list[Any]) -> Any:
+    """Join the outputs for several batches: tensors, or lists, tuples and dicts of them."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return first if len(parts) == 1 else torch.cat(parts)
+    if isinstance(first, Mapping):
+        return {key: concatenate([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple | list):
+        joined = [concatenate(list(each)) for each in zip(*parts, strict=True)]
+        return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
+    return first
+
+
+def _is_early_stop(error: KeyboardInterrupt) -> bool:
+    """Whether a callback ended the training, by skorch's convention with KeyboardInterrupt."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return isinstance(error, EarlyStop) or module.startswith("skorch.callbacks")
+
+
+class EarlyStop(KeyboardInterrupt):
+    """The training should end here."""

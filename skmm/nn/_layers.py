@@ -1,0 +1,267 @@
+"""Dense layers, dropout with its own generator, and a block of self-attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "identity": nn.Identity,
+}
+_NORMALIZATIONS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class FeedForward(nn.Module):
+    """A linear map after hidden layers of linear map, normalization, activation and dropout.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Width of what comes in.
+    hidden_layer_sizes : sequence of int
+        Widths of the hidden layers; ``()`` leaves a single linear map.
+    n_outputs : int
+        Width of what comes out.
+    activation : str, default="relu"
+        A key of `ACTIVATIONS`.
+    normalization : {"batch", "layer"} or None, default=None
+        Applied between each hidden linear map and its activation.
+    dropout : float, default=0.0
+        Probability with which an output of a hidden layer is set to zero in training.
+
+    Attributes
+    ----------
+    hidden : torch.nn.Sequential
+        The hidden layers.
+    output : torch.nn.Linear
+        The last linear map.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, `dropout` is not in [0, 1), or `activation` or
+        `normalization` is unknown.
+
+    Examples
+    --------
+    >>> from skmm.nn import FeedForward
+    >>> FeedForward(3, (8,), 2, dropout=0.1)
+    FeedForward(
+      (hidden): Sequential(
+        (0): Linear(in_features=3, out_features=8, bias=True)
+        (1): ReLU()
+        (2): Dropout(p=0.1)
+      )
+      (output): Linear(in_features=8, out_features=2, bias=True)
+    )
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_layer_sizes: Sequence[int],
+        n_outputs: int,
+        *,
+        activation: str = "relu",
+        normalization: str | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_positive("n_inputs", n_inputs)
+        check_positive("n_outputs", n_outputs)
+        check_sizes("hidden_layer_sizes", hidden_layer_sizes)
+        check_style(activation, normalization)
+        layers: list[nn.Module] = []
+        width = n_inputs
+        for size in hidden_layer_sizes:
+            layers.append(nn.Linear(width, size))
+            if normalization is not None:
+                layers.append(_NORMALIZATIONS[normalization](size))
+            layers += [ACTIVATIONS[activation](), *dropout_layers(dropout)]
+            width = size
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(width, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_inputs)
+            With ``normalization="batch"`` exactly so; else more leading axes may stand before.
+
+        Returns
+        -------
+        y : Tensor of shape (n_samples, n_outputs)
+            What the last linear map gives.
+        """
+        return self.output(self.hidden(x))
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own.
+
+    As `torch.nn.Dropout`, but without torch's global generator once `seed_dropout` has been
+    called. The generator is no part of the state: copies and pickles of the module have none.
+
+    Parameters
+    ----------
+    p : float
+        Probability with which a value is set to zero in training; in [0, 1).
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Where the draws come from; None is torch's global generator.
+
+    Raises
+    ------
+    ValueError
+        If `p` is not in [0, 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmm.nn import Dropout, seed_dropout
+    >>> dropout = Dropout(0.5)
+    >>> seed_dropout(dropout, torch.Generator().manual_seed(0))
+    >>> sorted(set(dropout(torch.ones(100)).tolist()))
+    [0.0, 2.0]
+    >>> dropout.eval()(torch.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"dropout must be a probability in [0, 1), got {p!r}.")
+        self.p = p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Set values to zero in training and scale the others up; else do nothing.
+
+        Parameters
+        ----------
+        x : Tensor
+            Of any shape.
+
+        Returns
+        -------
+        y : Tensor
+            Of the same shape, with the same expectation.
+        """
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * keep.div_(1 - self.p)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows."""
+        return f"p={self.p}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "generator": None}
+
+
+def seed_dropout(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Let every `Dropout` in a module draw from a generator.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Searched with all that is inside.
+    generator : torch.Generator or None
+        On the device of the data that will pass; None is torch's global generator.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skmm.nn import FeedForward, seed_dropout
+    >>> network = FeedForward(2, (4,), 1, dropout=0.2)
+    >>> seed_dropout(network, torch.Generator().manual_seed(0))
+    >>> network.hidden[-1].generator.initial_seed()
+    0
+    """
+    for part in module.modules():
+        if isinstance(part, Dropout):
+            part.generator = generator
+
+
+class AttentionBlock(nn.Module):
+    """Self-attention and a feed-forward part, each after a norm and beside a skip path.
+
+    torch's own block, and the dropout inside its attention, draw from the global generator.
+    """
+
+    def __init__(self, width: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        check_heads(width, n_heads)
+        self.norm = nn.LayerNorm(width)
+        self.attention = nn.MultiheadAttention(width, n_heads, batch_first=True)
+        self.dropout = Dropout(dropout)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            FeedForward(width, (4 * width,), width, activation="gelu", dropout=dropout),
+            Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor, ignored: Tensor) -> Tensor:
+        """Map tokens (N, T, width) to the same shape; no row may be ignored throughout."""
+        h = self.norm(x)
+        h, _ = self.attention(h, h, h, key_padding_mask=ignored, need_weights=False)
+        x = x + self.dropout(h)
+        return x + self.feed_forward(x)
+
+
+def dropout_layers(p: float) -> list[nn.Module]:
+    """Return the layer, or nothing where it would do nothing."""
+    return [Dropout(p)] if p else []
+
+
+def check_style(activation: str, normalization: str | None) -> None:
+    """Refuse unknown names of activations and normalizations."""
+    check_choice("activation", activation, ACTIVATIONS)
+    check_choice("normalization", normalization, (*_NORMALIZATIONS, None))
+
+
+def check_choice(name: str, value: object, valid: Iterable[object]) -> None:
+    """Refuse a value that is not among the valid ones."""
+    valid = list(valid)
+    if value not in valid:
+        raise ValueError(f"{name} must be one of {valid!r}, got {value!r}.")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Refuse what is not a positive integer."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+
+
+def check_sizes(name: str, sizes: Sequence[int]) -> None:
+    """Refuse what is not a sequence of positive integers."""
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise ValueError(f"{name} must be a tuple of integers such as (64, 32), got {sizes!r}.")
+    for size in sizes:
+        check_positive(f"Each of {name}={tuple(sizes)!r}", size)
+
+
+def check_heads(width: int, n_heads: int) -> None:
+    """Refuse a number of heads that does not divide the width."""
+    check_positive("width", width)
+    check_positive("n_heads", n_heads)
+    if width % n_heads:
+        raise ValueError(
+            f"n_heads must divide the width of the attention, {width}; got {n_heads!r}."
+        )
