@@ -24,7 +24,8 @@ def images(*shape):
 
 def convolve(layer, x):
     """Return the convolutions (C, H, W) of one image, zeros around it."""
-    weight, bias = (p.detach().numpy() for p in (layer.weight, layer.bias))
+    weight = layer.weight.detach().numpy()
+    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.detach().numpy()
     return np.stack(
         [
             sum(correlate2d(c, k, mode="same") for c, k in zip(x, kernels, strict=True)) + b
@@ -92,6 +93,17 @@ def test_last_convolution_of_the_decoder_stands_alone():
     model = ConvDecoder(3, (1, 8, 8), channels=(2, 4))
     kinds = [[type(part).__name__ for part in block] for block in model.blocks[2:]]
     assert kinds == [["Upsample", "Conv2d", "BatchNorm2d", "ReLU"], ["Upsample", "Conv2d"]]
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer", None])
+def test_images_have_a_learned_level(normalization):
+    model = ConvDecoder(3, (2, 5, 5), channels=(2, 4), normalization=normalization)
+    last = [part for part in model.modules() if isinstance(part, torch.nn.Conv2d)][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([1.0, -2.0]))
+        expected = torch.tensor([1.0, -2.0])[:, None, None].expand(4, 2, 5, 5)
+        assert torch.equal(model(torch.randn(4, 3, generator=generator())), expected)
 
 
 def test_no_blocks_leave_dense_networks():

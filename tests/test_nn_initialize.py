@@ -170,6 +170,18 @@ def test_known_layers_with_unknown_tensors_are_refused():
         initialize(layer, generator())
 
 
+def test_plain_tensors_without_memory_are_refused():
+    class Plain(nn.Linear):
+        def __init__(self):
+            super().__init__(2, 2)
+            self.table = torch.zeros(2)
+
+    with torch.device("meta"):
+        module = Plain()
+    with pytest.raises(TypeError, match=r"\['table'\] of Plain.*register them as buffers"):
+        initialize(module.to_empty(device="cpu"), generator())
+
+
 def test_layers_may_state_their_own_start():
     class Own(nn.Module):
         def __init__(self):

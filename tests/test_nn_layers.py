@@ -29,7 +29,8 @@ def network(*args, **kwargs):
 
 
 def linear(layer, x):
-    return x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    bias = 0.0 if layer.bias is None else layer.bias.detach().numpy()
+    return x @ layer.weight.detach().numpy().T + bias
 
 
 @pytest.mark.parametrize("activation", FORMULAS)
@@ -53,6 +54,15 @@ def test_normalization_stands_between_linear_map_and_activation(normalization, a
     h = h / np.sqrt((h**2).mean(axis=axis, keepdims=True) + 1e-5)
     expected = linear(model.output, np.maximum(h, 0))
     np.testing.assert_allclose(model(X).detach(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer", None])
+def test_a_bias_stands_where_it_has_an_effect(normalization):
+    model = network(3, (5, 4), 2, normalization=normalization)
+    model(X).square().sum().backward()
+    biases = [part.bias for part in model.hidden if isinstance(part, torch.nn.Linear)]
+    assert [bias is None for bias in biases] == [normalization == "batch"] * 2
+    assert all(p.grad.abs().max() > 1e-9 for p in model.parameters())
 
 
 def test_no_hidden_layer_is_a_linear_map():

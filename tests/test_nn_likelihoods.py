@@ -143,6 +143,22 @@ def test_values_between_0_and_1_get_the_cross_entropy():
     np.testing.assert_allclose(found, x * np.log(p) + (1 - x) * np.log1p(-p), atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64])
+def test_classes_of_one_column_need_no_second_axis(dtype):
+    logits, classes_ = torch.from_numpy(LOGITS[:, :3]), torch.tensor([0, 1, 2, 2, 1, 0])
+    density = CategoricalLikelihood(1, n_classes=3)(logits)
+    expected = logits.log_softmax(dim=1)[torch.arange(6), classes_][:, None]
+    for x in (classes_, classes_[:, None]):
+        torch.testing.assert_close(density.log_prob(x.to(dtype)), expected)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+@pytest.mark.parametrize("shape", [(6, 1), (6,), (6, WIDTH * N_CLASSES, 1)])
+def test_parameters_of_another_shape_are_refused(name, shape):
+    with pytest.raises(ValueError, match=r"takes parameters of shape \(n_samples, (3|12)\), got"):
+        head(name)(torch.zeros(shape))
+
+
 def test_which_want_standardised_data():
     wanting = {name for name, cls in LIKELIHOODS.items() if cls.standardised}
     assert wanting == {"gaussian", "laplace"}

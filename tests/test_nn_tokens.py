@@ -138,6 +138,13 @@ def test_rows_of_padding_alone_are_finite(kind, mode):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_sequences_of_no_tokens_are_as_padding_alone(kind):
+    model = encoder(kind)
+    found, expected = model(torch.zeros(2, 0).long()), model(torch.zeros(2, 3).long())
+    np.testing.assert_allclose(found.detach(), expected.detach())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_rows_do_not_depend_on_each_other(kind):
     model = encoder(kind)
     rows = torch.tensor([[1, 2, 3, 0], [0, 0, 0, 0], [8, 0, 0, 8]])

@@ -193,8 +193,8 @@ class ConvDecoder(nn.Module):
         steps = zip(pairwise([*channels[::-1], output_shape[0]]), sizes[-2::-1], strict=True)
         for depth, ((n_in, n_out), size) in enumerate(steps, start=1):
             block = _block(n_in, n_out, kernel_size, activation, normalization)
-            if depth == len(channels):
-                block = block[:1]  # the last convolution stands alone
+            if depth == len(channels):  # the last convolution stands alone, and needs its bias
+                block = _block(n_in, n_out, kernel_size, activation, None)[:1]
             self.blocks.append(nn.Sequential(nn.Upsample(size=size), *block))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -217,7 +217,9 @@ def _block(
     n_in: int, n_out: int, kernel_size: int, activation: str, normalization: str | None
 ) -> list[nn.Module]:
     return [
-        nn.Conv2d(n_in, n_out, kernel_size, padding=kernel_size // 2),
+        nn.Conv2d(
+            n_in, n_out, kernel_size, padding=kernel_size // 2, bias=normalization != "batch"
+        ),
         *_normalization(normalization, n_out),
         ACTIVATIONS[activation](),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 _Module = TypeVar("_Module", bound=nn.Module)
@@ -43,7 +43,8 @@ def initialize(module: _Module, generator: torch.Generator) -> _Module:
     Raises
     ------
     TypeError
-        If the module contains parameters or buffers that it does not know how to fill.
+        If the module contains parameters or buffers that it does not know how to fill, or plain
+        attributes that are tensors without memory.
 
     References
     ----------
@@ -61,6 +62,11 @@ def initialize(module: _Module, generator: torch.Generator) -> _Module:
     True
     """
     for part in module.modules():
+        if lost := [k for k, v in vars(part).items() if isinstance(v, Tensor) and v.is_meta]:
+            raise TypeError(
+                f"initialize cannot fill {lost!r} of {type(part).__name__}, made without memory "
+                "as plain attributes: register them as buffers."
+            )
         own = {*part._parameters, *part._buffers}
         filled = _fill(part, generator) if own else set()
         if unknown := own - filled:

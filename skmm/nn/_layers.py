@@ -85,7 +85,8 @@ class FeedForward(nn.Module):
         layers: list[nn.Module] = []
         width = n_inputs
         for size in hidden_layer_sizes:
-            layers.append(nn.Linear(width, size))
+            # Normalization of a batch takes a bias out again, which would drift with rounding.
+            layers.append(nn.Linear(width, size, bias=normalization != "batch"))
             if normalization is not None:
                 layers.append(_NORMALIZATIONS[normalization](size))
             layers += [ACTIVATIONS[activation](), *dropout_layers(dropout)]

@@ -51,6 +51,16 @@ class _Likelihood(nn.Module):
         """
         raise NotImplementedError
 
+    def _checked(self, parameters: Tensor) -> Tensor:
+        """Refuse other shapes, which would broadcast against the data without a word."""
+        expected = self.n_parameters(self.width)
+        if parameters.dim() != 2 or parameters.shape[1] != expected:
+            raise ValueError(
+                f"{type(self).__name__} of {self.width} columns takes parameters of shape "
+                f"(n_samples, {expected}), got {tuple(parameters.shape)!r}. Flatten them first."
+            )
+        return parameters
+
     def mean(self, parameters: Tensor) -> Tensor:
         """Return the expectation of the data.
 
@@ -139,7 +149,7 @@ class GaussianLikelihood(_LocationScale):
         distribution : torch.distributions.Normal
             Of shape (n_samples, width): `log_prob` is per value.
         """
-        return D.Normal(parameters, self.scale, validate_args=False)
+        return D.Normal(self._checked(parameters), self.scale, validate_args=False)
 
 
 class LaplaceLikelihood(_LocationScale):
@@ -180,7 +190,7 @@ class LaplaceLikelihood(_LocationScale):
         distribution : torch.distributions.Laplace
             Of shape (n_samples, width): `log_prob` is per value.
         """
-        return D.Laplace(parameters, self.scale, validate_args=False)
+        return D.Laplace(self._checked(parameters), self.scale, validate_args=False)
 
 
 class BernoulliLikelihood(_Likelihood):
@@ -219,7 +229,7 @@ class BernoulliLikelihood(_Likelihood):
         distribution : torch.distributions.Bernoulli
             Of shape (n_samples, width): `log_prob` is per value.
         """
-        return D.Bernoulli(logits=parameters, validate_args=False)
+        return D.Bernoulli(logits=self._checked(parameters), validate_args=False)
 
 
 class PoissonLikelihood(_Likelihood):
@@ -256,7 +266,7 @@ class PoissonLikelihood(_Likelihood):
         distribution : torch.distributions.Poisson
             Of shape (n_samples, width): `log_prob` is per value.
         """
-        log_rate = parameters.clamp(-_LARGEST_LOG_RATE, _LARGEST_LOG_RATE)
+        log_rate = self._checked(parameters).clamp(-_LARGEST_LOG_RATE, _LARGEST_LOG_RATE)
         return D.Poisson(log_rate.exp(), validate_args=False)
 
 
@@ -317,10 +327,11 @@ class CategoricalLikelihood(_Likelihood):
         Returns
         -------
         distribution : torch.distributions.Categorical
-            Of shape (n_samples, width): `log_prob` is per value.
+            Of shape (n_samples, width): `log_prob` is per value. The values of a single column may
+            also come as (n_samples,).
         """
-        logits = parameters.unflatten(1, (-1, self.n_classes))
-        return D.Categorical(logits=logits, validate_args=False)
+        logits = self._checked(parameters).unflatten(1, (self.width, self.n_classes))
+        return _Columns(logits=logits, validate_args=False)
 
     def mean(self, parameters: Tensor) -> Tensor:
         """Return the probabilities of the classes.
@@ -340,6 +351,14 @@ class CategoricalLikelihood(_Likelihood):
     def extra_repr(self) -> str:
         """Return what `repr` shows."""
         return f"width={self.width}, n_classes={self.n_classes}"
+
+
+class _Columns(D.Categorical):
+    """Columns of classes; those of a single column may come without their axis."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        # (n,) against (n, 1) would broadcast to (n, n).
+        return super().log_prob(value[:, None] if value.dim() == 1 else value)
 
 
 LIKELIHOODS: dict[str, type[_Likelihood]] = {

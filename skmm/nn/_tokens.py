@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skmm.nn._layers import (
@@ -125,6 +126,8 @@ class TokenEncoder(nn.Module):
             If `ids` are not integers.
         """
         _check_integers(ids)
+        if ids.shape[1] == 0:  # recurrent layers take no empty sequences
+            ids = F.pad(ids, (0, 1), value=self.padding)
         real = ids != self.padding
         order = real.argsort(dim=1, descending=True, stable=True)  # padding goes to the end
         x = self.embedding(ids.gather(1, order).long())
