@@ -5,7 +5,6 @@ seeds with the standard deviation; `--set` changes a parameter of the estimator.
 """
 
 import argparse
-import ast
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,13 +16,16 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.model_selection import ShuffleSplit
 from sklearn.svm import LinearSVC
 
-from skmm import CCA, DeepCCA
+from skmm import CCA, DeepCCA, Modalities
 from skmm.datasets import fetch_mfeat, fetch_mnist, load_digits_halves
+from skmm.nn import MLP, Conv
 
 Array = np.ndarray
 
 # Three layers of 1024 in place of 512, otherwise the defaults.
 WIDE = {"hidden_layer_sizes": (1024, 1024, 1024)}
+DENSE = MLP((512, 512, 512), normalization="layer", dropout=0.3)
+SMALL = Conv((16, 32), hidden_layer_sizes=(128,), normalization="batch", dropout=0.1)
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {"default": {}},
     "mnist-halves": {
@@ -33,9 +35,16 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
         "ey-20": {"objective": "ey", "batch_size": 20, "lr": 2e-4, "max_epochs": 15},
     },
     "noisy-mnist": {
-        "dcca": {**WIDE, "dropout": 0.3, "batch_size": 1000, "max_epochs": 30},
+        "dcca": {"encoders": dict.fromkeys(("rotated", "noisy"), DENSE), "max_epochs": 15},
         "dccae": {
-            **WIDE, "dropout": 0.3, "batch_size": 1000, "max_epochs": 30,
+            "encoders": dict.fromkeys(("rotated", "noisy"), DENSE),
+            "max_epochs": 15,
+            "reconstruction_weight": 1.0,
+        },
+        "dcca-conv": {"encoders": dict.fromkeys(("rotated", "noisy"), SMALL), "max_epochs": 8},
+        "dccae-conv": {
+            "encoders": dict.fromkeys(("rotated", "noisy"), SMALL),
+            "max_epochs": 8,
             "reconstruction_weight": 1.0,
         },
     },
@@ -78,7 +87,8 @@ def noisy_mnist(params: dict[str, Any], seed: int, options: argparse.Namespace) 
     tuning images.
     """
     bunch = fetch_mnist("noisy")
-    X, y, split = bunch.data, np.asarray(bunch.target), np.asarray(bunch.split)
+    y, split = np.asarray(bunch.target), np.asarray(bunch.split)
+    X = Modalities({name: view.reshape(-1, 1, 28, 28) for name, view in bunch.data.items()})
     model = DeepCCA(options.components, random_state=seed, verbose=options.verbose, **params)
     model.fit(X[split == "train"])
     codes = {
@@ -158,7 +168,7 @@ def main() -> None:
     options = parse()
     warnings.simplefilter("ignore", UserWarning)
     changes = {
-        name: ast.literal_eval(value) for name, value in (each.split("=") for each in options.set)
+        name: eval(value) for name, value in (each.split("=") for each in options.set)
     }
     for recipe, params in RECIPES[options.task].items():
         if options.recipe not in (None, recipe):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -32,7 +34,7 @@ from skmm._nets import (
 from skmm.nn import ACTIVATIONS, MLP, Conv, Tokens, check_token_ids
 
 Array = np.ndarray
-Factory = Callable[[tuple[int, ...], int], torch.nn.Module]
+Factory = Callable[..., torch.nn.Module]
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 KINDS = ("numeric", "binary", "count", "image", "tokens")
 
@@ -94,12 +96,34 @@ class DeepEstimator(BaseEstimator):
         return factories
 
     def _auto(self, X: Modalities, name: str) -> Factory:
-        style = {"activation": self.activation, "normalization": self.normalization}
         if X.kinds[name] == "tokens":
             return Tokens(int(np.asarray(X[name]).max()) + 1, dropout=self.dropout)
         if X.kinds[name] == "image":
-            return Conv(dropout=self.dropout, **style)
-        return MLP(tuple(self.hidden_layer_sizes), dropout=self.dropout, **style)
+            return Conv(
+                activation=self.activation, normalization=self.normalization, dropout=self.dropout
+            )
+        return self._mlp()
+
+    def _mlp(self) -> MLP:
+        return MLP(
+            tuple(self.hidden_layer_sizes),
+            activation=self.activation,
+            normalization=self.normalization,
+            dropout=self.dropout,
+        )
+
+    def _split(self, n_samples: int, rng: np.random.RandomState) -> tuple[Array, Array | None]:
+        """Return training rows, and with early stopping validation rows."""
+        if not self.early_stopping:
+            return np.arange(n_samples), None
+        n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
+        if n_samples - n_valid < 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
+                f"n_samples={n_samples} to train on: a minimum of 2 is required."
+            )
+        order = rng.permutation(n_samples)
+        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
@@ -110,7 +134,8 @@ class DeepEstimator(BaseEstimator):
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         observed = ~X._mask if X._mask.any() else None
-        return TensorData(dict(X.items()), observed, device=device, dtype=self._dtype())
+        arrays = {name: np.asarray(value) for name, value in X.items()}
+        return TensorData(arrays, observed, device=device, dtype=self._dtype())
 
     def _train(
         self,
@@ -163,16 +188,27 @@ class DeepEstimator(BaseEstimator):
         """Return the codes of each modality, NaN where it is missing, in the precision of X."""
         floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
         dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
-        module = in_precision(self.net_.module_, dtype)
+        module: Any = in_precision(self.net_.module_, dtype)
         codes = {}
         for m, name in enumerate(X.names):
             here = ~X._mask[:, m]
-            data = TensorData({name: X[name]}, device=device_of(module), dtype=dtype)
+            data = TensorData({name: np.asarray(X[name])}, device=device_of(module), dtype=dtype)
             data = data if here.all() else data.subset(np.flatnonzero(here))
             found = apply_in_chunks(partial(module.encode, name), data)
             codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
             codes[name][here] = found
         return codes
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was before if its fit fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
 
 
 def _check_ids(name: str, X: Modalities, vocabulary_size: int) -> None:

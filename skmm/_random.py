@@ -13,3 +13,8 @@ def check_random_state(random_state: Seed) -> np.random.RandomState:
     share.
     """
     return np.random.RandomState() if random_state is None else _check_random_state(random_state)
+
+
+def seed_of(rng: np.random.RandomState) -> int:
+    """Draw a seed for something that takes an integer."""
+    return int(rng.randint(2**31))

@@ -369,6 +369,7 @@ def test_parameter_has_an_effect(case, parameter):
     ("case", "parameter"),
     [pytest.param(c, p, id=f"{c.name}-{p}") for c in CASES for p in c.no_effect],
 )
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch.compile's own
 def test_parameter_has_no_effect(case, parameter):
     reason, effect = case.no_effect[parameter]
     assert reason

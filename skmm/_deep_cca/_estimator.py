@@ -2,59 +2,36 @@
 
 from __future__ import annotations
 
-import copy
-import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context, clone
-from sklearn.mixture import GaussianMixture
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from skmm._base import DEEP_CONSTRAINTS, KINDS, POSITIVE, DeepEstimator
-from skmm._cca import CCA
+from skmm._base import DEEP_CONSTRAINTS, KINDS, POSITIVE, DeepEstimator, unchanged_on_error
+from skmm._deep_cca._decoding import decode, draw, fit_density
 from skmm._deep_cca._linear import (
-    MIN_VALIDATION,
     close,
-    fit_linear,
-    flat,
-    is_better,
     is_cheap,
+    is_surely_better,
+    project,
+    refit,
     tuned_linear,
 )
-from skmm._deep_cca._network import deep_network, linear_network
-from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
+from skmm._deep_cca._network import linear_network
+from skmm._deep_cca._objectives import OBJECTIVES
+from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
-from skmm._nets import (
-    Net,
-    TensorData,
-    apply_in_chunks,
-    device_of,
-    in_precision,
-    private_generator,
-)
-from skmm._random import check_random_state
-from skmm.metrics import total_correlation
-from skmm.nn import (
-    ACTIVATIONS,
-    MLP,
-    Alignment,
-    AlignmentNetwork,
-    AlignmentObjective,
-    FeedForward,
-)
+from skmm._nets import Net
+from skmm._random import Seed, check_random_state, seed_of
 
 Array = np.ndarray
-Seed = int | np.random.RandomState | None
-N_AXES = 10_000  # training rows that the axes of the validation score are fitted on
 
 
 def _has_decoders(estimator: DeepCCA) -> bool:
@@ -78,7 +55,7 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         Number of outputs of each network. Without bound, but correlations of a batch mean little
         unless `batch_size` is several times larger.
 
-    objective : {"cca", "gcca", "ey", "barlow_twins", "vicreg", "infonce"} or callable, default="cca"
+    objective : str or callable, default="cca"
         What training maximises.
 
         - "cca": the sum of the squared canonical correlations of two modalities, see
@@ -274,6 +251,8 @@ class DeepCCA(TransformerMixin, DeepEstimator):
     True
     """
 
+    net_: Net
+
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -381,14 +360,9 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        before = vars(self).copy()
-        try:
-            interrupted = self._fit(X, y)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-        if interrupted:
+        with unchanged_on_error(self):
+            self._fit(X, y)
+        if self.net_.interrupted_:
             raise KeyboardInterrupt
         return self
 
@@ -538,7 +512,7 @@ class DeepCCA(TransformerMixin, DeepEstimator):
             second modality in `fit`.
         """
         checked = self._check(X, y)
-        codes = self._closing.impute(self._codes(checked))
+        codes = self._closing.impute(Modalities(self._encode(checked)))
         lacking = self._lacking(checked)
         return self._schema.fill(X, y, self._decode({name: codes[name] for name in lacking}))
 
@@ -569,15 +543,17 @@ class DeepCCA(TransformerMixin, DeepEstimator):
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self.random_state if random_state is None else random_state)
         if given is None:
-            Z = _draw(self.latent_density_, int(n_samples), rng)
+            Z = draw(self.latent_density_, int(n_samples), rng)
             codes = dict(self._closing.inverse_transform(Z).items())
             return self._schema.restore(self._decode(codes, rng))
         X = self._check(given)
-        draws = self._closing.sample(int(n_samples), given=self._codes(X), random_state=rng)
+        draws = self._closing.sample(
+            int(n_samples), given=Modalities(self._encode(X)), random_state=rng
+        )
         lacking = self._lacking(X)
         return [
-            self._schema.fill(given, None, self._decode({n: draw[n] for n in lacking}, rng))
-            for draw in draws
+            self._schema.fill(given, None, self._decode({n: one[n] for n in lacking}, rng))
+            for one in draws
         ]
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -601,135 +577,26 @@ class DeepCCA(TransformerMixin, DeepEstimator):
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
         return np.asarray(names, dtype=object)
 
-    def _fit(self, X: Any, y: Any) -> bool:
-        """Fit; return whether Ctrl-C ended the training."""
-        goes_on = self.warm_start and not getattr(self, "is_linear_", True)
-        previous = self.net_ if goes_on else None
+    def _fit(self, X: Any, y: Any) -> None:
+        previous = None
+        if self.warm_start and not getattr(self, "is_linear_", True):
+            previous = self.net_.module_
         X = self._read(X, y, reset=True)
         rng = check_random_state(self.random_state)
         train, valid = self._split(len(X), rng)
-        linear = self._linear(X, train, valid)
-        self.net_ = self._fit_net(X, train, valid, linear, previous, rng)
+        linear = None
+        if valid is not None and not _has_decoders(self) and is_cheap(X):
+            linear = tuned_linear(X, self.n_components, train, valid)
+        self.net_ = fit_net(self, X, train, valid, previous, rng)
         codes = self._encode(X)
-        self.is_linear_ = linear is not None and self._prefers(linear, X, codes, train, valid, rng)
-        if self.is_linear_:
-            linear = fit_linear(flat(X), self.n_components, linear.shrinkage)
-            self.net_.module_ = linear_network(X, linear)
-            codes = self._encode(X)
+        self.is_linear_ = False
+        if linear is not None and valid is not None:
+            held_out = codes, project(linear, X)
+            self.is_linear_ = not is_surely_better(*held_out, train, valid, seed_of(rng))
+            if self.is_linear_:
+                self.net_.module_ = linear_network(X, refit(linear, X))
+                codes = self._encode(X)
         self._close(codes, rng)
-        return self.net_.interrupted_
-
-    def _split(self, n_samples: int, rng: np.random.RandomState) -> tuple[Array, Array | None]:
-        """Return training rows and validation rows."""
-        if not self.early_stopping:
-            return np.arange(n_samples), None
-        n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
-        if n_samples - n_valid < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
-                f"n_samples={n_samples} to train on: a minimum of 2 is required."
-            )
-        order = rng.permutation(n_samples)
-        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
-
-    def _linear(self, X: Modalities, train: Array, valid: Array | None) -> CCA | None:
-        """Return the linear solution that a network has to beat on the validation rows."""
-        if valid is None or _has_decoders(self) or not is_cheap(X):
-            return None
-        return tuned_linear(flat(X), self.n_components, train, valid)
-
-    def _fit_net(
-        self,
-        X: Modalities,
-        train: Array,
-        valid: Array | None,
-        linear: CCA | None,
-        previous: Net | None,
-        rng: np.random.RandomState,
-    ) -> Net:
-        loss = check_objective(self.objective, X, self.reg_covar)
-        batch_size = self._batch_size(len(train))
-        check_batch_size(self.objective, batch_size, self.n_components)
-        seed = int(rng.randint(2**31))
-        module = self._network(X, seed)
-        if previous is not None:
-            _continue_from(previous.module_, module)
-        data = self._data(X)
-        axes = np.sort(rng.choice(train, min(N_AXES, len(train)), replace=False))
-        return self._train(
-            module,
-            AlignmentObjective(loss, X.names, self.reconstruction_weight),
-            data.subset(train),
-            None if valid is None else data.subset(valid),
-            batch_size=batch_size,
-            seed=seed,
-            scoring=partial(_score, axes=data.subset(axes)),
-        )
-
-    def _batch_size(self, n_samples: int) -> int:
-        if self.batch_size != "auto":
-            return min(self.batch_size, n_samples)
-        least = max(200, 10 * self.n_components)
-        return min(n_samples, max(least, min(n_samples // 5, 1000)))
-
-    def _network(self, X: Modalities, seed: int) -> AlignmentNetwork:
-        k, encoders = self.n_components, self._factories(X)
-        common, n_codes = None, k
-        if sizes := tuple(self.shared_layer_sizes):
-            n_codes = tuple(self.hidden_layer_sizes)[-1] if len(self.hidden_layer_sizes) else k
-            common = partial(self._common, n_codes, sizes)
-        return deep_network(
-            X,
-            encoders,
-            self._decoders(X, encoders) if _has_decoders(self) else None,
-            common,
-            n_outputs=n_codes,
-            likelihoods=self.likelihoods,
-            dtype=self._dtype(),
-            seed=seed,
-        )
-
-    def _common(self, n_inputs: int, sizes: tuple[int, ...]) -> torch.nn.Module:
-        style = {"activation": self.activation, "normalization": self.normalization}
-        top = FeedForward(n_inputs, sizes, self.n_components, dropout=self.dropout, **style)
-        return torch.nn.Sequential(ACTIVATIONS[self.activation](), top)
-
-    def _decoders(self, X: Modalities, encoders: Mapping[str, Any]) -> dict[str, Any]:
-        """Return, per modality, what makes a decoder from the number of its outputs."""
-        plain = MLP(
-            tuple(self.hidden_layer_sizes),
-            activation=self.activation,
-            normalization=self.normalization,
-            dropout=self.dropout,
-        )
-        return {
-            name: partial(getattr(encoders[name], "decoder", plain.decoder), self.n_components)
-            for name in X.names
-        }
-
-    def _prefers(
-        self,
-        linear: CCA,
-        X: Modalities,
-        codes: dict[str, Array],
-        train: Array,
-        valid: Array,
-        rng: np.random.RandomState,
-    ) -> bool:
-        """Return whether the linear solution is kept: the network is not surely better."""
-        if len(valid) < MIN_VALIDATION:
-            warnings.warn(
-                f"{len(valid)} validation rows are too few to tell whether the network is better "
-                "than linear CCA, which is kept. Use a larger validation_fraction, or "
-                "early_stopping=False for the network in any case.",
-                stacklevel=5,
-            )
-            return True
-        pairs = [
-            tuple({name: code[rows] for name, code in each.items()} for rows in (train, valid))
-            for each in (codes, linear.transform_each(flat(X)))
-        ]
-        return not is_better(*pairs, seed=int(rng.randint(2**31)))
 
     def _close(self, codes: dict[str, Array], rng: np.random.RandomState) -> None:
         """Fit the closing linear CCA, and with decoders the density of its codes."""
@@ -739,37 +606,18 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         self.pairwise_correlations_ = self._closing.pairwise_correlations_
         if _has_decoders(self):
             Z = self._closing.transform(codes)
-            Z = Z[np.isfinite(Z).all(axis=1)]
-            density = self.latent_density
-            if density is None:
-                density = GaussianMixture(n_components=max(1, min(10, len(Z) // 50)))
-            density = clone(density)
-            if "random_state" in density.get_params():
-                density.set_params(random_state=int(rng.randint(2**31)))
-            self.latent_density_ = density.fit(Z)
+            self.latent_density_ = fit_density(self.latent_density, Z, rng)
 
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        """Return modalities (n, width) that go with codes: their expectation, or with `rng` draws."""
-        decoded = {}
-        for name, code in codes.items():
-            data = TensorData({name: code}, device=device_of(self.net_.module_), dtype=_torch(code))
-            module = in_precision(self.net_.module_, data.dtype)
-            if rng is None:
-                decoded[name] = apply_in_chunks(partial(module.decode, name), data)
-            else:
-                with private_generator(int(rng.randint(2**31))):
-                    decoded[name] = apply_in_chunks(partial(module.draw, name), data)
-        return decoded
+        """Return modalities (n, width): what their codes make expect, or with `rng` draws."""
+        return {name: decode(self.net_.module_, name, z, rng) for name, z in codes.items()}
 
     def _lacking(self, X: Modalities) -> list[str]:
         """Return the modalities of fit that are absent from X or from some of its rows."""
         complete = {name for name, m in zip(X.names, X._mask.T, strict=True) if not m.any()}
         return [name for name in self.modality_names_in_ if name not in complete]
-
-    def _codes(self, X: Modalities) -> Modalities:
-        return Modalities(self._encode(X))
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
@@ -785,55 +633,8 @@ class DeepCCA(TransformerMixin, DeepEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.non_deterministic = False
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _score(net: Net, outputs: Alignment, observed: Any, *, axes: TensorData) -> float:
-    """Return the total correlation of validation codes along the axes of training codes.
-
-    With decoders the errors of reconstruction are subtracted, as in the objective.
-    """
-    names = net.module_.names
-    row = net.history[-1]
-    errors = sum(row[key] for key in row if key.startswith("valid_reconstruction_"))
-    fitted = net.outputs(axes)
-    return total_correlation(_arrays(names, *fitted), _arrays(names, outputs, observed)) - errors
-
-
-def _arrays(names: Sequence[str], outputs: Alignment, observed: Any) -> dict[str, Array]:
-    codes = [code.double().cpu().numpy() for code in outputs.codes]
-    if observed is not None:
-        present = observed.cpu().numpy().T
-        codes = [np.where(here[:, None], z, np.nan) for here, z in zip(present, codes, strict=True)]
-    return dict(zip(names, codes, strict=True))
-
-
-def _continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:
-    """Copy the weights of a fitted network."""
-    try:
-        new.load_state_dict(old.state_dict())
-    except RuntimeError as error:
-        raise ValueError(
-            "warm_start=True needs networks and modalities as in the fit before; with other "
-            f"parameters use warm_start=False. {error}"
-        ) from error
-
-
-def _draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:
-    """Draw from a density; some return labels too, and some have a seed among the parameters."""
-    if "random_state" in getattr(density, "get_params", dict)():
-        density = copy.copy(density).set_params(random_state=int(rng.randint(2**31)))
-        drawn = density.sample(n_samples)
-    else:
-        drawn = density.sample(n_samples, random_state=rng)
-    Z = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
-    return Z[rng.permutation(len(Z))]  # mixtures return them component by component
-
-
-def _torch(array: Array) -> torch.dtype:
-    return torch.float32 if array.dtype == np.float32 else torch.float64

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
+from sklearn.base import clone
 
 from skmm._cca import CCA
 from skmm._modalities import Modalities
 
 Array = np.ndarray
-Codes = tuple[dict[str, Array], dict[str, Array]]
+Codes = dict[str, Array]
 SHRINKAGES = (0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9)
 KINDS = ("numeric", "binary", "count", "image")
 LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions grow with
@@ -23,7 +27,32 @@ def is_cheap(X: Modalities) -> bool:
     return set(X.kinds.values()) <= set(KINDS) and min(len(X), max(widths)) <= LIMIT
 
 
-def fit_linear(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:
+def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array) -> CCA:
+    """Fit CCA on training rows, with the shrinkage that is best on validation rows.
+
+    Where these are too few to choose by, shrinkage is analytic.
+    """
+    X = _flat(X)
+    fitted, held_out = X[train], X[valid]
+    if len(valid) < MIN_VALIDATION:
+        return _fit(fitted, n_components, "auto")
+    columns = sorted(value.shape[1] for value in X.values())
+    crowded = sum(columns[-2:]) >= len(train) - 1  # some correlations would be 1 without shrinkage
+    models = [_fit(fitted, n_components, c) for c in SHRINKAGES if c > 0 or not crowded]
+    return max(models, key=lambda model: model.score(held_out))
+
+
+def refit(linear: CCA, X: Modalities) -> CCA:
+    """Fit a tuned CCA on all rows."""
+    return clone(linear).fit(_flat(X))
+
+
+def project(linear: CCA, X: Modalities) -> dict[str, Array]:
+    """Return the projections of each modality."""
+    return linear.transform_each(_flat(X))
+
+
+def _fit(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:
     """Fit CCA with as many of these components as the ranks allow."""
     cca = CCA(n_components, shrinkage=shrinkage)
     if n_components > min(*(value.shape[1] for value in X.values()), len(X) - 1):
@@ -34,61 +63,61 @@ def fit_linear(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:
         return cca.set_params(n_components=None).fit(X)
 
 
-def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array) -> CCA:
-    """Fit CCA on training rows, with the shrinkage that is best on validation rows.
-
-    Where these are too few to choose by, shrinkage is analytic.
-    """
-    fitted, held_out = X[train], X[valid]
-    if len(valid) < MIN_VALIDATION:
-        return fit_linear(fitted, n_components, "auto")
-    columns = sorted(value.shape[1] for value in X.values())
-    crowded = sum(columns[-2:]) >= len(train) - 1  # some correlations would be 1 without shrinkage
-    models = [fit_linear(fitted, n_components, c) for c in SHRINKAGES if c > 0 or not crowded]
-    return max(models, key=lambda model: model.score(held_out))
-
-
-def flat(X: Modalities) -> Modalities:
+def _flat(X: Modalities) -> Modalities:
     """Return 2-D floating modalities."""
-    values = {
-        name: np.asarray(value).reshape(len(X), -1).astype(_floating(value), copy=False)
-        for name, value in X.items()
-    }
-    return Modalities(values, missing=X.missing if X._mask.any() else None)
+    values: dict[str, Any] = {}
+    for name, value in X.items():
+        array = np.asarray(value).reshape(len(X), -1)
+        values[name] = array if array.dtype.kind == "f" else array.astype(np.float64)
+    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask)
 
 
-def _floating(value: Array) -> np.dtype:
-    return value.dtype if value.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, seed: int) -> bool:
+    """Return whether the first codes surely have the larger total correlation, held out.
 
-
-def is_better(first: Codes, second: Codes, seed: int) -> bool:
-    """Whether the first of two methods has the larger total correlation on held-out rows, surely.
-
-    Its gain has to exceed some standard errors of a bootstrap over the held-out rows, so that
+    The gain has to exceed some standard errors of a bootstrap over the validation rows, so that
     noise on few rows does not prefer a network that was chosen by them.
 
     Parameters
     ----------
-    first, second : pair of dict of str to ndarray (n, k)
-        Codes by either method, of training rows and of held-out rows.
+    first, second : dict of str to ndarray (n, k)
+        Codes by either method, of all rows.
+    train, valid : ndarray of int
+        The rows that fit the axes and those that are held out.
     seed : int
         Of the bootstrap.
     """
+    if len(valid) < MIN_VALIDATION:
+        warnings.warn(
+            f"{len(valid)} validation rows are too few to tell whether the network is better than "
+            "linear CCA, which is kept. Use a larger validation_fraction, or early_stopping=False "
+            "for the network in any case.",
+            stacklevel=5,
+        )
+        return False
     rng = np.random.default_rng(seed)
-    closings = [(close(train), held_out) for train, held_out in (first, second)]
-    n_rows = len(next(iter(first[1].values())))
+    closings = [close(_rows(codes, train)) for codes in (first, second)]
+    held_out = [_rows(codes, valid) for codes in (first, second)]
 
     def gain(weight: Array | None) -> float:
-        a, b = (closing.score(held_out, sample_weight=weight) for closing, held_out in closings)
-        return a - b
+        scores = [
+            closing.score(codes, sample_weight=weight)
+            for closing, codes in zip(closings, held_out, strict=True)
+        ]
+        return scores[0] - scores[1]
 
-    even = np.full(n_rows, 1 / n_rows)
-    draws = [gain(rng.multinomial(n_rows, even)) for _ in range(N_RESAMPLES)]
+    even = np.full(len(valid), 1 / len(valid))
+    draws = [gain(rng.multinomial(len(valid), even)) for _ in range(N_RESAMPLES)]
     return gain(None) > STANDARD_ERRORS * float(np.std(draws))
 
 
-def close(codes: dict[str, Array], fusion: str = "mean") -> CCA:
+def _rows(codes: Codes, rows: Array) -> Codes:
+    return {name: code[rows] for name, code in codes.items()}
+
+
+def close(codes: Codes, fusion: str = "mean") -> CCA:
     """Fit the closing linear CCA on codes, which may be NaN in rows of a missing modality."""
     n_rows, n_columns = next(iter(codes.values())).shape
     crowded = 2 * n_columns > n_rows - 2
-    return CCA(shrinkage=1e-4 if crowded else 0.0, fusion=fusion).fit(codes)
+    cca = CCA(shrinkage=1e-4 if crowded else 0.0, fusion=fusion)
+    return cca.set_output(transform="default").fit(codes)  # arrays, whatever is set globally

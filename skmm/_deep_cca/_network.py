@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,69 +13,60 @@ from torch import nn
 from skmm._cca import CCA
 from skmm._modalities import Modalities
 from skmm._nets import build
-from skmm.nn import LIKELIHOODS, AlignmentNetwork, Standardize
+from skmm.nn import ACTIVATIONS, LIKELIHOODS, MLP, Conv, FeedForward, Tokens
+from skmm.nn._alignment import AlignmentNetwork, Standardize
+
+if TYPE_CHECKING:
+    from skmm._deep_cca import DeepCCA
 
 Array = np.ndarray
-Factory = Callable[[tuple[int, ...], int], nn.Module]
 OF_KIND = {"numeric": "gaussian", "image": "gaussian", "binary": "bernoulli", "count": "poisson"}
 
 
-def deep_network(
-    X: Modalities,
-    encoders: Mapping[str, Factory],
-    decoders: Mapping[str, Callable[[tuple[int, ...]], nn.Module]] | None,
-    common: Callable[[], nn.Module] | None,
-    *,
-    n_outputs: int,
-    likelihoods: str | Mapping[str, str],
-    dtype: torch.dtype,
-    seed: int,
-) -> AlignmentNetwork:
-    """Build the networks of all modalities.
-
-    Parameters
-    ----------
-    X : Modalities
-        Training data, for the shapes and for the standardisation.
-    encoders : mapping of str to callable
-        Called as ``encoder(shape of a sample, n_outputs)``.
-    decoders : mapping of str to callable, or None
-        Called as ``decoder(shape of a sample)``: the likelihoods have one parameter per value.
-    common : callable or None
-        Makes the common network.
-    n_outputs : int
-        Of each encoder.
-    likelihoods : "auto" or mapping of str to str
-        Of modalities; those that are not named follow their kinds.
-    dtype : torch.dtype
-        Of the standardisation.
-    seed : int
-        Of the initial weights.
-    """
+def deep_network(model: DeepCCA, X: Modalities, seed: int) -> AlignmentNetwork:
+    """Build the networks that the parameters of a model ask for, for the shapes of its data."""
+    encoders = model._factories(X)
     shapes = [tuple(value.shape[1:]) for value in X.values()]
-    heads = outward = None
-    if decoders is not None:
-        chosen = likelihood_names(X, likelihoods)
-        heads = [
-            LIKELIHOODS[chosen[name]](width(shape)).to(dtype)
-            for name, shape in zip(X.names, shapes, strict=True)
-        ]
-        outward = [
-            build(partial(decoders[name], shape), seed + 1000 + m)
-            for m, (name, shape) in enumerate(zip(X.names, shapes, strict=True))
-        ]
+    k = n_outputs = model.n_components
+    common = None
+    if len(model.shared_layer_sizes):
+        n_outputs = model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else k
+        common = build(partial(_common, model, n_outputs), seed + len(shapes))
+    decoders, likelihoods = [], []
+    if model.reconstruction_weight > 0:
+        chosen = likelihood_names(X, model.likelihoods)
+        for m, (name, shape) in enumerate(zip(X.names, shapes, strict=True), len(shapes) + 1):
+            make = getattr(encoders[name], "decoder", model._mlp().decoder)
+            decoders.append(build(partial(make, k, shape), seed + m))
+            likelihoods.append(LIKELIHOODS[chosen[name]](_width(shape)).to(model._dtype()))
     return AlignmentNetwork(
         X.names,
-        [scaler(X, name, dtype) for name in X.names],
+        [scaler(X, name, model._dtype()) for name in X.names],
         [
-            build(partial(encoders[name], shape, n_outputs), seed + m)
+            build(
+                partial(encoders[name], shape, n_outputs),
+                seed + m,
+                own=isinstance(encoders[name], MLP | Conv | Tokens),
+            )
             for m, (name, shape) in enumerate(zip(X.names, shapes, strict=True))
         ],
-        common=None if common is None else build(common, seed + 500),
-        decoders=outward,
-        likelihoods=heads,
+        common=common,
+        decoders=decoders,
+        likelihoods=likelihoods,
         shapes=shapes,
     )
+
+
+def _common(model: DeepCCA, n_inputs: int) -> nn.Module:
+    top = FeedForward(
+        n_inputs,
+        model.shared_layer_sizes,
+        model.n_components,
+        activation=model.activation,
+        normalization=model.normalization,
+        dropout=model.dropout,
+    )
+    return nn.Sequential(ACTIVATIONS[model.activation](), top)
 
 
 def linear_network(X: Modalities, cca: CCA) -> AlignmentNetwork:
@@ -123,7 +115,7 @@ def _check_support(name: str, value: Array, likelihood: str) -> None:
         raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
 
 
-def width(shape: tuple[int, ...]) -> int:
+def _width(shape: tuple[int, ...]) -> int:
     """Return the number of values in a sample."""
     return int(np.prod(shape, dtype=int))
 

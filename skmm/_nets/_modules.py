@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,23 +16,24 @@ from skmm._nets._data import TensorData
 from skmm.nn import initialize
 
 Array = np.ndarray
+M = TypeVar("M", bound=nn.Module)
 N_VALUES = 2**22  # in the rows of one step of prediction
 _GLOBAL_GENERATOR = threading.Lock()
 
 
-def build(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+def build(make: Callable[[], nn.Module], seed: int, *, own: bool = True) -> nn.Module:
     """Return a module whose weights depend on the seed alone.
 
-    torch's layers start with draws from its global generator, so skmm's are made without memory
-    and filled afterwards. Modules of other making have the global one to themselves for a while.
+    torch's layers start with draws from its global generator, so skmm's `own` are made without
+    memory and filled afterwards. Others, whose makers may have filled them on purpose, have the
+    global generator to themselves for a while.
     """
-    try:
+    if own:
         with torch.device("meta"):
             module = make()
         return initialize(module.to_empty(device="cpu"), torch.Generator().manual_seed(seed))
-    except (TypeError, NotImplementedError):
-        with private_generator(seed):
-            return make()
+    with private_generator(seed):
+        return make()
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def private_generator(seed: int) -> Iterator[None]:
         yield
 
 
-def in_precision(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+def in_precision(module: M, dtype: torch.dtype) -> M:
     """Return the module, or a copy if its weights are in another precision."""
     if next(module.parameters()).dtype == dtype:
         return module

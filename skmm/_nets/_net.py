@@ -124,7 +124,7 @@ class Net(NeuralNet):
     def on_epoch_begin(
         self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
-        """Number the epochs from 1; the start is 0."""
+        """Begin a row of the history; epochs count from 1, the start is 0."""
         epoch = self.history[-1]["epoch"] + 1 if self.history else 1
         self.history.new_epoch()
         self.history.record("epoch", epoch)
@@ -164,7 +164,7 @@ class Net(NeuralNet):
             self._set_lr()
         self.optimizer_.zero_grad(set_to_none=True)
         terms = self.get_terms(batch)
-        loss = sum(terms.values())
+        loss: Any = sum(terms.values())
         loss.backward()
         self.notify(
             "on_grad_computed",

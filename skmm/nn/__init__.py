@@ -1,6 +1,5 @@
 """Building blocks of the deep estimators: networks, fusion, likelihoods, losses; torch only."""
 
-from skmm.nn._alignment import Alignment, AlignmentNetwork, AlignmentObjective, Standardize
 from skmm.nn._convolution import ConvDecoder, ConvEncoder
 from skmm.nn._fusion import AttentionFusion, ConcatFusion, MeanFusion
 from skmm.nn._initialize import initialize
@@ -28,9 +27,6 @@ __all__ = [
     "ACTIVATIONS",
     "LIKELIHOODS",
     "MLP",
-    "Alignment",
-    "AlignmentNetwork",
-    "AlignmentObjective",
     "AttentionFusion",
     "BernoulliLikelihood",
     "CategoricalLikelihood",
@@ -44,7 +40,6 @@ __all__ = [
     "LaplaceLikelihood",
     "MeanFusion",
     "PoissonLikelihood",
-    "Standardize",
     "TokenEncoder",
     "Tokens",
     "barlow_twins_loss",

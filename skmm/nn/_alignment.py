@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 Terms = dict[str, Tensor]
@@ -32,7 +31,7 @@ class Standardize(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from skmm.nn import Standardize
+    >>> from skmm.nn._alignment import Standardize
     >>> Standardize(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0]))(torch.tensor([[2.0, 4.0]]))
     tensor([[1., 1.]])
     """
@@ -67,11 +66,11 @@ class AlignmentNetwork(nn.Module):
         Of the modalities.
     common : Module, default=None
         Applied to what each encoder gives.
-    decoders : sequence of Module, default=None
+    decoders : sequence of Module, default=()
         From the codes to the parameters of a likelihood, flat.
-    likelihoods : sequence of Module, default=None
+    likelihoods : sequence of Module, default=()
         Of the standardised (gaussian, laplace) or original data given these parameters.
-    shapes : sequence of tuple, default=None
+    shapes : sequence of tuple, default=()
         Of a sample of each modality; the decoders need it.
     limit : float, default=10.0
         Standardised data is clipped here, so that a column that is nearly always constant does no
@@ -85,19 +84,19 @@ class AlignmentNetwork(nn.Module):
         encoders: Sequence[nn.Module],
         *,
         common: nn.Module | None = None,
-        decoders: Sequence[nn.Module] | None = None,
-        likelihoods: Sequence[nn.Module] | None = None,
-        shapes: Sequence[tuple[int, ...]] | None = None,
+        decoders: Sequence[nn.Module] = (),
+        likelihoods: Sequence[nn.Module] = (),
+        shapes: Sequence[tuple[int, ...]] = (),
         limit: float = 10.0,
     ) -> None:
         super().__init__()
         self.names = tuple(names)
         self.scalers = nn.ModuleList(scalers)
         self.encoders = nn.ModuleList(encoders)
-        self.common = common
-        self.decoders = None if decoders is None else nn.ModuleList(decoders)
-        self.likelihoods = None if likelihoods is None else nn.ModuleList(likelihoods)
-        self.shapes = None if shapes is None else [tuple(shape) for shape in shapes]
+        self.common = nn.Identity() if common is None else common
+        self.decoders = nn.ModuleList(decoders)
+        self.likelihoods = nn.ModuleList(likelihoods)
+        self.shapes = [tuple(shape) for shape in shapes]
         self.limit = limit
 
     def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Alignment:
@@ -108,7 +107,7 @@ class AlignmentNetwork(nn.Module):
             here = None if observed is None else observed[:, m]
             x = x if here is None else x[here]
             z = self.encode(name, x)
-            if self.decoders is not None:
+            if len(self.decoders):
                 errors.append(_spread(self.error(name, z, x), here))
             codes.append(_spread(z, here))
         return Alignment(codes, errors)
@@ -119,23 +118,25 @@ class AlignmentNetwork(nn.Module):
         x = self.scalers[m](x)
         if x.is_floating_point():
             x = x.clamp(-self.limit, self.limit)
-        z = self.encoders[m](x)
-        return z if self.common is None else self.common(z)
+        return self.common(self.encoders[m](x))
 
     def decode(self, name: str, z: Tensor) -> Tensor:
         """Return the expectation of one modality given its codes, flat, in the original units."""
         m = self.names.index(name)
-        return self._original(m, self.likelihoods[m].mean(self.decoders[m](z).flatten(1)))
+        return self._original(m, self._likelihood(m).mean(self.decoders[m](z).flatten(1)))
 
     def draw(self, name: str, z: Tensor) -> Tensor:
         """Return a draw of one modality given its codes, by torch's global generator."""
         m = self.names.index(name)
         return self._original(m, self.likelihoods[m](self.decoders[m](z).flatten(1)).sample())
 
+    def _likelihood(self, m: int) -> Any:
+        return self.likelihoods[m]
+
     def _original(self, m: int, values: Tensor) -> Tensor:
         if not self.likelihoods[m].standardised:
             return values
-        scaler = self.scalers[m]
+        scaler: Any = self.scalers[m]
         return scaler.inverse(values.unflatten(1, self.shapes[m])).flatten(1)
 
     def error(self, name: str, z: Tensor, x: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""From codes to data: decoders, and the density of the codes."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.mixture import GaussianMixture
+
+from skmm._nets import TensorData, apply_in_chunks, device_of, in_precision, private_generator
+from skmm._random import seed_of
+from skmm.nn._alignment import AlignmentNetwork
+
+Array = np.ndarray
+ROWS_PER_PART = 50  # of the default mixture
+MOST_PARTS = 10
+
+
+def decode(
+    network: AlignmentNetwork, name: str, codes: Array, rng: np.random.RandomState | None = None
+) -> Array:
+    """Return a modality (n, width) that goes with codes: its expectation, or with `rng` a draw."""
+    dtype = torch.float32 if codes.dtype == np.float32 else torch.float64
+    network = in_precision(network, dtype)
+    if rng is None:
+        data = TensorData({name: codes}, device=device_of(network), dtype=dtype)
+        return apply_in_chunks(partial(network.decode, name), data)
+    if device_of(network).type != "cpu":  # whose generator is kept apart
+        network = copy.deepcopy(network).cpu()
+    with private_generator(seed_of(rng)):
+        return apply_in_chunks(partial(network.draw, name), TensorData({name: codes}, dtype=dtype))
+
+
+def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
+    """Fit a clone of the density, by default a Gaussian mixture, to the complete rows of Z."""
+    Z = Z[np.isfinite(Z).all(axis=1)]
+    if density is None:
+        density = GaussianMixture(max(1, min(MOST_PARTS, len(Z) // ROWS_PER_PART)))
+    density = clone(density)
+    if "random_state" in density.get_params():
+        density.set_params(random_state=seed_of(rng))
+    return density.fit(Z)
+
+
+def draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:
+    """Draw from a fitted density: mixtures return labels too, and go component by component."""
+    if "random_state" in density.get_params():
+        density = copy.copy(density).set_params(random_state=seed_of(rng))
+        drawn = density.sample(n_samples)
+    else:
+        drawn = density.sample(n_samples, random_state=rng)
+    Z = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
+    return Z[rng.permutation(len(Z))]
