@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from joblib import cpu_count, effective_n_jobs
 
-PACKAGES = ("skmm", "scikit-learn", "numpy", "scipy", "pandas")
+PACKAGES = ("skmm", "scikit-learn", "numpy", "scipy", "pandas", "torch", "skorch")
 
 
 def provenance(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 _STANDARDISE_EPS = 1e-5  # added to variances, as batch normalisation does
+_HINGE_EPS = 1e-4  # added to variances, as in the paper of VICReg
 _NO_CORRELATION = 1e-10  # a correlation below is rounding: it has no direction to follow
 _COLLAPSED = 1e-20  # keeps the covariance of constant codes invertible
 
@@ -129,7 +130,7 @@ def off_diagonal(C: Tensor) -> Tensor:
 
 
 def too_narrow(code: Tensor) -> Tensor:
-    return F.relu(1 - (code.var(dim=0) + _HINGE_EPS).sqrt()).mean()
+    return torch.relu(1 - (code.var(dim=0) + _HINGE_EPS).sqrt()).mean()
 
 
 def redundant(code: Tensor) -> Tensor:
