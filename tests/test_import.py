@@ -26,11 +26,15 @@ def _loaded_by(statements):
 
 @pytest.mark.parametrize(
     "statements",
-    ["import skmm", "from skmm import *", FIT, "import skmm.compose, skmm.datasets"],
-    ids=["import skmm", "all public names", "fit", "submodules"],
+    ["import skmm; dir(skmm)", FIT, "import skmm.compose, skmm.datasets, skmm.metrics"],
+    ids=["import skmm", "fit", "submodules"],
 )
 def test_heavy_libraries_are_not_loaded(statements):
     assert not _loaded_by(statements)
+
+
+def test_deep_estimators_load_theirs_at_first_use():
+    assert {"torch", "skorch"} <= _loaded_by("from skmm import DeepCCA")
 
 
 def test_loaded_libraries_are_seen():
