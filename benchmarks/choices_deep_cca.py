@@ -85,9 +85,11 @@ def main() -> None:
             seconds += time.perf_counter() - start
         reference = reference or scores
         gain = np.subtract(scores, reference)
-        print(f"{name:<22} {np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f}  beside the default "
-              f"{np.mean(gain):+.2f} ± {np.std(gain, ddof=1):.2f}  {seconds / options.seeds:.1f} s",
-              flush=True)  # fmt: skip
+        print(
+            f"{name:<22} {np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f}  beside the default "
+            f"{np.mean(gain):+.2f} ± {np.std(gain, ddof=1):.2f}  {seconds / options.seeds:.1f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -87,12 +87,16 @@ def main() -> None:
             deep, linear = model.score(test), tuned(train, model).score(test)
             gains.append(deep / linear - 1)
             kept += model.is_linear_
-            print(f"  {name}, seed {seed}: CCA {linear:.3f}  DeepCCA {deep:.3f}"
-                  f"  {'kept the linear solution' if model.is_linear_ else ''}", flush=True)  # fmt: skip
+            note = "kept the linear solution" if model.is_linear_ else ""
+            line = f"  {name}, seed {seed}: CCA {linear:.3f}  DeepCCA {deep:.3f}  {note}"
+            print(line, flush=True)
         error = np.std(gains, ddof=1) / np.sqrt(len(gains))
         lower = np.mean(gains) - stats.t.ppf(0.95, len(gains) - 1) * error
-        print(f"{name}: gain {100 * np.mean(gains):+.2f} %, 95 % one-sided from {100 * lower:+.2f} %;"
-              f" linear kept in {kept} of {len(gains)}; {seconds / len(gains):.1f} s", flush=True)  # fmt: skip
+        print(
+            f"{name}: gain {100 * np.mean(gains):+.2f} %, 95 % one-sided from {100 * lower:+.2f} %"
+            f"; linear kept in {kept} of {len(gains)}; {seconds / len(gains):.1f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

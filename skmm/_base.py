@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -31,12 +31,11 @@ from skmm._nets import (
     n_rows_at_once,
     resume,
 )
-from skmm.nn import ACTIVATIONS, MLP, Conv, Tokens, check_token_ids
+from skmm._parts import check_tokens
+from skmm.nn import ACTIVATIONS
 
 Array = np.ndarray
-Factory = Callable[..., torch.nn.Module]
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-KINDS = ("numeric", "binary", "count", "image", "tokens")
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 DEEP_CONSTRAINTS: dict[str, list[Any]] = {
@@ -77,40 +76,6 @@ class DeepEstimator(BaseEstimator):
         """One row per epoch: the terms of the objective, the score, the learning rate."""
         rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.net_.history]
         return pd.DataFrame(rows)
-
-    def _factories(self, X: Modalities) -> dict[str, Factory]:
-        """Return what makes the encoder of each modality."""
-        given = {} if isinstance(self.encoders, str) else self.encoders
-        if unknown := [name for name in given if name not in X]:
-            raise ValueError(f"encoders names {unknown!r}, but the modalities are {X.names!r}.")
-        for name, factory in given.items():
-            if not callable(factory):
-                raise TypeError(
-                    f"The encoder of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or "
-                    f"a function of (input_shape, n_outputs) that returns a module; got {factory!r}"
-                )
-        factories = {name: given.get(name) or self._auto(X, name) for name in X.names}
-        for name, factory in factories.items():
-            if isinstance(factory, Tokens):
-                _check_ids(name, X, factory.vocabulary_size)
-        return factories
-
-    def _auto(self, X: Modalities, name: str) -> Factory:
-        if X.kinds[name] == "tokens":
-            return Tokens(int(np.asarray(X[name]).max()) + 1, dropout=self.dropout)
-        if X.kinds[name] == "image":
-            return Conv(
-                activation=self.activation, normalization=self.normalization, dropout=self.dropout
-            )
-        return self._mlp()
-
-    def _mlp(self) -> MLP:
-        return MLP(
-            tuple(self.hidden_layer_sizes),
-            activation=self.activation,
-            normalization=self.normalization,
-            dropout=self.dropout,
-        )
 
     def _split(self, n_samples: int, rng: np.random.RandomState) -> tuple[Array, Array | None]:
         """Return training rows, and with early stopping validation rows."""
@@ -189,6 +154,7 @@ class DeepEstimator(BaseEstimator):
         floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
         dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
         module: Any = in_precision(self.net_.module_, dtype)
+        check_tokens(X, dict(zip(module.names, module.encoders, strict=True)))
         codes = {}
         for m, name in enumerate(X.names):
             here = ~X._mask[:, m]
@@ -209,10 +175,3 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     except BaseException:
         estimator.__dict__ = before
         raise
-
-
-def _check_ids(name: str, X: Modalities, vocabulary_size: int) -> None:
-    try:
-        check_token_ids(torch.from_numpy(np.array(X[name])), vocabulary_size)
-    except ValueError as error:
-        raise ValueError(f"Modality {name!r}: {error}") from error

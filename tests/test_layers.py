@@ -21,6 +21,7 @@ FLOORS = {
     "metrics": 0,
     "nn": 1,
     "_nets": 2,
+    "_parts": 2,
     "_base": 3,
     "_cca": 3,
     "_deep_cca": 3,

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
 
-from skmm._base import DEEP_CONSTRAINTS, KINDS, POSITIVE, DeepEstimator, unchanged_on_error
+from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator, unchanged_on_error
 from skmm._deep_cca._decoding import decode, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
@@ -29,6 +29,7 @@ from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net
+from skmm._parts import KINDS
 from skmm._random import Seed, check_random_state, seed_of
 
 Array = np.ndarray
@@ -586,7 +587,7 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         train, valid = self._split(len(X), rng)
         linear = None
         if valid is not None and not _has_decoders(self) and is_cheap(X):
-            linear = tuned_linear(X, self.n_components, train, valid)
+            linear = tuned_linear(X, self.n_components, train, valid, seed_of(rng))
         self.net_ = fit_net(self, X, train, valid, previous, rng)
         codes = self._encode(X)
         self.is_linear_ = False

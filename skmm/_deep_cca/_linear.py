@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import KFold
 
 from skmm._cca import CCA
 from skmm._modalities import Modalities
@@ -17,6 +18,7 @@ SHRINKAGES = (0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9)
 KINDS = ("numeric", "binary", "count", "image")
 LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions grow with
 MIN_VALIDATION = 20  # rows, from which on two methods can be compared
+MIN_FOLD = 4  # rows, of which correlations make sense at all
 N_RESAMPLES = 100
 STANDARD_ERRORS = 2.0  # by which a network has to be better to be preferred
 
@@ -27,19 +29,26 @@ def is_cheap(X: Modalities) -> bool:
     return set(X.kinds.values()) <= set(KINDS) and min(len(X), max(widths)) <= LIMIT
 
 
-def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array) -> CCA:
+def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array, seed: int) -> CCA:
     """Fit CCA on training rows, with the shrinkage that is best on validation rows.
 
-    Where these are too few to choose by, shrinkage is analytic.
+    Where these are too few to choose by, the folds of a cross-validation over all rows choose.
     """
     X = _flat(X)
-    fitted, held_out = X[train], X[valid]
+    splits = [(train, valid)]
     if len(valid) < MIN_VALIDATION:
-        return _fit(fitted, n_components, "auto")
+        n_folds = min(5, len(X) // MIN_FOLD)
+        if n_folds < 2:
+            return _fit(X[train], n_components, "auto")
+        splits = list(KFold(n_folds, shuffle=True, random_state=seed).split(X))
     columns = sorted(value.shape[1] for value in X.values())
-    crowded = sum(columns[-2:]) >= len(train) - 1  # some correlations would be 1 without shrinkage
-    models = [_fit(fitted, n_components, c) for c in SHRINKAGES if c > 0 or not crowded]
-    return max(models, key=lambda model: model.score(held_out))
+    crowded = sum(columns[-2:]) >= len(splits[0][0]) - 1  # without shrinkage correlations are 1
+    scores = {
+        c: np.mean([_fit(X[rows], n_components, c).score(X[rest]) for rows, rest in splits])
+        for c in SHRINKAGES
+        if c > 0 or not crowded
+    }
+    return _fit(X[train], n_components, max(scores, key=scores.__getitem__))
 
 
 def refit(linear: CCA, X: Modalities) -> CCA:

@@ -12,6 +12,7 @@ from skmm._deep_cca._network import deep_network
 from skmm._deep_cca._objectives import check_batch_size, check_objective
 from skmm._modalities import Modalities
 from skmm._nets import Net, TensorData
+from skmm._parts import check_tokens
 from skmm._random import seed_of
 from skmm.metrics import total_correlation
 from skmm.nn._alignment import Alignment, AlignmentObjective
@@ -37,6 +38,7 @@ def fit_net(
     check_batch_size(model.objective, batch_size, model.n_components)
     seed = seed_of(rng)
     module = deep_network(model, X, seed)
+    check_tokens(X, dict(zip(X.names, module.encoders, strict=True)))
     if previous is not None:
         _continue_from(previous, module)
     data = model._data(X)

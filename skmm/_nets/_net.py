@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -148,14 +149,13 @@ class Net(NeuralNet):
             iterator.set_epoch(epoch)
         seed_dropout(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
         self._set_training(True)
-        totals: Terms = {}
+        steps: list[Terms] = []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
-            for name, term in step["terms"].items():
-                totals[name] = totals[name] + term if name in totals else term
+            steps.append(step["terms"])
             self.notify("on_batch_end", batch=batch, training=True, **step)
-        self._record(prefix, {name: total / self.n_batches_ for name, total in totals.items()})
+        self._record(prefix, steps)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -203,19 +203,25 @@ class Net(NeuralNet):
         outputs, observed = self.outputs(dataset)
         with torch.inference_mode():
             terms = self.criterion_(outputs, observed=observed)
-        self._record("valid", terms)
+        self._record("valid", [terms])
         score = -self.history[-1]["valid_loss"]
         if self.scoring is not None:
             score = self.scoring(self, outputs, observed)
         self.history.record("valid_score", score)
 
-    def _record(self, prefix: str, terms: Mapping[str, Tensor]) -> None:
-        values = {name: term.item() for name, term in terms.items()}
-        for name, value in values.items():
-            if not torch.isfinite(torch.tensor(value)):
-                raise self._diverged(name)
+    def _record(self, prefix: str, steps: list[Terms]) -> None:
+        """Record the mean of each term over the steps, read from the device all at once."""
+        names = list(steps[0])
+        values = torch.stack([torch.stack([step[name] for name in names]) for step in steps])
+        values = values.double().cpu()
+        for step in values.tolist():
+            for name, value in zip(names, step, strict=True):
+                if not math.isfinite(value):
+                    raise self._diverged(name)
+        means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
+        for name, value in means.items():
             self.history.record(f"{prefix}_{name}", value)
-        self.history.record(f"{prefix}_loss", sum(values.values()))
+        self.history.record(f"{prefix}_loss", sum(means.values()))
 
     def _diverged(self, term: str) -> ValueError:
         return ValueError(
