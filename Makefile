@@ -1,5 +1,5 @@
 # Everything runs in a virtual environment of its own, made on first use.
-#   make benchmark   compare the linear methods on real data; says where the report is
+#   make benchmark   compare deep and linear methods on real data; says where the report is
 #   make test        unit tests, contract tests and doctests, without the slow ones
 #   make slow        the slow tests, published figures anew, digits of the numerics; needs SKMM_DATA
 #                    (the folder of the real data) or downloads them
@@ -29,6 +29,12 @@ slow: $(READY)
 	$(PY) -m pytest -m slow
 	$(PY) benchmarks/numerics_cca.py
 	for task in $(PUBLISHED); do $(PY) benchmarks/published_cca.py $$task || exit 1; done
+	$(PY) benchmarks/never_worse.py
+	$(PY) benchmarks/published_deep_cca.py digits
+	$(PY) benchmarks/published_deep_cca.py mfeat
+	$(PY) benchmarks/published_deep_cca.py mixture
+	$(PY) benchmarks/published_deep_cca.py mnist-halves default --seeds 0
+	$(PY) benchmarks/published_deep_cca.py noisy-mnist dcca-conv --seeds 0
 
 lint: $(READY)
 	$(PY) -m ruff check .
