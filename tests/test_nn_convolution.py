@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import correlate2d
 
-from skmm.nn import ConvDecoder, ConvEncoder, initialize, seed_dropout
+from skmm.nn import ConvDecoder, ConvEncoder, initialize, seed_draws
 
 SIZES = list(itertools.product(range(1, 10), repeat=2))
 SMALL = {"channels": (3, 2, 4), "hidden_layer_sizes": (5,)}
@@ -121,7 +121,7 @@ def test_dropout_acts_without_hidden_layers_too():
         (ConvDecoder(3, (1, 6, 6), **style), images(2, 3)),
     ):
         initialize(model, generator()).double()
-        seed_dropout(model, generator())
+        seed_draws(model, generator())
         assert not torch.equal(model(x), model(x))
         model.eval()
         assert torch.equal(model(x), model(x))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skmm.nn import AttentionFusion, ConcatFusion, MeanFusion, initialize, seed_dropout
+from skmm.nn import AttentionFusion, ConcatFusion, MeanFusion, initialize, seed_draws
 
 N, M, D = 7, 3, 8
 OBSERVED = torch.tensor(
@@ -126,7 +126,7 @@ def test_dropout_draws_from_its_generator(make):
     model = initialize(make(0.5), torch.Generator().manual_seed(0)).double()
     results = []
     for seed in (0, 0, 1):
-        seed_dropout(model, torch.Generator().manual_seed(seed))
+        seed_draws(model, torch.Generator().manual_seed(seed))
         results.append(model(codes(), OBSERVED))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.special import erf, expit
 
-from skmm.nn import ACTIVATIONS, Dropout, FeedForward, initialize, seed_dropout
+from skmm.nn import ACTIVATIONS, Dropout, FeedForward, initialize, seed_draws
 
 FORMULAS = {
     "relu": lambda x: np.maximum(x, 0),
@@ -94,7 +94,7 @@ def test_feed_forward_refuses(change, message):
 
 def test_dropout_is_a_mask_of_its_generator():
     dropout = Dropout(0.25)
-    seed_dropout(dropout, torch.Generator().manual_seed(3))
+    seed_draws(dropout, torch.Generator().manual_seed(3))
     draws = torch.Generator().manual_seed(3)
     for _ in range(2):  # the generator moves on from batch to batch
         keep = torch.empty(11, 3, dtype=torch.float64).bernoulli_(0.75, generator=draws).numpy()
@@ -103,7 +103,7 @@ def test_dropout_is_a_mask_of_its_generator():
 
 def test_dropout_keeps_the_expectation():
     dropout = Dropout(0.3)
-    seed_dropout(dropout, torch.Generator().manual_seed(0))
+    seed_draws(dropout, torch.Generator().manual_seed(0))
     y = dropout(torch.ones(100_000))
     # Five standard errors of the share that is kept.
     assert abs((y == 0).double().mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 1e5)
@@ -124,7 +124,7 @@ def test_dropout_without_a_generator_follows_the_global_one():
 
 def test_seeded_dropout_leaves_the_global_generator_alone():
     model = network(3, (5, 4), 2, dropout=0.5)
-    seed_dropout(model, torch.Generator().manual_seed(0))
+    seed_draws(model, torch.Generator().manual_seed(0))
     before = torch.get_rng_state()
     model(X)
     assert torch.equal(before, torch.get_rng_state())
@@ -133,7 +133,7 @@ def test_seeded_dropout_leaves_the_global_generator_alone():
 def test_generators_are_no_part_of_the_state():
     model = network(3, (5,), 2, dropout=0.5)
     bare = list(model.state_dict())
-    seed_dropout(model, torch.Generator())
+    seed_draws(model, torch.Generator())
     assert list(model.state_dict()) == bare
     for same in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert same.hidden[2].generator is None
@@ -144,6 +144,6 @@ def test_generators_are_no_part_of_the_state():
 def test_seeding_reaches_every_dropout():
     model = torch.nn.Sequential(network(3, (5, 4), 2, dropout=0.5), Dropout(0.1))
     generator = torch.Generator()
-    seed_dropout(model, generator)
+    seed_draws(model, generator)
     found = [part.generator for part in model.modules() if isinstance(part, Dropout)]
     assert found == [generator] * 3

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import erf, expit, softmax
 
-from skmm.nn import TokenEncoder, check_token_ids, initialize, seed_dropout
+from skmm.nn import TokenEncoder, check_token_ids, initialize, seed_draws
 
 KINDS = ("lstm", "gru", "attention")
 ROW = [4, 1, 7, 7, 2]
@@ -163,7 +163,7 @@ def test_dropout_draws_from_its_generator(kind):
     model = encoder(kind, dropout=0.5).train()
     ids, results, before = torch.tensor([ROW]), [], torch.get_rng_state()
     for seed in (0, 0, 1):
-        seed_dropout(model, torch.Generator().manual_seed(seed))
+        seed_draws(model, torch.Generator().manual_seed(seed))
         results.append(model(ids))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skmm._nets._data import Batches, epoch_generator
 from skmm._nets._schedules import Schedule, constant
-from skmm.nn import seed_dropout
+from skmm.nn import seed_draws
 
 Terms = dict[str, Tensor]
 Scoring = Callable[["Net", Any, Tensor | None], float]
@@ -120,7 +120,7 @@ class Net(NeuralNet):
     def on_train_end(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the module ready for prediction."""
         self._set_training(False)
-        seed_dropout(self.module_, None)
+        seed_draws(self.module_, None)
 
     def on_epoch_begin(
         self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
@@ -147,7 +147,7 @@ class Net(NeuralNet):
         self._step = (epoch - 1) * self.n_batches_
         if hasattr(iterator, "set_epoch"):
             iterator.set_epoch(epoch)
-        seed_dropout(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
+        seed_draws(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
         self._set_training(True)
         steps: list[Terms] = []
         for batch in iterator:

@@ -110,10 +110,24 @@ class FeedForward(nn.Module):
         return self.output(self.hidden(x))
 
 
-class Dropout(nn.Module):
+class Drawing(nn.Module):
+    """What draws random numbers from a generator of its own; abstract.
+
+    The generator is no part of the state: copies and pickles have none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator: torch.Generator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "generator": None}
+
+
+class Dropout(Drawing):
     """Dropout that draws from a generator of its own.
 
-    As `torch.nn.Dropout`, but without torch's global generator once `seed_dropout` has been
+    As `torch.nn.Dropout`, but without torch's global generator once `seed_draws` has been
     called. The generator is no part of the state: copies and pickles of the module have none.
 
     Parameters
@@ -134,9 +148,9 @@ class Dropout(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from skmm.nn import Dropout, seed_dropout
+    >>> from skmm.nn import Dropout, seed_draws
     >>> dropout = Dropout(0.5)
-    >>> seed_dropout(dropout, torch.Generator().manual_seed(0))
+    >>> seed_draws(dropout, torch.Generator().manual_seed(0))
     >>> sorted(set(dropout(torch.ones(100)).tolist()))
     [0.0, 2.0]
     >>> dropout.eval()(torch.ones(3))
@@ -148,7 +162,6 @@ class Dropout(nn.Module):
         if not 0 <= p < 1:
             raise ValueError(f"dropout must be a probability in [0, 1), got {p!r}.")
         self.p = p
-        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Set values to zero in training and scale the others up; else do nothing.
@@ -172,12 +185,9 @@ class Dropout(nn.Module):
         """Return what `repr` shows."""
         return f"p={self.p}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "generator": None}
 
-
-def seed_dropout(module: nn.Module, generator: torch.Generator | None) -> None:
-    """Let every `Dropout` in a module draw from a generator.
+def seed_draws(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Let `Dropout`, and whatever else of skmm draws in a module, draw from a generator.
 
     Parameters
     ----------
@@ -189,14 +199,14 @@ def seed_dropout(module: nn.Module, generator: torch.Generator | None) -> None:
     Examples
     --------
     >>> import torch
-    >>> from skmm.nn import FeedForward, seed_dropout
+    >>> from skmm.nn import FeedForward, seed_draws
     >>> network = FeedForward(2, (4,), 1, dropout=0.2)
-    >>> seed_dropout(network, torch.Generator().manual_seed(0))
+    >>> seed_draws(network, torch.Generator().manual_seed(0))
     >>> network.hidden[-1].generator.initial_seed()
     0
     """
     for part in module.modules():
-        if isinstance(part, Dropout):
+        if isinstance(part, Drawing):
             part.generator = generator
 
 
