@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -94,13 +94,11 @@ class DeepEstimator(BaseEstimator):
         return torch.float64 if self.precision == "float64" else torch.float32
 
     def _data(self, X: Modalities) -> TensorData:
-        """Return checked data as tensors; the numbers at missing rows are never read."""
+        """Return checked data as tensors for training."""
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        observed = ~X._mask if X._mask.any() else None
-        arrays = {name: np.asarray(value) for name, value in X.items()}
-        return TensorData(arrays, observed, device=device, dtype=self._dtype())
+        return tensors(X, device, self._dtype())
 
     def _train(
         self,
@@ -147,23 +145,30 @@ class DeepEstimator(BaseEstimator):
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
         params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
         data = {name: np.asarray(value.cpu()) for name, value in train.inputs.items()}
-        return f"{type(self).__name__.lower()}-{joblib.hash((repr(params), data, train.rows))}"
+        # Arrays, for hashes of tensors differ between copies.
+        rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
+        return f"{type(self).__name__.lower()}-{joblib.hash((repr(params), data, rest))}"
 
-    def _encode(self, X: Modalities) -> dict[str, Array]:
-        """Return the codes of each modality, NaN where it is missing, in the precision of X."""
+    def _apply(
+        self, function: Callable[..., Any], X: Modalities, rows: Array | None = None
+    ) -> Array:
+        """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X."""
         floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
         dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
         module: Any = in_precision(self.net_.module_, dtype)
-        check_tokens(X, dict(zip(module.names, module.encoders, strict=True)))
-        codes = {}
-        for m, name in enumerate(X.names):
-            here = ~X._mask[:, m]
-            data = TensorData({name: np.asarray(X[name])}, device=device_of(module), dtype=dtype)
-            data = data if here.all() else data.subset(np.flatnonzero(here))
-            found = apply_in_chunks(partial(module.encode, name), data)
-            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
-            codes[name][here] = found
-        return codes
+        check_tokens(X, module)
+        data = tensors(X, device_of(module), dtype, masked=rows is None)
+        data = data if rows is None else data.subset(np.flatnonzero(rows))
+        return apply_in_chunks(partial(function, module), data)
+
+
+def tensors(
+    X: Modalities, device: str | torch.device, dtype: torch.dtype, *, masked: bool = True
+) -> TensorData:
+    """Return checked data as tensors; the numbers at missing rows are never read."""
+    observed = ~X._mask if masked and X._mask.any() else None
+    arrays = {name: np.asarray(value) for name, value in X.items()}
+    return TensorData(arrays, observed, device=device, dtype=dtype)
 
 
 @contextmanager
@@ -175,3 +180,14 @@ def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     except BaseException:
         estimator.__dict__ = before
         raise
+
+
+def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:
+    """Copy the weights of a fitted network."""
+    try:
+        new.load_state_dict(old.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start=True needs networks and modalities as in the fit before; with other "
+            f"parameters use warm_start=False. {error}"
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,26 +11,127 @@ import torch
 from torch import nn
 
 from skmm._modalities import Modalities
-from skmm.nn import LIKELIHOODS, MLP, Conv, TokenEncoder, Tokens, check_token_ids
-from skmm.nn._alignment import Standardize
+from skmm._nets import build
+from skmm.nn import (
+    LIKELIHOODS,
+    MLP,
+    CategoricalLikelihood,
+    Conv,
+    TokenEncoder,
+    Tokens,
+    check_token_ids,
+)
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
 
 Array = np.ndarray
 Factory = Callable[..., nn.Module]
-KINDS = ("numeric", "binary", "count", "image", "tokens")  # what networks take
-OF_KIND = {"numeric": "gaussian", "image": "gaussian", "binary": "bernoulli", "count": "poisson"}
+OF_KIND = {
+    "numeric": "gaussian",
+    "image": "gaussian",
+    "binary": "bernoulli",
+    "count": "poisson",
+    "categorical": "categorical",
+    "tokens": "categorical",
+}
+CLASSES = ("categorical", "tokens")  # kinds whose values are numbers of classes
+
+
+def modality_networks(
+    model: Any, X: Modalities, seed: int, *, n_features: int, n_codes: int, decode: bool = True
+) -> dict[str, Any]:
+    """Return the networks of each modality, as arguments of `ModalityNetworks`.
+
+    Encoders give `n_features` outputs, decoders take `n_codes`. Labels are numbers of classes.
+    """
+    factories, n_classes, dtype = encoder_factories(model, X), classes(model, X), model._dtype()
+    shapes = [tuple(value.shape[1:]) for value in X.values()]
+    networks: dict[str, Any] = {"names": X.names, "shapes": shapes}
+    networks["scalers"] = [scaler(X, name, dtype, n_classes) for name in X.names]
+    networks["encoders"] = [
+        build(
+            partial(factories[name], encoder_shape(X, name, n_classes), n_features),
+            seed + m,
+            own=is_own(factories[name]),
+        )
+        for m, name in enumerate(X.names)
+    ]
+    if not decode:
+        return networks
+    makers = decoder_factories(model, X, factories)
+    chosen = likelihood_names(X, model.likelihoods)
+    networks["likelihoods"] = [
+        likelihood(chosen[name], shape, n_classes.get(name)).to(dtype)
+        for name, shape in zip(X.names, shapes, strict=True)
+    ]
+    networks["decoders"] = [
+        build(
+            partial(makers[name], n_codes, decoder_shape(shape, n_classes.get(name))),
+            seed + len(shapes) + m,
+            own=is_own(makers[name]),
+        )
+        for m, (name, shape) in enumerate(zip(X.names, shapes, strict=True))
+    ]
+    return networks
+
+
+def classes(model: Any, X: Modalities) -> dict[str, int]:
+    """Return the number of classes of each modality of labels, and of tokens."""
+    given = {} if isinstance(model.encoders, str) else model.encoders
+    found = {}
+    for name, kind in X.kinds.items():
+        if kind == "categorical":
+            found[name] = len(model.categories_[name])
+        elif kind == "tokens":
+            spec = given.get(name)
+            largest = int(np.asarray(X[name]).max())
+            found[name] = spec.vocabulary_size if isinstance(spec, Tokens) else largest + 1
+    return found
+
+
+def encoder_shape(X: Modalities, name: str, n_classes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of a scaled sample."""
+    return (n_classes[name],) if X.kinds[name] == "categorical" else tuple(X[name].shape[1:])
+
+
+def decoder_shape(shape: tuple[int, ...], n_classes: int | None) -> tuple[int, ...]:
+    """Return the shape of the parameters of a sample's likelihood."""
+    return shape if n_classes is None else (int(np.prod(shape, dtype=int)) * n_classes,)
+
+
+def likelihood(name: str, shape: tuple[int, ...], n_classes: int | None) -> nn.Module:
+    """Return the likelihood of a sample of this shape."""
+    width = int(np.prod(shape, dtype=int))
+    return (
+        LIKELIHOODS[name](width) if n_classes is None else CategoricalLikelihood(width, n_classes)
+    )
+
+
+def is_own(factory: Any) -> bool:
+    """Whether a factory is of skmm, so that its modules may be made without memory."""
+    spec = getattr(factory, "__self__", factory)  # of the method `decoder`
+    return isinstance(spec, MLP | Conv | Tokens)
+
+
+def decoder_factories(
+    model: Any, X: Modalities, encoders: Mapping[str, Factory]
+) -> dict[str, Factory]:
+    """Return what makes the decoder of each modality: as asked, or the encoder's mirror image."""
+    asked = getattr(model, "decoders", "auto")
+    given = _checked(X, "decoder", {} if isinstance(asked, str) else asked)
+    factories = {}
+    for name in X.names:
+        spec = given.get(name, encoders[name])
+        mirrors = X.kinds[name] not in CLASSES and hasattr(spec, "decoder")
+        if name in given and not isinstance(spec, MLP | Conv | Tokens):
+            factories[name] = spec
+        else:
+            factories[name] = spec.decoder if mirrors or name in given else mlp(model).decoder
+    return factories
 
 
 def encoder_factories(model: Any, X: Modalities) -> dict[str, Factory]:
     """Return what makes the encoder of each modality."""
-    given = {} if isinstance(model.encoders, str) else model.encoders
-    if unknown := [name for name in given if name not in X]:
-        raise ValueError(f"encoders names {unknown!r}, but the modalities are {X.names!r}.")
-    for name, factory in given.items():
-        if not callable(factory):
-            raise TypeError(
-                f"The encoder of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or "
-                f"a function of (input_shape, n_outputs) that returns a module; got {factory!r}"
-            )
+    given = _checked(X, "encoder", {} if isinstance(model.encoders, str) else model.encoders)
     return {name: given.get(name) or _factory(model, X, name) for name in X.names}
 
 
@@ -43,10 +145,10 @@ def mlp(model: Any) -> MLP:
     )
 
 
-def check_tokens(X: Modalities, encoders: Mapping[str, nn.Module]) -> None:
+def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
     """Refuse ids that are not in the vocabulary of their encoder."""
     for name in X.names:
-        encoder = encoders[name]
+        encoder = networks.encoders[networks.index(name)]
         if isinstance(encoder, TokenEncoder):
             observed = np.array(X[name])[~X._mask[:, X.names.index(name)]]
             try:
@@ -63,13 +165,8 @@ def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dic
     chosen = {}
     for name, kind in X.kinds.items():
         if (found := given.get(name, "auto")) == "auto":
-            if kind not in OF_KIND:
-                raise ValueError(
-                    f"Modality {name!r} of kind {kind!r} cannot be reconstructed: "
-                    "use reconstruction_weight=0."
-                )
             found = OF_KIND[kind]
-        valid = [name for name in LIKELIHOODS if name != "categorical"]
+        valid = [n for n in LIKELIHOODS if (n == "categorical") == (kind in CLASSES)]
         if found not in valid:
             raise ValueError(
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
@@ -80,11 +177,13 @@ def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dic
     return chosen
 
 
-def scaler(X: Modalities, name: str, dtype: torch.dtype) -> nn.Module:
+def scaler(X: Modalities, name: str, dtype: torch.dtype, n_classes: Mapping[str, int]) -> nn.Module:
     """Return the standardisation of a modality: per column, of an image per channel."""
     value, kind = np.asarray(X[name]), X.kinds[name]
     if kind == "tokens":
         return nn.Identity()
+    if kind == "categorical":
+        return OneHot(n_classes[name], dtype)
     if X._mask.any():
         value = value[~X._mask[:, X.names.index(name)]]
     mean, scale = moments(value, channels=kind == "image")
@@ -97,13 +196,31 @@ def moments(value: Array, *, channels: bool = False) -> tuple[Array, Array]:
     Shaped as a sample; with `channels` over the pixels too. The deviation of a constant is 1.
     """
     axes = (0, *range(2, value.ndim)) if channels else (0,)
-    count = np.prod([value.shape[axis] for axis in axes])
     chunks = [value[i : i + 4096] for i in range(0, len(value), 4096)]
-    mean = sum(c.sum(axis=axes, dtype=np.float64, keepdims=True)[0] for c in chunks) / count
-    square = sum(((c - mean) ** 2).sum(axis=axes, keepdims=True)[0] for c in chunks) / count
+
+    def total(function: Callable[[Array], Array]) -> Any:
+        return sum(np.nansum(function(c), axis=axes, dtype=float, keepdims=True) for c in chunks)
+
+    count = total(lambda c: ~np.isnan(c)).clip(1)
+    mean = total(lambda c: c) / count
+    square = (total(lambda c: (c - mean) ** 2) / count)[0]
+    mean = mean[0]
     scale = np.sqrt(square)
     rounding = 1e-7 if value.dtype == np.float32 else 1e-14
     return mean, np.where(scale > rounding * np.abs(mean), scale, 1.0)
+
+
+def _checked(X: Modalities, role: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if unknown := [name for name in given if name not in X]:
+        raise ValueError(f"{role}s names {unknown!r}, but the modalities are {X.names!r}.")
+    sizes = "(input_shape, n_outputs)" if role == "encoder" else "(n_inputs, output_shape)"
+    for name, factory in given.items():
+        if not callable(factory):
+            raise TypeError(
+                f"The {role} of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or a "
+                f"function of {sizes} that returns a module; got {factory!r}"
+            )
+    return given
 
 
 def _factory(model: Any, X: Modalities, name: str) -> Factory:

@@ -469,7 +469,10 @@ def test_the_score_is_the_total_correlation_along_training_axes():
             for data in (dataset_train, dataset_valid):
                 batch, _ = data.batch(slice(0, len(data)))
                 with torch.no_grad():
-                    found = {n: net.module_.encode(n, x) for n, x in batch["inputs"].items()}
+                    found = {
+                        n: net.module_.encode(m, x)
+                        for m, (n, x) in enumerate(batch["inputs"].items())
+                    }
                 codes.append({n: z.double().numpy() for n, z in found.items()})
             states.append(total_correlation(*codes))
 
@@ -494,7 +497,10 @@ def test_the_score_with_missing_modalities():
             for data in (dataset_train, dataset_valid):
                 batch, _ = data.batch(slice(0, len(data)))
                 with torch.no_grad():
-                    found = {n: net.module_.encode(n, x) for n, x in batch["inputs"].items()}
+                    found = {
+                        n: net.module_.encode(m, x)
+                        for m, (n, x) in enumerate(batch["inputs"].items())
+                    }
                 codes.append(
                     {
                         n: np.where(batch["observed"][:, m, None], z.double(), np.nan)
@@ -768,13 +774,13 @@ def test_precision_of_a_copy():
 @pytest.mark.parametrize("n", [1, 20_000])
 def test_prediction_in_chunks(n):
     array = np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32)
-    found = apply_in_chunks(lambda x: x.cumsum(dim=1), TensorData({"a": array}))
+    found = apply_in_chunks(lambda inputs: inputs["a"].cumsum(dim=1), TensorData({"a": array}))
     assert_allclose(found, array.cumsum(axis=1), rtol=1e-5, atol=1e-6)
 
 
 def test_prediction_for_no_rows():
     data = TensorData({"a": np.ones((5, 3), dtype=np.float32)}).subset(np.array([], dtype=int))
-    assert apply_in_chunks(lambda x: x[:, :2], data).shape == (0, 2)
+    assert apply_in_chunks(lambda inputs: inputs["a"][:, :2], data).shape == (0, 2)
 
 
 @pytest.mark.parametrize("width", [1, 100, 10**5, 10**7])

@@ -409,7 +409,7 @@ class CCA(TransformerMixin, BaseEstimator):
         """
         checked, model = self._check(X, y), self._model
         parts = {name: model.expected(checked, name) for name in model.incomplete(checked)}
-        return self._schema.fill(X, y, parts)
+        return self._schema.fill(X, y, _as_type(parts, _dtype(checked)))
 
     def sample(
         self,
@@ -444,9 +444,8 @@ class CCA(TransformerMixin, BaseEstimator):
         if given is None:
             return self._schema.restore(self._model.draw(n_samples, rng))
         X = self._check(given)
-        return [
-            self._schema.fill(given, None, self._model.complete(X, rng)) for _ in range(n_samples)
-        ]
+        draws = (self._model.complete(X, rng) for _ in range(n_samples))
+        return [self._schema.fill(given, None, _as_type(one, _dtype(X))) for one in draws]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the total correlation on these rows, usually held out.
@@ -607,3 +606,7 @@ class CCA(TransformerMixin, BaseEstimator):
 
 def _dtype(X: Modalities) -> np.dtype:
     return np.result_type(*(X[name].dtype for name in X.names))
+
+
+def _as_type(parts: dict[str, Array], dtype: np.dtype) -> dict[str, Array]:
+    return {name: part.astype(dtype, copy=False) for name, part in parts.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_array, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator, unchanged_on_error
-from skmm._deep_cca._decoding import decode, draw, fit_density
+from skmm._decoding import decode, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
     is_cheap,
@@ -29,17 +28,15 @@ from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net
-from skmm._parts import KINDS
 from skmm._random import Seed, check_random_state, seed_of
+from skmm._reconstruction import ReconstructionMixin
+from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
+KINDS = ("numeric", "binary", "count", "image", "tokens")
 
 
-def _has_decoders(estimator: DeepCCA) -> bool:
-    return estimator.reconstruction_weight > 0
-
-
-class DeepCCA(TransformerMixin, DeepEstimator):
+class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     """Deep canonical correlation analysis: networks whose outputs correlate across modalities.
 
     Each modality has a network; they are trained together so that their outputs agree. A linear
@@ -435,128 +432,6 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         """
         return self._closing.score(self._encode(self._check(X, y)))
 
-    @available_if(_has_decoders)
-    def inverse_transform(self, Z: Any) -> Any:
-        """Return the modalities that go with fused codes: regression on them, then decoders.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_features_out)
-            What `transform` returns.
-
-        Returns
-        -------
-        X : Modalities, DataFrame or ndarray
-            In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
-        """
-        check_is_fitted(self)
-        if isinstance(Z, Modalities | Mapping):
-            raise TypeError("inverse_transform takes the array that transform returns, not data.")
-        Z = check_array(Z, dtype=[np.float64, np.float32])
-        codes = dict(self._closing.inverse_transform(Z).items())
-        names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
-        return self._schema.restore(self._decode({name: codes[name] for name in names}))
-
-    @available_if(_has_decoders)
-    def translate(self, X: Any, to: str) -> Any:
-        """Return modality `to` decoded from its expected code given whichever others a row has.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            At least one modality of `fit` other than `to`, which is ignored.
-
-        to : str
-            Name of the modality to predict.
-
-        Returns
-        -------
-        predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As the modality was in `fit`.
-
-        Raises
-        ------
-        ValueError
-            If `to` is unknown or a row has no other modality.
-        """
-        check_is_fitted(self)
-        if to not in self.modality_names_in_:
-            raise ValueError(f"to={to!r} is not a modality of fit: {self.modality_names_in_!r}.")
-        X = self._check(X, allow_empty_rows=True)
-        others = [name for name in X.names if name != to]
-        if not others:
-            raise ValueError(f"X has nothing to translate to {to!r} from: {X.names!r}.")
-        X = X.select(others)
-        if (empty := X._mask.all(axis=1)).any():
-            raise ValueError(
-                f"In {int(empty.sum())} rows every modality but {to!r} is missing: drop them."
-            )
-        code = self._closing.translate(self._encode(X), to)
-        return self._schema.restore_one(to, self._decode({to: code})[to])
-
-    @available_if(_has_decoders)
-    def impute(self, X: Any, y: Any = None) -> Any:
-        """Fill in what is missing, decoded from its expected code given what the row has.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Some or all of the modalities of `fit`.
-
-        y : array-like, default=None
-            The second modality, if it was in `fit`.
-
-        Returns
-        -------
-        X : Modalities, DataFrame, ndarray or tuple
-            In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
-            second modality in `fit`.
-        """
-        checked = self._check(X, y)
-        codes = self._closing.impute(Modalities(self._encode(checked)))
-        lacking = self._lacking(checked)
-        return self._schema.fill(X, y, self._decode({name: codes[name] for name in lacking}))
-
-    @available_if(_has_decoders)
-    def sample(self, n_samples: int = 1, *, given: Any = None, random_state: Seed = None) -> Any:
-        """Draw codes, from `latent_density_` or given what is there, and data given the codes.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows, or of draws per row of `given`.
-
-        given : Modalities, dict, DataFrame or array-like, default=None
-            Rows with missing modalities. Their codes are drawn from the normal distribution given
-            the codes of those that are there.
-
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's.
-
-        Returns
-        -------
-        X : Modalities, DataFrame, ndarray or tuple; or list of n_samples of them
-            `n_samples` rows in the form of `fit` ((X, y) where `y` was the second modality), or,
-            with `given`, a list of `n_samples` completions in the form of `given`.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
-        rng = check_random_state(self.random_state if random_state is None else random_state)
-        if given is None:
-            Z = draw(self.latent_density_, int(n_samples), rng)
-            codes = dict(self._closing.inverse_transform(Z).items())
-            return self._schema.restore(self._decode(codes, rng))
-        X = self._check(given)
-        draws = self._closing.sample(
-            int(n_samples), given=Modalities(self._encode(X)), random_state=rng
-        )
-        lacking = self._lacking(X)
-        return [
-            self._schema.fill(given, None, self._decode({n: one[n] for n in lacking}, rng))
-            for one in draws
-        ]
-
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns that `transform` gives.
 
@@ -586,7 +461,7 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         rng = check_random_state(self.random_state)
         train, valid = self._split(len(X), rng)
         linear = None
-        if valid is not None and not _has_decoders(self) and is_cheap(X):
+        if valid is not None and not self._decodes() and is_cheap(X):
             linear = tuned_linear(X, self.n_components, train, valid, seed_of(rng))
         self.net_ = fit_net(self, X, train, valid, previous, rng)
         codes = self._encode(X)
@@ -605,20 +480,46 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         self.n_components_ = self._closing.n_components_
         self.canonical_correlations_ = self._closing.canonical_correlations_
         self.pairwise_correlations_ = self._closing.pairwise_correlations_
-        if _has_decoders(self):
+        if self._decodes():
             Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
+
+    def _decodes(self) -> bool:
+        return self.reconstruction_weight > 0
+
+    def _invert(self, Z: Array, names: Sequence[str]) -> dict[str, Array]:
+        codes = dict(self._closing.inverse_transform(Z).items())
+        return self._decode({name: codes[name] for name in names})
+
+    def _expect(self, X: Modalities, names: Sequence[str]) -> dict[str, Array]:
+        codes = self._closing.impute(Modalities(self._encode(X)))
+        return self._decode({name: codes[name] for name in names})
+
+    def _draw(self, n_samples: int, rng: np.random.RandomState) -> dict[str, Array]:
+        Z = draw(self.latent_density_, n_samples, rng)
+        return self._decode(dict(self._closing.inverse_transform(Z).items()), rng)
+
+    def _draw_given(
+        self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
+    ) -> list[dict[str, Array]]:
+        given = Modalities(self._encode(X))
+        draws = self._closing.sample(n_samples, given=given, random_state=rng)
+        return [self._decode({name: one[name] for name in names}, rng) for one in draws]
 
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        """Return modalities (n, width): what their codes make expect, or with `rng` draws."""
         return {name: decode(self.net_.module_, name, z, rng) for name, z in codes.items()}
 
-    def _lacking(self, X: Modalities) -> list[str]:
-        """Return the modalities of fit that are absent from X or from some of its rows."""
-        complete = {name for name, m in zip(X.names, X._mask.T, strict=True) if not m.any()}
-        return [name for name in self.modality_names_in_ if name not in complete]
+    def _encode(self, X: Modalities) -> dict[str, Array]:
+        """Return the codes of each modality, NaN where it is missing."""
+        codes = {}
+        for m, name in enumerate(X.names):
+            here = ~X._mask[:, m]
+            found = self._apply(_code, X.select([name]), None if here.all() else here)
+            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
+            codes[name][here] = found
+        return codes
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
@@ -639,3 +540,8 @@ class DeepCCA(TransformerMixin, DeepEstimator):
         tags.target_tags.single_output = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _code(network: AlignmentNetwork, inputs: Mapping[str, Any]) -> Any:
+    ((name, x),) = inputs.items()
+    return network.encode(network.index(name), x)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
+from skmm._base import continue_from
 from skmm._deep_cca._network import deep_network
 from skmm._deep_cca._objectives import check_batch_size, check_objective
 from skmm._modalities import Modalities
@@ -38,9 +39,9 @@ def fit_net(
     check_batch_size(model.objective, batch_size, model.n_components)
     seed = seed_of(rng)
     module = deep_network(model, X, seed)
-    check_tokens(X, dict(zip(X.names, module.encoders, strict=True)))
+    check_tokens(X, module)
     if previous is not None:
-        _continue_from(previous, module)
+        continue_from(previous, module)
     data = model._data(X)
     axes = np.sort(rng.choice(train, min(N_AXES, len(train)), replace=False))
     return model._train(
@@ -80,14 +81,3 @@ def _arrays(
         present = observed.cpu().numpy().T
         codes = [np.where(here[:, None], z, np.nan) for here, z in zip(present, codes, strict=True)]
     return dict(zip(names, codes, strict=True))
-
-
-def _continue_from(old: nn.Module, new: nn.Module) -> None:
-    """Copy the weights of a fitted network."""
-    try:
-        new.load_state_dict(old.state_dict())
-    except RuntimeError as error:
-        raise ValueError(
-            "warm_start=True needs networks and modalities as in the fit before; with other "
-            f"parameters use warm_start=False. {error}"
-        ) from error

@@ -51,13 +51,17 @@ def in_precision(module: M, dtype: torch.dtype) -> M:
     return copy.deepcopy(module).to(dtype)
 
 
-def apply_in_chunks(function: Callable[[Tensor], Tensor], data: TensorData) -> Array:
-    """Return a function of a single modality's rows, evaluated for all of them."""
-    (name,) = data.inputs
-    size = n_rows_at_once(data.inputs)
+def apply_in_chunks(
+    function: Callable[..., Tensor], data: TensorData, n_rows: int | None = None
+) -> Array:
+    """Return ``function(inputs, observed)`` for all rows, evaluated for some at a time.
+
+    `observed` is only passed where some rows lack a modality.
+    """
+    size = n_rows or n_rows_at_once(data.inputs)
     with torch.inference_mode():
         parts = [
-            function(data.batch(slice(i, i + size))[0]["inputs"][name]).cpu()
+            function(**data.batch(slice(i, i + size))[0]).cpu()
             for i in range(0, max(1, len(data)), size)
         ]
     return torch.cat(parts).numpy()

@@ -163,7 +163,7 @@ class Net(NeuralNet):
         if self.schedule is not constant:
             self._set_lr()
         self.optimizer_.zero_grad(set_to_none=True)
-        terms = self.get_terms(batch)
+        terms, outputs = self.get_terms(batch)
         loss: Any = sum(terms.values())
         loss.backward()
         self.notify(
@@ -175,16 +175,17 @@ class Net(NeuralNet):
         self.optimizer_.step()
         return {
             "loss": loss.detach(),
+            "y_pred": outputs,
             "terms": {name: term.detach() for name, term in terms.items()},
         }
 
-    def get_terms(self, batch: Any) -> Terms:
-        """Compute the terms of the objective for a batch."""
+    def get_terms(self, batch: Any) -> tuple[Terms, Any]:
+        """Compute the terms of the objective for a batch, and what the module gives."""
         arguments, _ = unpack_data(batch)
         with self._autocast():
             outputs = self.infer(arguments)
         try:
-            return self.criterion_(outputs, **arguments)
+            return self.criterion_(outputs, **arguments), outputs
         except torch.linalg.LinAlgError as error:
             raise self._diverged("correlation") from error
 

@@ -3,7 +3,7 @@
 from skmm.nn._convolution import ConvDecoder, ConvEncoder
 from skmm.nn._fusion import AttentionFusion, ConcatFusion, MeanFusion
 from skmm.nn._initialize import initialize
-from skmm.nn._layers import ACTIVATIONS, Dropout, FeedForward, seed_dropout
+from skmm.nn._layers import ACTIVATIONS, Dropout, FeedForward, seed_draws
 from skmm.nn._likelihoods import (
     LIKELIHOODS,
     BernoulliLikelihood,
@@ -49,6 +49,6 @@ __all__ = [
     "gcca_loss",
     "infonce_loss",
     "initialize",
-    "seed_dropout",
+    "seed_draws",
     "vicreg_loss",
 ]

@@ -1,23 +1,17 @@
 """Where the samples lie along a component of two modalities."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from skmm._linalg import pearson
 from skmm.inspection._plot._axes import (
-    COLOURS,
     FONT,
-    LIGHT,
     axes_for,
-    legend_above,
-    marks,
     plain_frame,
     require_pyplot,
-    style,
     text_size,
 )
 from skmm.inspection._plot._model import (
@@ -27,9 +21,9 @@ from skmm.inspection._plot._model import (
     fitted_step,
     sliceable,
 )
+from skmm.inspection._plot._points import as_series, draw_points
 
 Array = np.ndarray
-MANY = 12  # more integers than this are a quantity, not classes
 SAME = 1e-4  # correlations this close are those of the same rows
 
 
@@ -167,7 +161,7 @@ class ScoresDisplay:
             v[both],
             modality_names=(a, b),
             component=k,
-            labels=None if labels is None else _as_series(labels, len(both))[both],
+            labels=None if labels is None else as_series(labels, len(both))[both],
             train_correlation=_train_correlation(model, a, b, k),
         )
         return display.plot(ax=ax)
@@ -194,11 +188,11 @@ class ScoresDisplay:
             raise ValueError(
                 f"x_scores and y_scores must be (n_samples,), got shapes {x.shape} and {y.shape}."
             )
-        labels = None if self.labels is None else _as_series(self.labels, len(x))
+        labels = None if self.labels is None else as_series(self.labels, len(x))
         ax = axes_for(f"{type(self).__name__}.plot", ax, (5.6, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
         self.correlation_ = float(pearson(x[:, None], y[:, None])[0])
-        self.points_, n_rows = _draw_points(ax, x, y, labels)
+        self.points_, n_rows = draw_points(ax, x, y, labels)
         a, b = self.modality_names
         ax.set_xlabel(f"{a}, component {self.component}", parse_math=False)
         ax.set_ylabel(f"{b}, component {self.component}", parse_math=False)
@@ -226,56 +220,3 @@ def _train_correlation(model: Any, a: str, b: str, component: int) -> float | No
         return None
     names = list(model.modality_names_in_)
     return float(model.pairwise_correlations_[component, names.index(a), names.index(b)])
-
-
-def _as_series(labels: Any, n_samples: int) -> pd.Series:
-    """Return labels as a Series numbered from 0; its name stays."""
-    if not isinstance(labels, pd.Series):
-        labels = pd.Series(labels if isinstance(labels, pd.Categorical) else np.asarray(labels))
-    if len(labels) != n_samples:
-        raise ValueError(f"labels must be one per row: {n_samples}, got {len(labels)}.")
-    return labels.reset_index(drop=True)
-
-
-def _is_quantity(labels: pd.Series) -> bool:
-    if pd.api.types.is_float_dtype(labels):
-        return True
-    return bool(pd.api.types.is_integer_dtype(labels) and labels.nunique() > MANY)
-
-
-def _draw_points(ax: Any, x: Array, y: Array, labels: pd.Series | None) -> tuple[list[Any], int]:
-    """Return the collections of points and the number of rows of the legend above the axes."""
-    size = float(np.clip(6000 / len(x), 8.0, 36.0))
-    if labels is None:
-        return [ax.scatter(x, y, s=size, c=COLOURS[0], alpha=0.7, lw=0)], 0
-    blank = labels.isna().to_numpy()
-    points = []
-    if blank.any():
-        points.append(ax.scatter(x[blank], y[blank], s=size, c=LIGHT, lw=0))
-    x, y, labels = x[~blank], y[~blank], labels[~blank]
-    if _is_quantity(labels):
-        points.append(ax.scatter(x, y, s=size, c=labels.to_numpy(float), cmap="viridis", lw=0))
-        bar = ax.figure.colorbar(points[-1], ax=ax)
-        bar.set_label("" if labels.name is None else str(labels.name), parse_math=False)
-        bar.outline.set_visible(False)
-        return points, 0
-    classes = _classes(labels)
-    for number, name in enumerate(classes):
-        own = (labels == name).to_numpy()
-        colour, marker = style(number)
-        points.append(ax.scatter(x[own], y[own], s=size, c=colour, marker=marker, lw=0, alpha=0.8))
-    handles, texts = marks(range(len(classes))), [str(name) for name in classes]
-    if blank.any():
-        handles, texts = [points[0], *handles], ["no label", *texts]
-    return points, legend_above(ax, handles, texts)
-
-
-def _classes(labels: pd.Series) -> list[Hashable]:
-    """Return the classes that occur, in the order of the categories or sorted."""
-    if isinstance(labels.dtype, pd.CategoricalDtype):
-        return list(labels.cat.remove_unused_categories().cat.categories)
-    found = list(labels.unique())
-    try:
-        return sorted(found)
-    except TypeError:  # of several types
-        return sorted(found, key=str)

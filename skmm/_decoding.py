@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from skmm._nets import TensorData, apply_in_chunks, device_of, in_precision, private_generator
 from skmm._random import seed_of
-from skmm.nn._alignment import AlignmentNetwork
+from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
 ROWS_PER_PART = 50  # of the default mixture
@@ -21,18 +20,23 @@ MOST_PARTS = 10
 
 
 def decode(
-    network: AlignmentNetwork, name: str, codes: Array, rng: np.random.RandomState | None = None
+    network: ModalityNetworks, name: str, codes: Array, rng: np.random.RandomState | None = None
 ) -> Array:
-    """Return a modality (n, width) that goes with codes: its expectation, or with `rng` a draw."""
+    """Return a modality that goes with codes: its expectation, or with `rng` a draw (n, width).
+
+    The expectation of classes is their probabilities (n, width, n_classes).
+    """
     dtype = torch.float32 if codes.dtype == np.float32 else torch.float64
     network = in_precision(network, dtype)
+    m = network.index(name)
     if rng is None:
         data = TensorData({name: codes}, device=device_of(network), dtype=dtype)
-        return apply_in_chunks(partial(network.decode, name), data)
+        return apply_in_chunks(lambda inputs: network.expectation(m, inputs[name]), data)
     if device_of(network).type != "cpu":  # whose generator is kept apart
         network = copy.deepcopy(network).cpu()
+    data = TensorData({name: codes}, dtype=dtype)
     with private_generator(seed_of(rng)):
-        return apply_in_chunks(partial(network.draw, name), TensorData({name: codes}, dtype=dtype))
+        return apply_in_chunks(lambda inputs: network.draw(m, inputs[name]), data)
 
 
 def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
