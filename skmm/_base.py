@@ -144,10 +144,14 @@ class DeepEstimator(BaseEstimator):
     def _key(self, train: TensorData) -> str:
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
         params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
-        data = {name: np.asarray(value.cpu()) for name, value in train.inputs.items()}
-        # Arrays, for hashes of tensors differ between copies.
+        try:
+            said = joblib.hash(params)
+        except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
+            said = repr(params)
+        # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
+        data = [(name, np.asarray(value.cpu())) for name, value in train.inputs.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
-        return f"{type(self).__name__.lower()}-{joblib.hash((repr(params), data, rest))}"
+        return f"{type(self).__name__.lower()}-{joblib.hash((said, data, rest))}"
 
     def _apply(
         self, function: Callable[..., Any], X: Modalities, rows: Array | None = None

@@ -784,7 +784,8 @@ def test_decoding_follows_the_weight(curves):
     model = small(max_epochs=1)
     for weight in (0.0, 0.5, 0.0):
         model.set_params(reconstruction_weight=weight)
-        assert [hasattr(model, name) for name in DECODING] == [weight > 0] * 4
+        if hasattr(model, "net_"):  # without decoders, whatever is asked of the next fit
+            assert [hasattr(model, name) for name in DECODING] == [False] * 4
         model.fit(curves[0])
         assert [hasattr(model, name) for name in DECODING] == [weight > 0] * 4
         assert len(model.net_.module_.decoders) == 2 * (weight > 0)
@@ -1186,7 +1187,7 @@ def test_search_over_linear_and_deep(form):
     if form == "array":
         for part in grid:
             part["align__modalities"] = [slices]
-    search = GridSearchCV(pipeline, grid, cv=3, n_jobs=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
     assert len(search.cv_results_["params"]) == 1 + 4 + 4
     best = search.best_estimator_
     assert isinstance(best["align"], DeepCCA)

@@ -461,7 +461,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         rng = check_random_state(self.random_state)
         train, valid = self._split(len(X), rng)
         linear = None
-        if valid is not None and not self._decodes() and is_cheap(X):
+        if valid is not None and self.reconstruction_weight == 0 and is_cheap(X):
             linear = tuned_linear(X, self.n_components, train, valid, seed_of(rng))
         self.net_ = fit_net(self, X, train, valid, previous, rng)
         codes = self._encode(X)
@@ -485,7 +485,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
 
     def _decodes(self) -> bool:
-        return self.reconstruction_weight > 0
+        has_some = not hasattr(self, "net_") or len(self.net_.module_.decoders) > 0
+        return self.reconstruction_weight > 0 and has_some
 
     def _invert(self, Z: Array, names: Sequence[str]) -> dict[str, Array]:
         codes = dict(self._closing.inverse_transform(Z).items())

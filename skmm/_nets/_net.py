@@ -232,7 +232,7 @@ class Net(NeuralNet):
         )
 
     def _set_lr(self) -> None:
-        factor = self.schedule(self._step / (self.max_epochs * self.n_batches_))
+        factor = float(self.schedule(self._step / (self.max_epochs * self.n_batches_)))
         for group in self.optimizer_.param_groups:
             group.setdefault("base_lr", group["lr"])
             group["lr"] = group["base_lr"] * factor
