@@ -8,12 +8,25 @@ from skmm._modalities import Modalities, check_modalities
 
 if TYPE_CHECKING:
     from skmm._deep_cca import DeepCCA
+    from skmm._multimodal_autoencoder import MultimodalAutoencoder
+    from skmm._multimodal_vae import MultimodalVAE
 
-__all__ = ["CCA", "DeepCCA", "Modalities", "check_modalities"]
+__all__ = [
+    "CCA",
+    "DeepCCA",
+    "Modalities",
+    "MultimodalAutoencoder",
+    "MultimodalVAE",
+    "check_modalities",
+]
 
 __version__ = "0.1.0.dev0"
 
-_DEEP = {"DeepCCA": "skmm._deep_cca"}  # imported at first use: they need torch
+_DEEP = {  # imported at first use: they need torch
+    "DeepCCA": "skmm._deep_cca",
+    "MultimodalAutoencoder": "skmm._multimodal_autoencoder",
+    "MultimodalVAE": "skmm._multimodal_vae",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -98,7 +98,7 @@ class DeepEstimator(BaseEstimator):
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return tensors(X, device, self._dtype())
+        return tensors(X, device, self._dtype(), X.names)
 
     def _train(
         self,
@@ -154,23 +154,35 @@ class DeepEstimator(BaseEstimator):
         return f"{type(self).__name__.lower()}-{joblib.hash((said, data, rest))}"
 
     def _apply(
-        self, function: Callable[..., Any], X: Modalities, rows: Array | None = None
+        self,
+        function: Callable[..., Any],
+        X: Modalities,
+        rows: Array | None = None,
+        *,
+        n_rows: int | None = None,
+        **options: Any,
     ) -> Array:
         """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X."""
         floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
         dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
         module: Any = in_precision(self.net_.module_, dtype)
         check_tokens(X, module)
-        data = tensors(X, device_of(module), dtype, masked=rows is None)
+        data = tensors(X, device_of(module), dtype, module.names)
         data = data if rows is None else data.subset(np.flatnonzero(rows))
-        return apply_in_chunks(partial(function, module), data)
+        return apply_in_chunks(partial(function, module, **options), data, n_rows)
 
 
 def tensors(
-    X: Modalities, device: str | torch.device, dtype: torch.dtype, *, masked: bool = True
+    X: Modalities, device: str | torch.device, dtype: torch.dtype, names: Sequence[str]
 ) -> TensorData:
-    """Return checked data as tensors; the numbers at missing rows are never read."""
-    observed = ~X._mask if masked and X._mask.any() else None
+    """Return checked data as tensors; the numbers at missing rows are never read.
+
+    What is observed is of all modalities `names`, of which X may lack some.
+    """
+    observed = None
+    if X._mask.any() or len(X.names) < len(names):
+        observed = np.zeros((len(X), len(names)), dtype=bool)
+        observed[:, [list(names).index(name) for name in X.names]] = ~X._mask
     arrays = {name: np.asarray(value) for name, value in X.items()}
     return TensorData(arrays, observed, device=device, dtype=dtype)
 

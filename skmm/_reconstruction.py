@@ -30,6 +30,9 @@ class ReconstructionMixin:
     categories_: dict[str, Array]
     _any_row = False  # whether a row may have no modality at all
 
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        raise NotImplementedError
+
     def _decodes(self) -> bool:
         return True
 
@@ -72,6 +75,8 @@ class ReconstructionMixin:
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
         Z = check_array(Z, dtype=[np.float64, np.float32])
+        if Z.shape[1] != (width := len(self.get_feature_names_out())):
+            raise ValueError(f"Z must have the {width} columns of transform, got {Z.shape[1]}.")
         names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
         return self._schema.restore(self._values(self._invert(Z, names)))
 

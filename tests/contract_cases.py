@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import EpochTimer
 
-from skmm import CCA, DeepCCA, Modalities
+from skmm import CCA, DeepCCA, Modalities, MultimodalAutoencoder, MultimodalVAE
 from skmm.nn import MLP
 
 WIDTHS = {"image": 5, "text": 4, "sound": 3}
@@ -50,6 +50,7 @@ class Case:
     no_effect: dict[str, tuple[str, Effect]]  # and those that must not, with the reason
     invalid: dict[str, tuple[dict[str, Any], tuple[str, ...]]]  # parameters that fit refuses; words
     quick: dict[str, Any] = field(default_factory=dict)  # for three small modalities
+    takes: tuple[str, ...] = ()  # what others refuse, as named in test_bad_input.py
     linear: bool = False  # law 6 holds
     pairs: bool = False  # form 4 takes y as the second modality
 
@@ -88,6 +89,81 @@ def half(progress: float) -> float:
 def deep_cca(**params: Any) -> DeepCCA:
     """Return a network that is trained in no time."""
     return DeepCCA(**{**QUICK, "random_state": 0, **params})
+
+
+BRIEF = {
+    "n_components": 2,
+    "hidden_layer_sizes": (8,),
+    "max_epochs": 3,
+    "early_stopping": False,
+}
+
+
+def autoencoder(**params: Any) -> MultimodalAutoencoder:
+    """Return an autoencoder that is trained in no time."""
+    return MultimodalAutoencoder(**{**BRIEF, "random_state": 0, **params})
+
+
+def vae(**params: Any) -> MultimodalVAE:
+    """Return a VAE that is trained in no time."""
+    return MultimodalVAE(**{**BRIEF, "random_state": 0, **params})
+
+
+# Parameters that mean the same in every deep estimator.
+DEEP_EFFECTS = {
+    "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
+    "encoders": Effect(("auto", {"image": MLP((4,))})),
+    "hidden_layer_sizes": Effect(((), (8,), (4,))),
+    "activation": Effect(
+        ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus", "identity")
+    ),
+    "normalization": Effect(("batch", "layer", None)),
+    "dropout": Effect((0.0, 0.5)),
+    "optimizer": Effect(("adam", "adamw", "sgd"), {"weight_decay": 0.1}),
+    "lr": Effect((1e-3, 1e-2)),
+    "lr_schedule": Effect(("onecycle", "cosine", "constant", half)),
+    "weight_decay": Effect((0.0, 1.0)),
+    "batch_size": Effect(("auto", 20, 30)),
+    "max_epochs": Effect((2, 3)),
+    "precision": Effect(("float32", "bf16", "float64")),
+    "net_params": Effect((None, {"optimizer__betas": (0.5, 0.5)})),
+    "random_state": Effect((0, 1)),
+}
+DEEP_NO_EFFECT = {
+    "checkpoint_dir": ("files beside the fit", Effect((None, CHECKPOINTS))),
+    "device": ("where, not what", Effect(("auto", "cpu"))),
+    "compile": (
+        "how, not what; a full compilation takes long",
+        Effect(
+            (False, True),
+            {"net_params": {"compile__backend": "eager"}, "precision": "float64"},
+        ),
+    ),
+    "callbacks": ("this one only watches", Effect((None, [EpochTimer()]))),
+    "warm_start": ("there is no earlier fit", Effect((False, True))),
+    "verbose": ("only shows", Effect((0, 1, 2))),
+}
+DEEP_INVALID = {
+    "encoder of an unknown modality": ({"encoders": {"smell": MLP()}}, ("smell", "image", "text")),
+    "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
+    "validation rows leave none": (
+        {"early_stopping": True, "validation_fraction": 0.999},
+        ("0.999", "minimum of 2"),
+    ),
+}
+DECODER_INVALID = {
+    "unknown likelihood": (
+        {"likelihoods": {"text": "normal"}},
+        ("text", "normal", "gaussian", "poisson"),
+    ),
+    "counts that are none": ({"likelihoods": {"text": "poisson"}}, ("text", "counts", "poisson")),
+    "decoder of an unknown modality": ({"decoders": {"smell": MLP()}}, ("smell", "image", "text")),
+    "weight of an unknown modality": (
+        {"modality_weights": {"smell": 1.0}},
+        ("smell", "image", "text"),
+    ),
+    "negative weight": ({"modality_weights": {"text": -1.0}}, ("text", "-1.0")),
+}
 
 
 CASES = (
@@ -156,52 +232,19 @@ CASES = (
             "latent_density": Effect((None, GaussianMixture(2)), DECODERS),
             "reg_covar": Effect((1e-4, 0.5)),
             "fusion": Effect(("mean", "posterior", "concat")),
-            "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
-            "encoders": Effect(("auto", {"image": MLP((4,))})),
-            "hidden_layer_sizes": Effect(((), (8,), (4,))),
-            "activation": Effect(
-                ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus", "identity")
-            ),
-            "normalization": Effect(("batch", "layer", None)),
-            "dropout": Effect((0.0, 0.5)),
-            "optimizer": Effect(("adam", "adamw", "sgd"), {"weight_decay": 0.1}),
-            "lr": Effect((1e-3, 1e-2)),
-            "lr_schedule": Effect(("onecycle", "cosine", "constant", half)),
-            "weight_decay": Effect((0.0, 1.0)),
-            "batch_size": Effect(("auto", 20, 30)),
-            "max_epochs": Effect((2, 3)),
+            **DEEP_EFFECTS,
             "early_stopping": Effect((True, False), {**STOPPING, **DECODERS}),
             "validation_fraction": Effect((0.4, 0.5), {**STOPPING, **DECODERS}),
             "n_iter_no_change": Effect(
                 (1, 20), {**STOPPING, **DECODERS, "max_epochs": 30, "lr": 0.1, "dropout": 0.5}
             ),
-            "precision": Effect(("float32", "bf16", "float64")),
-            "net_params": Effect((None, {"optimizer__betas": (0.5, 0.5)})),
-            "random_state": Effect((0, 1)),
         },
-        no_effect={
-            "checkpoint_dir": ("files beside the fit", Effect((None, CHECKPOINTS))),
-            "device": ("where, not what", Effect(("auto", "cpu"))),
-            "compile": (
-                "how, not what; a full compilation takes long",
-                Effect(
-                    (False, True),
-                    {"net_params": {"compile__backend": "eager"}, "precision": "float64"},
-                ),
-            ),
-            "callbacks": ("this one only watches", Effect((None, [EpochTimer()]))),
-            "warm_start": ("there is no earlier fit", Effect((False, True))),
-            "verbose": ("only shows", Effect((0, 1, 2))),
-        },
+        no_effect=DEEP_NO_EFFECT,
         invalid={
             "unknown objective": ({"objective": "mincor"}, ("mincor", "cca", "vicreg")),
             "three modalities": ({"objective": "cca"}, ("exactly two", "sound", "gcca")),
             "unknown fusion": ({"fusion": "sum"}, ("sum", "mean", "posterior", "concat")),
-            "encoder of an unknown modality": (
-                {"encoders": {"smell": MLP()}},
-                ("smell", "image", "text"),
-            ),
-            "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
+            **DEEP_INVALID,
             "unknown likelihood": (
                 {"likelihoods": {"text": "normal"}, **DECODERS},
                 ("text", "normal", "gaussian", "poisson"),
@@ -210,13 +253,74 @@ CASES = (
                 {"likelihoods": {"text": "poisson"}, **DECODERS},
                 ("text", "counts", "poisson"),
             ),
-            "validation rows leave none": (
-                {"early_stopping": True, "validation_fraction": 0.999},
-                ("0.999", "minimum of 2"),
-            ),
             "too few rows for ey": ({"objective": "ey", "batch_size": 3}, ("ey", "at least 4")),
         },
         pairs=True,
+    ),
+    Case(
+        MultimodalAutoencoder(),
+        quick=BRIEF,
+        takes=("partly NaN row",),
+        variants=(
+            Variant(autoencoder()),
+            Variant(autoencoder(fusion="mean", alignment_weight=1.0, normalization="batch")),
+            Variant(autoencoder(fusion="attention", noise=0.1, **STOPPING)),
+        ),
+        effects={
+            **DEEP_EFFECTS,
+            "n_components": Effect((1, 2)),
+            "fusion": Effect(("concat", "mean", "attention")),
+            "decoders": Effect(("auto", {"image": MLP((4,))})),
+            "likelihoods": Effect(("auto", {"image": "laplace"})),
+            "modality_weights": Effect((None, {"image": 2.0})),
+            "modality_dropout": Effect((0.0, 0.5)),
+            "noise": Effect((0.0, 0.5)),
+            "alignment_weight": Effect((0.0, 1.0)),
+            "latent_density": Effect((None, GaussianMixture(2))),
+            "early_stopping": Effect((True, False), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), STOPPING),
+            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+        },
+        no_effect=DEEP_NO_EFFECT,
+        invalid={
+            **DEEP_INVALID,
+            **DECODER_INVALID,
+            "unknown fusion": ({"fusion": "sum"}, ("sum", "mean", "concat", "attention")),
+        },
+    ),
+    Case(
+        MultimodalVAE(),
+        quick=BRIEF,
+        takes=("partly NaN row", "everything missing in a row", "everything NaN in a row"),
+        variants=(
+            Variant(vae()),
+            Variant(vae(posterior="moe", normalization="batch")),
+            Variant(vae(posterior="mopoe", n_importance_samples=7)),
+            Variant(vae(posterior="mvtcae", latent_density=GaussianMixture(2), **STOPPING)),
+            Variant(vae(posterior="joint", free_bits=0.1)),
+        ),
+        effects={
+            **DEEP_EFFECTS,
+            "n_components": Effect((1, 2)),
+            "posterior": Effect(("poe", "moe", "mopoe", "mvtcae", "joint")),
+            "decoders": Effect(("auto", {"image": MLP((4,))})),
+            "likelihoods": Effect(("auto", {"image": "laplace"})),
+            "beta": Effect((1.0, 5.0)),
+            "kl_warmup": Effect((0.0, 1.0)),
+            "free_bits": Effect((0.0, 3.0)),
+            "modality_weights": Effect(("auto", None, {"image": 2.0})),
+            "n_importance_samples": Effect((2, 100)),
+            "latent_density": Effect((None, GaussianMixture(2))),
+            "early_stopping": Effect((True, False), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), STOPPING),
+            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+        },
+        no_effect=DEEP_NO_EFFECT,
+        invalid={
+            **DEEP_INVALID,
+            **DECODER_INVALID,
+            "unknown posterior": ({"posterior": "sum"}, ("sum", "poe", "mvtcae", "joint")),
+        },
     ),
 )
 

@@ -31,6 +31,10 @@ from sklearn.utils._param_validation import StrOptions
 import skmm
 from skmm import Modalities
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The posterior has collapsed:sklearn.exceptions.ConvergenceWarning",
+    "ignore:Modalities .* have collapsed:sklearn.exceptions.ConvergenceWarning",
+)
 per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 per_variant = pytest.mark.parametrize(
     "variant", [variant for case in CASES for variant in case.variants], ids=str

@@ -24,6 +24,7 @@ FLOORS = {
     "_parts": 3,
     "_decoding": 3,
     "_reconstruction": 3,
+    "_latent": 3,
     "_base": 3,
     "_cca": 3,
     "_deep_cca": 3,

@@ -543,6 +543,6 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return tags
 
 
-def _code(network: AlignmentNetwork, inputs: Mapping[str, Any]) -> Any:
+def _code(network: AlignmentNetwork, inputs: Mapping[str, Any], observed: Any = None) -> Any:
     ((name, x),) = inputs.items()
     return network.encode(network.index(name), x)

@@ -31,7 +31,8 @@ class Net(NeuralNet):
         Called with the entries of a batch's first part as keyword arguments.
     criterion : torch.nn.Module
         Called as ``criterion(outputs, **batch)``; returns a dict from name to 0-d tensor. Their
-        sum is minimised; each is in the history, for training rows and validation rows.
+        sum is minimised; each is in the history, for training rows and validation rows. Its
+        attribute `progress`, if it has one, is the share of the training that is done.
     seed : int, default=0
         Of the order of rows and of dropout.
     schedule : callable, default=constant
@@ -160,8 +161,12 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Make one step of the optimizer, at the learning rate of the schedule."""
+        progress = self._step / (self.max_epochs * self.n_batches_)
+        self._step += 1
         if self.schedule is not constant:
-            self._set_lr()
+            self._set_lr(progress)
+        if hasattr(self.criterion_, "progress"):
+            self.criterion_.progress = progress
         self.optimizer_.zero_grad(set_to_none=True)
         terms, outputs = self.get_terms(batch)
         loss: Any = sum(terms.values())
@@ -231,12 +236,11 @@ class Net(NeuralNet):
             "larger reg_covar or precision='float64'. The estimator is left as it was before."
         )
 
-    def _set_lr(self) -> None:
-        factor = float(self.schedule(self._step / (self.max_epochs * self.n_batches_)))
+    def _set_lr(self, progress: float) -> None:
+        factor = float(self.schedule(progress))
         for group in self.optimizer_.param_groups:
             group.setdefault("base_lr", group["lr"])
             group["lr"] = group["base_lr"] * factor
-        self._step += 1
 
     def _autocast(self) -> AbstractContextManager:
         if self.precision != "bf16":

@@ -1,6 +1,7 @@
 """Building blocks of the deep estimators: networks, fusion, likelihoods, losses; torch only."""
 
 from skmm.nn._convolution import ConvDecoder, ConvEncoder
+from skmm.nn._experts import product_of_experts
 from skmm.nn._fusion import AttentionFusion, ConcatFusion, MeanFusion
 from skmm.nn._initialize import initialize
 from skmm.nn._layers import ACTIVATIONS, Dropout, FeedForward, seed_draws
@@ -49,6 +50,7 @@ __all__ = [
     "gcca_loss",
     "infonce_loss",
     "initialize",
+    "product_of_experts",
     "seed_draws",
     "vicreg_loss",
 ]

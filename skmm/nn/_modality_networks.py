@@ -114,11 +114,11 @@ class ModalityNetworks(nn.Module):
         return self.names.index(name)
 
     def presence(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
-        """Return which rows have which modality (N, M); absent ones are missing in all rows."""
+        """Return which rows have which modality (N, M)."""
+        if observed is not None:
+            return observed
         first = next(iter(inputs.values()))
-        present = torch.tensor([name in inputs for name in self.names], device=first.device)
-        every = present.expand(len(first), -1)
-        return every if observed is None else observed & every
+        return torch.ones(len(first), len(self.names), dtype=torch.bool, device=first.device)
 
     def features(self, m: int, x: Tensor, noise: nn.Module | None = None) -> Tensor:
         """Return what the encoder of a modality gives; single NaN entries count as the mean."""
@@ -138,7 +138,8 @@ class ModalityNetworks(nn.Module):
 
     def target(self, m: int, x: Tensor) -> Tensor:
         """Return what the likelihood of a modality is of: (n, width), NaN where unknown."""
-        return (self.scalers[m](x) if self._is_scaled(m) else x).flatten(1)
+        target = self.scalers[m](x) if self._is_scaled(m) else x
+        return target.flatten(1) if target.dim() > 1 else target[:, None]
 
     def log_prob(self, m: int, z: Tensor, target: Tensor) -> Tensor:
         """Return the log-likelihood (n, width) of targets given codes, 0 where they are NaN."""

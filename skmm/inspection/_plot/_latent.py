@@ -1,17 +1,19 @@
 """The codes of the samples in the plane."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from skmm.inspection._plot._axes import FONT, axes_for, plain_frame, require_pyplot
+from skmm.inspection._plot._axes import FONT, LIGHT, axes_for, plain_frame, require_pyplot
 from skmm.inspection._plot._model import check_component, fitted_step, sliceable
-from skmm.inspection._plot._points import as_series, draw_points
+from skmm.inspection._plot._points import as_series, draw_groups
+from skmm.metrics._scorers import PLAIN, _form
 
 Array = np.ndarray
+FEW = 150  # this many rows or fewer have their modalities joined
 
 
 class LatentDisplay:
@@ -19,8 +21,9 @@ class LatentDisplay:
 
     Parameters
     ----------
-    points : array-like of shape (n_samples, 2)
-        Two components of the codes, or a projection of them.
+    codes : array-like of shape (n_samples, 2) or dict of str to such
+        Two components of the codes, or a projection of them; a dict has them for each modality,
+        the rows paired. Rows with NaN are left out.
     labels : array-like of shape (n_samples,), default=None
         A label per sample. Strings, bools, categories and up to 12 different integers are
         classes, in a legend; other numbers are a quantity, in a colour bar.
@@ -34,7 +37,11 @@ class LatentDisplay:
     figure_ : matplotlib Figure
         Figure of the axes.
     points_ : list of matplotlib PathCollection
-        The samples: one collection per class, preceded by the samples without a label, if any.
+        The samples: one collection per class, preceded by the samples without a label, if any;
+        all of these for the first modality, for the second and so on.
+    joins_ : matplotlib LineCollection or None
+        A line for each sample through its modalities, if there are several and at most 150
+        samples.
 
     See Also
     --------
@@ -51,12 +58,12 @@ class LatentDisplay:
 
     def __init__(
         self,
-        points: ArrayLike,
+        codes: ArrayLike | Mapping[str, ArrayLike],
         *,
         labels: Any = None,
         axis_labels: tuple[str, str] = ("component 0", "component 1"),
     ) -> None:
-        self.points = points
+        self.codes = codes
         self.labels = labels
         self.axis_labels = axis_labels
 
@@ -65,11 +72,12 @@ class LatentDisplay:
         cls,
         estimator: Any,
         X: Any,
+        y: Any = None,
         *,
         labels: Any = None,
         modality: str | None = None,
         components: Sequence[int] = (0, 1),
-        projection: Any = None,
+        projection: Any = "components",
         ax: Any = None,
     ) -> Self:
         """Encode the rows of X and draw them.
@@ -80,15 +88,23 @@ class LatentDisplay:
             Fitted; with `transform`, or `transform_each` if `modality` is given.
         X : Modalities, dict, DataFrame or array-like
             Rows to draw.
+        y : array-like, default=None
+            The second modality, if it was in `fit`; for its codes by `modality`, ignored
+            otherwise. Classes go into `labels`.
         labels : array-like of shape (n_samples,), default=None
-            A label per row of `X`.
+            A label per row of `X`. Strings, bools, categories and up to 12 different integers are
+            classes, in a legend; other numbers are a quantity, in a colour bar. The name of a
+            Series is the label of the colour bar.
         modality : str, default=None
-            Draw the codes of this modality alone; rows that lack it are left out.
+            Draw what `transform_each` gives for this modality; rows that lack it are left out.
+            For ``"each"`` all modalities share the picture, a marker each. None draws what
+            `transform` gives.
         components : sequence of two int, default=(0, 1)
-            Which components to draw, if there is no `projection`.
-        projection : transformer, default=None
+            Which columns to draw, of the codes or of what `projection` makes of them.
+        projection : transformer, default="components"
             From codes to the plane, for instance ``PCA(2)`` or ``TSNE(2)``: a clone is fitted on
-            the codes of these rows. None draws two components as they are.
+            the codes of these rows, of all modalities drawn. ``"components"`` draws the codes as
+            they are.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -101,10 +117,10 @@ class LatentDisplay:
         NotFittedError
             If `estimator` is not fitted.
         TypeError
-            If it gives no codes.
+            If it gives no codes, or `projection` is not a transformer.
         ValueError
-            If a component or the modality does not exist, the labels do not fit the rows, or the
-            projection has not two columns.
+            If a component or the modality does not exist, the labels do not fit the rows, no row
+            has a code, or the projection has fewer than two columns.
 
         Examples
         --------
@@ -119,26 +135,21 @@ class LatentDisplay:
         'PCA 0'
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
+        _check_projection(projection)
         model, inner = fitted_step(estimator, sliceable(X))
-        Z = _codes(model, inner, modality)
-        labels = None if labels is None else as_series(labels, len(Z))
-        known = np.isfinite(Z).all(axis=1)
-        Z, labels = Z[known], None if labels is None else labels[known]
-        if projection is None:
-            first, second = _two(components, Z.shape[1])
-            Z, names = Z[:, [first, second]], (f"component {first}", f"component {second}")
-        else:
-            Z = np.asarray(clone(projection).fit_transform(Z))
-            if Z.ndim != 2 or Z.shape[1] != 2:
-                raise ValueError(
-                    f"projection={projection!r} gives shape {Z.shape}, but a picture needs two "
-                    "columns."
-                )
-            name = type(projection).__name__
-            names = (f"{name} 0", f"{name} 1")
-        if modality is not None:
-            names = (f"{modality}, {names[0]}", f"{modality}, {names[1]}")
-        return cls(Z, labels=labels, axis_labels=names).plot(ax=ax)
+        codes = _codes(model, inner, y, modality)
+        name = "component"
+        if not isinstance(projection, str):
+            codes, name = _projected(codes, projection), type(projection).__name__
+        pair = _check_pair(components, next(iter(codes.values())).shape[1])
+        prefix = "" if modality in (None, "each") else f"{modality}, "
+        drawn = {key: Z[:, pair] for key, Z in codes.items()}
+        display = cls(
+            drawn if modality == "each" else next(iter(drawn.values())),
+            labels=labels,
+            axis_labels=(f"{prefix}{name} {pair[0]}", f"{prefix}{name} {pair[1]}"),
+        )
+        return display.plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.
@@ -155,37 +166,111 @@ class LatentDisplay:
         Raises
         ------
         ValueError
-            If there are not two columns, or not as many labels as points.
+            If there are not two columns, not as many labels as rows, or no row to draw.
         """
-        points = np.asarray(self.points, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise ValueError(f"points must be (n_samples, 2), got shape {points.shape}.")
-        labels = None if self.labels is None else as_series(self.labels, len(points))
+        codes = _checked(self.codes)
+        n_samples = len(next(iter(codes.values())))
+        labels = None if self.labels is None else as_series(self.labels, n_samples)
+        known = {name: ~np.isnan(Z).any(axis=1) for name, Z in codes.items()}
+        if not any(rows.any() for rows in known.values()):
+            raise ValueError(f"None of the {n_samples} rows has a code: nothing to draw.")
         ax = axes_for(f"{type(self).__name__}.plot", ax, (5.6, 4.8))
         self.ax_, self.figure_ = ax, ax.figure
-        self.points_, _ = draw_points(ax, points[:, 0], points[:, 1], labels)
+        self.joins_ = _join(ax, codes, n_samples)
+        self.points_, _ = draw_groups(
+            ax,
+            {name: (Z[known[name], 0], Z[known[name], 1]) for name, Z in codes.items()},
+            None if labels is None else {name: labels[rows] for name, rows in known.items()},
+        )
         ax.set_xlabel(self.axis_labels[0], parse_math=False, fontsize=FONT + 1)
         ax.set_ylabel(self.axis_labels[1], parse_math=False, fontsize=FONT + 1)
         plain_frame(ax)
         return self
 
 
-def _codes(model: Any, X: Any, modality: str | None) -> Array:
-    """Return the codes (n, k) of all rows."""
-    method = "transform" if modality is None else "transform_each"
-    if not hasattr(model, method):
-        raise TypeError(f"{type(model).__name__} has no {method}: it gives no codes to draw.")
-    found = getattr(model, method)(X)
-    if modality is not None:
-        if modality not in found:
-            raise ValueError(f"modality={modality!r} is not in X: {list(found)}.")
-        found = found[modality]
-    return np.asarray(found, dtype=np.float64)
+def _check_projection(projection: Any) -> None:
+    is_name = isinstance(projection, str) and projection == "components"
+    if not is_name and (isinstance(projection, type) or not hasattr(projection, "fit_transform")):
+        raise TypeError(
+            f"projection={projection!r} must be 'components' or an instance with fit_transform, "
+            "such as PCA(2)."
+        )
 
 
-def _two(components: Sequence[int], n_components: int) -> tuple[int, int]:
-    chosen = tuple(components) if isinstance(components, Sequence) else (components,)
-    if len(chosen) != 2:
-        raise ValueError(f"components={components!r} must be two numbers.")
-    first, second = (check_component("components", c, n_components) for c in chosen)
-    return first, second
+def _codes(model: Any, X: Any, y: Any, modality: str | None) -> dict[str, Array]:
+    """Return the codes (n, k) of all rows: of a modality, of each, or under "" what they share."""
+    if modality is None:
+        if not hasattr(model, "transform"):
+            raise TypeError(f"{type(model).__name__} has no transform: it gives no codes to draw.")
+        found = {"": model.transform(X)}
+    else:
+        found = _codes_of_modality(model, X, y, modality)
+    codes = {name: np.asarray(Z, dtype=np.float64) for name, Z in found.items()}
+    for Z in codes.values():
+        if Z.ndim != 2:
+            raise ValueError(f"Codes must be (n_samples, n_components), got shape {Z.shape}.")
+    return codes
+
+
+def _codes_of_modality(model: Any, X: Any, y: Any, modality: str) -> dict[str, Array]:
+    if not hasattr(model, "transform_each"):
+        raise TypeError(
+            f"{type(model).__name__} has no transform_each: it gives no codes of modality="
+            f"{modality!r}. Use modality=None for what transform gives."
+        )
+    second = (y,) if _form(model) == PLAIN and y is not None else ()
+    found: dict[str, Array] = model.transform_each(X, *second)
+    if modality == "each":
+        return found
+    if modality not in found:
+        raise ValueError(f"modality={modality!r} is not 'each' or one of X: {list(found)}.")
+    return {modality: found[modality]}
+
+
+def _projected(codes: dict[str, Array], projection: Any) -> dict[str, Array]:
+    """Return what a clone of the projection, fitted on all codes at once, makes of them."""
+    stacked = np.concatenate(list(codes.values()))
+    known = ~np.isnan(stacked).any(axis=1)
+    if not known.any():
+        raise ValueError(f"None of the {len(stacked)} rows has a code: nothing to draw.")
+    found = np.asarray(clone(projection, safe=False).fit_transform(stacked[known]))
+    if found.ndim != 2 or len(found) != known.sum() or found.shape[1] < 2:
+        raise ValueError(
+            f"projection={projection!r} gives shape {found.shape} for {known.sum()} rows, but a "
+            "picture needs two columns for each."
+        )
+    placed = np.full((len(stacked), found.shape[1]), np.nan)
+    placed[known] = found
+    ends = np.cumsum([len(Z) for Z in codes.values()])[:-1]
+    return dict(zip(codes, np.split(placed, ends), strict=True))
+
+
+def _check_pair(components: Any, n_components: int) -> list[int]:
+    pair = list(components) if isinstance(components, Iterable) else [components]
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise ValueError(f"components={components!r} must be two different components.")
+    return [check_component("components", c, n_components) for c in pair]
+
+
+def _checked(codes: Any) -> dict[str, Array]:
+    """Return codes by modality, under "" those of none."""
+    blocks = codes if isinstance(codes, Mapping) else {"": codes}
+    blocks = {str(name): np.asarray(Z, dtype=np.float64) for name, Z in blocks.items()}
+    shapes = {name: Z.shape for name, Z in blocks.items()}
+    if len(set(shapes.values())) != 1 or any(len(s) != 2 or s[1] != 2 for s in shapes.values()):
+        raise ValueError(
+            "codes must be (n_samples, 2), for all modalities alike, got "
+            f"{shapes if isinstance(codes, Mapping) else shapes['']}."
+        )
+    return blocks
+
+
+def _join(ax: Any, codes: dict[str, Array], n_samples: int) -> Any:
+    """Draw a line through the modalities of each row, if these are few."""
+    if len(codes) < 2 or n_samples > FEW:
+        return None
+    from matplotlib.collections import LineCollection
+
+    paths = [path[~np.isnan(path).any(axis=1)] for path in np.stack(list(codes.values()), axis=1)]
+    joins = LineCollection([path for path in paths if len(path) > 1], color=LIGHT, lw=0.8, zorder=0)
+    return ax.add_collection(joins)

@@ -1,0 +1,306 @@
+"""What the autoencoder and the VAE share: reading all kinds of data, codes, reconstructions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import TransformerMixin, _fit_context
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from skmm._base import DeepEstimator, continue_from, unchanged_on_error
+from skmm._decoding import decode
+from skmm._modalities import Modalities, check_modalities
+from skmm._nets import Net
+from skmm._parts import check_tokens
+from skmm._random import check_random_state, seed_of
+from skmm._reconstruction import Parts, ReconstructionMixin
+from skmm.metrics import r2_per_modality
+from skmm.nn._modality_networks import ModalityNetworks
+
+Array = np.ndarray
+
+
+class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
+    """An estimator with a joint code of all modalities, from which each is decoded; abstract."""
+
+    net_: Net
+    means_: dict[str, Array]
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            One modality or more, of any kind, in any of the forms of
+            :func:`skmm.check_modalities`. Modalities may be missing in some rows; of a row of
+            numbers that is NaN in part, the rest is used.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the data are not usable (the message names the modality), parameters contradict the
+            data, or the objective becomes NaN; the estimator is then left as it was before.
+
+        KeyboardInterrupt
+            After Ctrl-C, when the estimator has been fitted with what it has.
+        """
+        with unchanged_on_error(self):
+            self._fit(X)
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Encode.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            The joint code of what each row has.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not fit the data of `fit`.
+        """
+        return self._codes(self._check(X, allow_empty_rows=self._any_row))
+
+    def transform_each(self, X: Any) -> dict[str, Array]:
+        """Encode each modality by itself.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        codes : dict of str to ndarray (n_samples, n_components)
+            For each modality of `X`, the code of a row that has nothing else; NaN where it is
+            missing.
+        """
+        X = self._check(X, allow_empty_rows=self._any_row)
+        codes = {}
+        for m, name in enumerate(X.names):
+            here = ~X._mask[:, m]
+            found = self._codes(X.select([name])[np.flatnonzero(here)])
+            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
+            codes[name][here] = found
+        return codes
+
+    def translate_proba(self, X: Any, to: str) -> Array:
+        """Return the probabilities of the classes of a modality given whichever others a row has.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            At least one modality of `fit` other than `to`, which is ignored.
+
+        to : str
+            Name of a modality of labels.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of ``categories_[to]``.
+
+        Raises
+        ------
+        ValueError
+            If `to` is no modality of labels, or a row has no other modality.
+        """
+        X = self._others(X, to)
+        if to not in self.categories_:
+            raise ValueError(
+                f"to={to!r} must be a modality of labels, of which there are "
+                f"{sorted(self.categories_)}: use translate for numbers."
+            )
+        return self._expect(X, [to])[to][:, 0]
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of `X`; checked only.
+
+        Returns
+        -------
+        names : ndarray of str
+            The name of the class in lower case, and a number.
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
+        name = type(self).__name__.lower()
+        return np.asarray([f"{name}{k}" for k in range(self.n_components)], dtype=object)
+
+    def _networks(self, X: Modalities, seed: int) -> tuple[ModalityNetworks, torch.nn.Module]:
+        """Return the module and the objective; abstract."""
+        raise NotImplementedError
+
+    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
+        """Compute what is left when the networks are trained; abstract."""
+        raise NotImplementedError
+
+    def _codes(self, X: Modalities) -> Array:
+        """Return the joint codes of checked data; abstract."""
+        raise NotImplementedError
+
+    def _fit(self, X: Any) -> None:
+        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        X = self._read(X, reset=True, allow_empty_rows=self._any_row)
+        rng = check_random_state(self.random_state)
+        train, valid = self._split(len(X), rng)
+        seed = seed_of(rng)
+        module, objective = self._networks(X, seed)
+        check_tokens(X, module)
+        if previous is not None:
+            continue_from(previous, module)
+        data = self._data(X)
+        self.net_ = self._train(
+            module,
+            objective,
+            data.subset(train),
+            None if valid is None else data.subset(valid),
+            batch_size=n_rows_per_step(self.batch_size, len(train)),
+            seed=seed,
+        )
+        self.means_ = {name: self._mean(X, name) for name in X.names}
+        self._finish(X, train, rng)
+
+    def _mean(self, X: Modalities, name: str) -> Array:
+        """Return the mean of the rows that have a modality; of labels the frequencies."""
+        value = np.asarray(X[name])[~X._mask[:, X.names.index(name)]]
+        if name in self.categories_:
+            return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
+        mean = np.nanmean(value.reshape(len(value), -1), axis=0, dtype=np.float64)
+        return mean.reshape(self._schema.shapes[name])
+
+    def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
+        """Return modalities that go with joint codes: expectations, or with `rng` draws."""
+        return {name: decode(self.net_.module_, name, Z, rng) for name in names}
+
+    def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
+        return self._decode(Z, names)
+
+    def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
+        """Return R² of each modality relative to training means, of labels that of indicators."""
+        found = {}
+        for m, name in enumerate(X.names):
+            true, guess, mean = np.asarray(X[name]), expected[name], self.means_[name]
+            rows = ~X._mask[:, m]
+            if name in self.categories_:
+                true, guess = np.eye(len(mean))[true], guess[:, 0]
+            elif guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
+                found[name] = _token_skill(true[rows], guess[rows])
+                continue
+            parts = {name: true[rows]}, {name: guess[rows].reshape(true[rows].shape)}
+            found[name] = r2_per_modality(*parts, baseline={name: mean})[name]
+        return found
+
+    def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
+        check_is_fitted(self)
+        return self._read(X, reset=False, **options)
+
+    def _read(self, X: Any, *, reset: bool, **options: Any) -> Modalities:
+        X = check_modalities(self, X, reset=reset, allow_partial=True, **options)
+        if reset:
+            self.categories_ = {
+                name: _labels(name, X[name][~mask])
+                for name, mask in zip(X.names, X._mask.T, strict=True)
+                if X.kinds[name] == "categorical"
+            }
+        values = {}
+        for name, mask in zip(X.names, X._mask.T, strict=True):
+            value = X[name]
+            if name in self.categories_:
+                value = _numbers(name, value, ~mask, self.categories_[name])
+            values[name] = (
+                value[:, None] if X.kinds[name] != "categorical" and value.ndim == 1 else value
+            )
+        return Modalities._make(values, X.kinds, X._mask)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "means_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
+    """Return the batch size; "auto" makes about twenty steps of an epoch."""
+    if isinstance(batch_size, str):
+        batch_size = int(np.clip(n_samples // 20, 32, 512))
+    return min(batch_size, n_samples)
+
+
+def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = None) -> list[float]:
+    """Return the weight of each modality: given, automatic for "auto", or 1."""
+    if isinstance(given, str):
+        return [(automatic or {}).get(name, 1.0) for name in X.names]
+    given = {} if given is None else given
+    if unknown := [name for name in given if name not in X]:
+        raise ValueError(f"modality_weights names {unknown!r}, but there are {X.names!r}.")
+    for name, weight in given.items():
+        if not np.isfinite(weight) or weight < 0:
+            raise ValueError(f"The weight of modality {name!r} must be 0 or more, got {weight!r}.")
+    return [float(given.get(name, 1.0)) for name in X.names]
+
+
+def _labels(name: str, value: Array) -> Array:
+    if value.dtype.kind in "mM":
+        raise TypeError(f"Modality {name!r} holds dates or durations: make numbers of them.")
+    try:
+        return np.unique(value)
+    except TypeError as error:
+        raise TypeError(f"Modality {name!r} mixes labels of several types: {error}") from error
+
+
+def _numbers(name: str, value: Array, observed: Array, categories: Array) -> Array:
+    """Return labels as numbers of their classes, 0 where missing."""
+    found = value[observed]
+    numbers = np.zeros(len(value), dtype=np.int64)
+    known = np.isin(found, categories)
+    if not known.all():
+        unknown = sorted({str(label) for label in found[~known]})[:5]
+        raise ValueError(
+            f"Modality {name!r} has labels that were not in fit: {unknown}; known are "
+            f"{list(categories)[:10]}. Mark such rows as missing."
+        )
+    numbers[observed] = np.searchsorted(categories, found)
+    return numbers
+
+
+def _token_skill(true: Array, probabilities: Array) -> float:
+    """Return the share of the error of indicators that probabilities explain, over positions."""
+    flat = true.reshape(len(true), -1)
+    n_classes = probabilities.shape[2]
+
+    def error(p: Array) -> float:
+        chosen = np.take_along_axis(p, flat[:, :, None], axis=2)[:, :, 0]
+        return float((np.square(p).sum(axis=2) - 2 * chosen + 1).sum())
+
+    shares = np.stack([np.bincount(column, minlength=n_classes) for column in flat.T]) / len(flat)
+    total = error(np.broadcast_to(shares, probabilities.shape))
+    return 1.0 - error(probabilities) / total if total > 0 else 0.0

@@ -1,0 +1,52 @@
+"""What a fitted VAE tells about itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+
+from skmm._modalities import Modalities
+from skmm.nn._modality_networks import ModalityNetworks
+
+Array = np.ndarray
+COLLAPSED = 0.01  # R² of a reconstruction below which it says nothing
+
+
+def constant_columns(network: ModalityNetworks, X: Modalities) -> dict[str, Array]:
+    """Return the columns whose density would be infinite, by modality that has any."""
+    found = {}
+    for m, name in enumerate(X.names):
+        value = np.asarray(X[name])[~X._mask[:, m]].reshape(int((~X._mask[:, m]).sum()), -1)
+        if network._is_scaled(m):
+            low, high = (extreme.reduce(value, axis=0) for extreme in (np.fmin, np.fmax))
+            if (columns := np.flatnonzero(~(low < high))).size:
+                found[name] = columns
+    return found
+
+
+def contributions(shares: Array, names: Sequence[str]) -> pd.DataFrame:
+    """Return the mean shares (n_modalities + 1, n_components) in the precision."""
+    return pd.DataFrame(shares.mean(axis=0), index=[*names, "prior"])
+
+
+def warn_of_collapse(active: Array, skill: Mapping[str, float]) -> None:
+    """Warn of a posterior or of modalities that the latent vector says nothing about."""
+    if not active.any():
+        warnings.warn(
+            "The posterior has collapsed: no component depends on the data. Try a smaller beta, "
+            "free_bits, a longer kl_warmup, a larger lr or more epochs.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+        return
+    if collapsed := [name for name, value in skill.items() if value < COLLAPSED]:
+        warnings.warn(
+            f"Modalities {collapsed} have collapsed: their reconstructions are no better than the "
+            "mean. Raise their modality_weights, or train for more epochs.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

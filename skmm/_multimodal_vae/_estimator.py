@@ -1,0 +1,479 @@
+"""MultimodalVAE: the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skmm._base import DEEP_CONSTRAINTS, POSITIVE
+from skmm._decoding import draw, fit_density
+from skmm._latent import LatentEstimator, weights_of
+from skmm._modalities import Modalities
+from skmm._multimodal_vae._diagnostics import constant_columns, contributions, warn_of_collapse
+from skmm._multimodal_vae._network import POSTERIORS, balance, usable_columns, vae_network
+from skmm._random import Seed, seed_of
+from skmm._reconstruction import Parts
+from skmm.nn._vae import VAENetwork, VAEObjective
+
+Array = np.ndarray
+ACTIVE = (
+    0.01  # variance of the posterior mean from which on a component is used (Burda et al. 2016)
+)
+N_MEAN = 20  # draws from the posterior behind a conditional mean
+N_VALUES = 2**24  # in the rows of a step of the log-likelihood, all draws counted
+
+
+class MultimodalVAE(LatentEstimator):
+    """Variational autoencoder of several modalities, of which rows may lack any.
+
+    A latent vector is standard normal; each modality is a network's function of it, with a
+    likelihood. Networks called experts say what each modality tells about the vector; the posterior
+    given any subset of modalities is made of them. Inputs are standardised inside.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Size of the latent vector.
+
+    posterior : {"poe", "moe", "mopoe", "mvtcae", "joint"}, default="poe"
+        How the experts are combined; the prior is always one of them, so that a row without
+        anything has the prior.
+
+        - "poe": their product; the bounds of single modalities and of a random subset are added in
+          training (Wu and Goodman 2018);
+        - "moe": the mixture of the posteriors of single modalities (Shi et al. 2019);
+        - "mopoe": the mixture of the products of all subsets (Sutter et al. 2021);
+        - "mvtcae": the product, with divergences from the posteriors of single modalities (Hwang
+          et al. 2021);
+        - "joint": an encoder of its own for complete rows, to which the product of experts, which
+          serves all other rows, is fitted (after Suzuki et al. 2016).
+
+    likelihoods : "auto" or dict of str to str, default="auto"
+        "gaussian", "laplace" (of standardised columns, learned scale), "bernoulli", "poisson";
+        "categorical" for labels and tokens. "auto", also for modalities that are not named, follows
+        the kind: gaussian for numbers and images, bernoulli for binary data, poisson for counts.
+
+    beta : float, default=1.0
+        Weight of the divergence from the prior in training.
+
+    kl_warmup : float, default=0.1
+        Share of the training in which that weight rises from 0.
+
+    free_bits : float, default=0.0
+        Nats of each component's divergence that cost nothing in training.
+
+    modality_weights : "auto", dict of str to float or None, default="auto"
+        Weight of each modality's log-likelihood in training. "auto" is the largest number of values
+        in a sample of any modality over that of this one, so that a label is not lost beside an
+        image; None is 1.
+
+    n_importance_samples : int, default=100
+        Draws from the posterior behind `score_samples`; rounded up to a multiple of the number of
+        parts of a mixture.
+
+    latent_density : estimator, default=None
+        Density of the codes that `sample` draws from, any with `fit` and `sample`. None is the
+        prior.
+
+    modalities : dict, list of str or None, default=None
+        Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
+        use; see :func:`skmm.check_modalities`.
+
+    encoders : "auto" or dict of str to spec or callable, default="auto"
+        Networks of modalities: :class:`skmm.nn.MLP`, :class:`skmm.nn.Conv`,
+        :class:`skmm.nn.Tokens`, or a function of ``(input_shape, n_outputs)`` that returns a
+        module. Modalities that are not named, and all with "auto", follow their kind: images get
+        `Conv`, tokens `Tokens`, all others an `MLP` of `hidden_layer_sizes`. Labels come as
+        indicators of their classes.
+
+    decoders : "auto" or dict of str to spec or callable, default="auto"
+        From codes to modalities: a spec, or a function of ``(n_inputs, output_shape)``. "auto",
+        also for modalities that are not named, is the mirror image of the encoder's spec, for
+        labels and tokens an `MLP`.
+
+    hidden_layer_sizes : sequence of int, default=(256, 256)
+        Of the networks that `encoders` leaves open. Empty makes them linear.
+
+    activation : str, default="relu"
+        "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus" or "identity", in the
+        networks that `encoders` and `decoders` leave open.
+
+    normalization : {"batch", "layer"} or None, default="layer"
+        Of hidden layers, in the same networks.
+
+    dropout : float, default=0.0
+        Share of hidden units that is left out in training, in the same networks.
+
+    optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
+        A class is one of `torch.optim`'s kind.
+
+    lr : float, default=1e-3
+        Learning rate.
+
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
+        How the learning rate changes with each batch. A callable takes the share of `max_epochs`
+        that is done, from 0 to 1, and returns a factor.
+
+    weight_decay : float, default=1e-2
+        Of the optimizer.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
+        at least 32 and at most 512.
+
+    max_epochs : int, default=100
+        Passes through the training rows at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out.
+
+    n_iter_no_change : int, default=20
+        Epochs without a better validation score after which training stops.
+
+    checkpoint_dir : str, Path or None, default=None
+        Folder where the state is saved after each epoch, in a file of its own for each combination
+        of parameters and data. With ``warm_start=True`` a fit that was killed goes on from there,
+        to the same result (given an integer `random_state`).
+
+    device : str or torch.device, default="auto"
+        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+
+    precision : {"float32", "bf16", "float64"}, default="float32"
+        Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
+
+    compile : bool, default=False
+        Whether training runs through `torch.compile`.
+
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Further callbacks.
+
+    net_params : dict, default=None
+        Further settings of the skorch net, which overrule all others: for instance
+        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``.
+
+    warm_start : bool, default=False
+        Whether `fit` starts from the networks of the last one (or from a checkpoint).
+
+    verbose : int, default=0
+        1 shows a progress bar, 2 a line per epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the validation rows, initial weights, batches, dropout and `sample`.
+
+    Attributes
+    ----------
+    net_ : skmm._nets.Net
+        The skorch net; ``net_.module_`` is the module.
+
+    history_ : DataFrame
+        One row per epoch: the terms of the negative bound, ``reconstruction_<modality>``,
+        ``divergence``, and ``experts`` (what the experts lack of the joint encoder), on training
+        batches and on all validation rows, learning rate, seconds. ``valid_score`` is minus the
+        sum. Epoch 0 is the network before training.
+
+    modality_contribution_ : DataFrame of shape (n_modalities + 1, n_components)
+        Share of each expert, and of the prior, in the precision of the product, averaged over
+        training rows.
+
+    active_units_ : ndarray of bool of shape (n_components,)
+        Whether the posterior mean of a component varies over training rows (by more than 0.01).
+
+    excluded_columns_ : dict of str to ndarray
+        Constant columns of modalities with a density, which enter no likelihood.
+
+    means_ : dict of str to ndarray
+        Mean of each modality in training; of labels the frequencies of the classes.
+
+    categories_ : dict of str to ndarray
+        Classes of each modality of labels.
+
+    latent_density_ : estimator or None
+        The fitted density.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
+
+    See Also
+    --------
+    MultimodalAutoencoder : Without probabilities, and simpler to train.
+
+    Notes
+    -----
+    The standardised data is clipped at ±10 before the encoders, not in the likelihood. `fit` warns
+    with `ConvergenceWarning` if no component is active, or if a modality is not reconstructed
+    better than by its mean.
+
+    References
+    ----------
+    M. Wu and N. Goodman, "Multimodal generative models for scalable weakly-supervised learning",
+    NeurIPS (2018).
+
+    Y. Shi, N. Siddharth, B. Paige and P. Torr, "Variational mixture-of-experts autoencoders for
+    multi-modal deep generative models", NeurIPS (2019).
+
+    T. Sutter, I. Daunhawer and J. Vogt, "Generalized multimodal ELBO", ICLR (2021).
+
+    H. Hwang, G.-H. Kim, S. Hong and K.-E. Kim, "Multi-view representation learning via total
+    correlation objective", NeurIPS (2021).
+
+    M. Suzuki, K. Nakayama and Y. Matsuo, "Joint multimodal learning with deep generative models",
+    arXiv:1611.01891 (2016).
+
+    Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders", ICLR (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmm import Modalities, MultimodalVAE
+    >>> rng = np.random.default_rng(0)
+    >>> angle = rng.uniform(0, 2 * np.pi, 500)
+    >>> a = np.c_[np.cos(angle), np.sin(angle)] + 0.1 * rng.standard_normal((500, 2))
+    >>> label = np.where(np.sin(angle) > 0, "up", "down")
+    >>> X = Modalities({"a": a, "label": label})
+    >>> vae = MultimodalVAE(2, hidden_layer_sizes=(64,), random_state=0).fit(X[:400])
+    >>> vae.score_samples(X[400:]).shape
+    (100,)
+    >>> bool(np.mean(vae.translate(X[400:].select("a"), to="label") == label[400:]) > 0.8)
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 2)
+    """
+
+    _any_row = True
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **DEEP_CONSTRAINTS,
+        "n_components": [POSITIVE],
+        "posterior": [StrOptions(set(POSTERIORS))],
+        "likelihoods": [StrOptions({"auto"}), dict],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "modality_weights": [StrOptions({"auto"}), dict, None],
+        "n_importance_samples": [POSITIVE],
+        "latent_density": [HasMethods(["fit", "sample"]), None],
+        "decoders": [StrOptions({"auto"}), dict],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        posterior: str = "poe",
+        likelihoods: str | Mapping[str, str] = "auto",
+        beta: float = 1.0,
+        kl_warmup: float = 0.1,
+        free_bits: float = 0.0,
+        modality_weights: str | Mapping[str, float] | None = "auto",
+        n_importance_samples: int = 100,
+        latent_density: Any = None,
+        modalities: Mapping[str, Any] | Sequence[str] | None = None,
+        encoders: str | Mapping[str, Any] = "auto",
+        decoders: str | Mapping[str, Any] = "auto",
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        activation: str = "relu",
+        normalization: str | None = "layer",
+        dropout: float = 0.0,
+        optimizer: str | Callable[..., Any] = "adamw",
+        lr: float = 1e-3,
+        lr_schedule: str | Callable[[float], float] = "onecycle",
+        weight_decay: float = 1e-2,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        checkpoint_dir: str | Path | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        net_params: Mapping[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int | bool = 0,
+        random_state: Seed = None,
+    ) -> None:
+        self.n_components = n_components
+        self.posterior = posterior
+        self.likelihoods = likelihoods
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.free_bits = free_bits
+        self.modality_weights = modality_weights
+        self.n_importance_samples = n_importance_samples
+        self.latent_density = latent_density
+        self.modalities = modalities
+        self.encoders = encoders
+        self.decoders = decoders
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.checkpoint_dir = checkpoint_dir
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean of `score_samples`: higher is better, in nats per row.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Compare only estimators with the same likelihoods, on the same data.
+        """
+        return float(np.mean(self.score_samples(X)))
+
+    def score_samples(self, X: Any) -> Array:
+        """Return a lower bound of the log-likelihood of what each row has.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In nats and in the units of `X`: no weight and no internal scaling enters it. 0 for a
+            row without anything. Exact for `n_importance_samples` without end.
+        """
+        X = self._check(X, allow_empty_rows=True)
+        network = self.net_.module_
+        n_parts = len(network.subsets) if self.posterior in ("moe", "mopoe") else 1
+        noise = self._noise(-(-self.n_importance_samples // n_parts))
+        width = max(*(value[:1].size for value in X.values()), *self.hidden_layer_sizes, 1)
+        usable = usable_columns(self.excluded_columns_, network)
+        return self._apply(
+            _log_evidence,
+            X,
+            n_rows=max(1, N_VALUES // (width * n_parts * len(noise))),
+            noise=noise,
+            usable=usable,
+        )
+
+    def _networks(self, X: Modalities, seed: int) -> tuple[VAENetwork, torch.nn.Module]:
+        module = vae_network(self, X, seed)
+        objective = VAEObjective(
+            X.names,
+            weights_of(X, self.modality_weights, balance(X)),
+            beta=self.beta,
+            kl_warmup=self.kl_warmup,
+            free_bits=self.free_bits,
+        )
+        return module, objective
+
+    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
+        self._noise_seed = seed_of(rng)
+        self.excluded_columns_ = constant_columns(self.net_.module_, X)
+        self.latent_density_ = None
+        codes = self._codes(X)
+        if self.latent_density is not None:
+            self.latent_density_ = fit_density(self.latent_density, codes, rng)
+        self.active_units_ = codes.var(axis=0) > ACTIVE
+        self.modality_contribution_ = contributions(self._apply(_shares, X), X.names)
+        warn_of_collapse(self.active_units_, self._skill(X, self._decode(codes, X.names)))
+
+    def _noise(self, n_draws: int) -> Array:
+        """Return the draws behind all expectations, always the same ones: pairs of z and -z."""
+        rng = np.random.default_rng(self._noise_seed)
+        half = rng.standard_normal((-(-n_draws // 2), self.n_components))
+        return np.concatenate([half, -half])[:n_draws]
+
+    def _codes(self, X: Modalities) -> Array:
+        return self._apply(VAENetwork.codes, X)
+
+    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
+        noise, index = self._noise(N_MEAN), self.net_.module_.index
+        width = max(64, *self.hidden_layer_sizes) if len(self.hidden_layer_sizes) else 64
+        n_rows = max(1, N_VALUES // (width * N_MEAN))
+        return {
+            name: self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise) for name in names
+        }
+
+    def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
+        if self.latent_density_ is None:
+            Z = rng.standard_normal((n_samples, self.n_components))
+        else:
+            Z = draw(self.latent_density_, n_samples, rng)
+        return self._decode(Z, self.modality_names_in_, rng)
+
+    def _draw_given(
+        self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
+    ) -> list[Parts]:
+        parts = self._apply(_posterior, X)  # (n, C, 2 k + 1)
+        k = self.n_components
+        means, scales = parts[..., :k], np.exp(0.5 * parts[..., k : 2 * k])
+        weights = np.exp(parts[..., -1]).cumsum(axis=1)
+        found = []
+        for _ in range(n_samples):
+            chosen = (rng.uniform(size=(len(parts), 1)) > weights / weights[:, -1:]).sum(axis=1)
+            rows = np.arange(len(parts)), chosen
+            Z = means[rows] + scales[rows] * rng.standard_normal((len(parts), k))
+            found.append(self._decode(Z.astype(parts.dtype), names, rng))
+        return found
+
+
+def _log_evidence(
+    network: VAENetwork, noise: Array, usable: Any, inputs: Any, observed: Any = None
+) -> torch.Tensor:
+    return network.log_evidence(inputs, observed, noise=_like(network, noise), usable=usable)
+
+
+def _mean(
+    network: VAENetwork, m: int, noise: Array, inputs: Any, observed: Any = None
+) -> torch.Tensor:
+    return network.conditional_mean(inputs, observed, m=m, noise=_like(network, noise))
+
+
+def _posterior(network: VAENetwork, inputs: Any, observed: Any = None) -> torch.Tensor:
+    """Return means, log-variances and log-weights side by side (N, C, 2 k + 1)."""
+    posterior = network.posterior(inputs, observed)
+    parts = posterior.means, posterior.log_variances, posterior.log_weights[:, :, None]
+    return torch.cat(parts, dim=2).transpose(0, 1)
+
+
+def _shares(network: VAENetwork, inputs: Any, observed: Any = None) -> torch.Tensor:
+    return network.precision_shares(inputs, observed).transpose(0, 1)
+
+
+def _like(network: VAENetwork, noise: Array) -> torch.Tensor:
+    weight = next(network.parameters())
+    return torch.as_tensor(noise, dtype=weight.dtype, device=weight.device)

@@ -1,0 +1,222 @@
+"""The graph of MultimodalAutoencoder: encoders, a fusion of their codes, decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from skmm.nn._layers import Drawing
+from skmm.nn._modality_networks import ModalityNetworks, spread
+from skmm.nn._statistics import checked, mean, pairs, ridge_cholesky
+
+Terms = dict[str, Tensor]
+
+
+class Reconstruction(NamedTuple):
+    """Log-likelihoods per column (N,) of each modality, and with alignment the code of each."""
+
+    log_probs: list[Tensor]
+    alone: list[Tensor]
+
+
+class ModalityDropout(Drawing):
+    """In training, hide modalities at random, but at least one stays in each row that has any.
+
+    Parameters
+    ----------
+    p : float
+        Probability with which a modality is hidden; in [0, 1).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, observed: Tensor | None, like: Tensor, n_modalities: int) -> Tensor | None:
+        """Return what stays visible (N, M) in the rows of `like`; None means all."""
+        if not self.training or self.p == 0 or n_modalities == 1:
+            return observed
+        draws = torch.rand(len(like), n_modalities, generator=self.generator, device=like.device)
+        if observed is not None:
+            draws = draws.masked_fill(~observed, -1.0)
+        # The modality with the largest draw stays whatever it is.
+        visible = (draws >= self.p) | (draws == draws.amax(dim=1, keepdim=True))
+        return visible if observed is None else visible & observed
+
+
+class GaussianNoise(Drawing):
+    """In training, add normal noise.
+
+    Parameters
+    ----------
+    scale : float
+        Its standard deviation.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add noise."""
+        if not self.training or self.scale == 0:
+            return x
+        return x + self.scale * torch.empty_like(x).normal_(generator=self.generator)
+
+
+class Fused(nn.Module):
+    """A fusion module and a linear map of what it gives.
+
+    Parameters
+    ----------
+    fusion : Module
+        Called with the codes and what is observed.
+    output : Module
+        Applied to the result.
+    """
+
+    def __init__(self, fusion: nn.Module, output: nn.Module) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.output = output
+
+    def forward(self, codes: Sequence[Tensor], observed: Tensor | None = None) -> Tensor:
+        """Fuse."""
+        return self.output(self.fusion(codes, observed))
+
+
+class AutoencoderNetwork(ModalityNetworks):
+    """A joint code of several modalities, and each modality from the joint code.
+
+    Parameters
+    ----------
+    fusion : Module
+        From the codes of the modalities, and which of them a row has, to the joint code.
+    modality_dropout : float
+        Probability with which a modality is hidden from the fusion in training.
+    noise : float
+        Standard deviation of what is added to scaled inputs in training.
+    aligned : bool
+        Whether the codes from each modality alone are needed for the objective.
+    **networks : dict
+        Of `ModalityNetworks`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fusion: nn.Module,
+        modality_dropout: float,
+        noise: float,
+        aligned: bool,
+        **networks: Any,
+    ) -> None:
+        super().__init__(**networks)
+        self.fusion = fusion
+        self.hide = ModalityDropout(modality_dropout)
+        self.noise = GaussianNoise(noise)
+        self.aligned = aligned
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None
+    ) -> Reconstruction:
+        """Encode all modalities and reconstruct them from the joint code."""
+        codes = self._codes(inputs, observed)
+        visible = self.hide(observed, codes[0], len(codes))
+        z = self.fusion(codes, visible)
+        log_probs = []
+        for m, name in enumerate(self.names):
+            here = None if observed is None else observed[:, m]
+            x, code = (inputs[name], z) if here is None else (inputs[name][here], z[here])
+            log_probs.append(spread(self.log_prob(m, code, self.target(m, x)).mean(dim=1), here))
+        alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
+        return Reconstruction(log_probs, alone)
+
+    def encode(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
+        """Return the joint codes (N, k); modalities that are not in `inputs` are missing."""
+        return self.fusion(self._codes(inputs, observed), observed)
+
+    def _codes(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> list[Tensor]:
+        codes: list[Tensor | None] = []
+        for m, name in enumerate(self.names):
+            here = None if observed is None else observed[:, m]
+            if name not in inputs:
+                codes.append(None)
+                continue
+            x = inputs[name] if here is None else inputs[name][here]
+            codes.append(spread(self.features(m, x, self.noise), here))
+        blank = torch.zeros_like(next(code for code in codes if code is not None))
+        return [blank if code is None else code for code in codes]
+
+    def _alone(self, m: int, code: Tensor) -> Tensor:
+        """Return the joint code of a modality by itself."""
+        alone = torch.zeros(len(code), len(self.names), dtype=torch.bool, device=code.device)
+        alone[:, m] = True
+        return self.fusion([code] * len(self.names), alone)
+
+
+class ReconstructionObjective(nn.Module):
+    """The terms of the autoencoder's objective.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The modalities, in order.
+    weights : sequence of float
+        Of the reconstruction of each.
+    alignment_weight : float
+        Of the disagreement of the codes from each modality alone.
+    """
+
+    def __init__(
+        self, names: Sequence[str], weights: Sequence[float], alignment_weight: float
+    ) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.weights = list(weights)
+        self.alignment_weight = alignment_weight
+
+    def forward(
+        self, outputs: Reconstruction, observed: Tensor | None = None, **inputs: object
+    ) -> Terms:
+        """Return the terms by name; the objective is their sum."""
+        terms = {}
+        for m, (name, values) in enumerate(zip(self.names, outputs.log_probs, strict=True)):
+            share = 1.0 if observed is None else len(values) / observed[:, m].sum().clamp(min=1)
+            terms[f"reconstruction_{name}"] = -self.weights[m] * share * values.mean()
+        if outputs.alone:
+            gap = disagreement(outputs.alone, observed)
+            terms["alignment"] = self.alignment_weight * gap
+        return terms
+
+
+def disagreement(
+    codes: Sequence[Tensor], observed: Tensor | None = None, reg_covar: float = 1e-4
+) -> Tensor:
+    r"""Return how far the codes of two modalities differ in the units of their common covariance.
+
+    The mean over the pairs of :math:`E (a - b)^T S^{-1} (a - b) / 2k`, where S is the mean of the
+    second moments of a and b about their common mean: one minus the whitened correlation. 0 says
+    that they are equal, 1 that they are independent; it does not depend on the units of the codes.
+
+    Parameters
+    ----------
+    codes : sequence of Tensors of shape (n_samples, n_components)
+        The codes of each modality.
+    observed : bool Tensor of shape (n_samples, n_modalities) or None, default=None
+        Which rows have which modality. A pair is compared on the rows that have both.
+    reg_covar : float, default=1e-4
+        Ridge on S, as a fraction of its mean variance.
+    """
+    codes = checked(codes, observed, reg_covar=reg_covar)
+    found = []
+    for a, b in pairs(codes, observed):
+        both = torch.cat([a, b])
+        both = both - both.mean(dim=0)
+        L = ridge_cholesky(both.T @ both / len(both), reg_covar)
+        gap = torch.linalg.solve_triangular(L, (a - b).T, upper=False)
+        found.append(gap.square().sum() / (2 * len(a) * a.shape[1]))
+    return mean(found, codes)
