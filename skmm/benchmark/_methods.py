@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from skmm._cca import CCA
 from skmm._deep_cca import DeepCCA
+from skmm._multimodal_autoencoder import MultimodalAutoencoder
+from skmm._multimodal_vae import MultimodalVAE
 from skmm.benchmark._adapters import PLS, BlockScaler
 from skmm.benchmark._tasks import Task
 from skmm.compose import ConcatModalities, PerModality
@@ -63,12 +65,33 @@ def _deep_cca(task: Task) -> DeepCCA:
     )
 
 
+def _autoencoder(task: Task) -> MultimodalAutoencoder:
+    return MultimodalAutoencoder(
+        task.n_components,
+        hidden_layer_sizes=(128,),
+        alignment_weight=1.0,
+        max_epochs=40,
+        random_state=0,
+    )
+
+
+def _vae(task: Task) -> MultimodalVAE:
+    return MultimodalVAE(
+        task.n_components, hidden_layer_sizes=(128,), max_epochs=40, random_state=0
+    )
+
+
 def _pls(task: Task) -> Pipeline:
     return make_pipeline(_scaled(task), PLS(task.n_components))
 
 
 def _pca(task: Task) -> Pipeline:
     return make_pipeline(_scaled(task), ConcatModalities(), PCA(task.n_components))
+
+
+def _factor_analysis(task: Task) -> Pipeline:
+    factors = FactorAnalysis(task.n_components, random_state=0)
+    return make_pipeline(_scaled(task), ConcatModalities(), factors)
 
 
 def _raw(task: Task) -> Pipeline:
@@ -93,7 +116,18 @@ METHODS = (
         "better on a tenth of the training rows",
         _deep_cca,
     ),
+    Method(
+        "Autoencoder",
+        "MultimodalAutoencoder with one hidden layer of 128, 40 epochs, aligned codes",
+        _autoencoder,
+    ),
+    Method(
+        "VAE",
+        "MultimodalVAE (product of experts) with one hidden layer of 128, 40 epochs",
+        _vae,
+    ),
     Method("PLS", "partial least squares (scikit-learn's PLSCanonical), two modalities", _pls),
     Method("PCA", "principal components of all columns side by side", _pca),
+    Method("Factor analysis", "factor analysis of all columns side by side", _factor_analysis),
     Method("Raw data", "all columns side by side, nothing learned", _raw),
 )

@@ -5,17 +5,25 @@ from skmm.inspection._permutation_test import permutation_test, wilks_test
 from skmm.inspection._plot._correlation import CorrelationDisplay
 from skmm.inspection._plot._latent import LatentDisplay
 from skmm.inspection._plot._loadings import LoadingsDisplay
+from skmm.inspection._plot._modality_contribution import ModalityContributionDisplay
+from skmm.inspection._plot._reconstruction import ReconstructionDisplay
 from skmm.inspection._plot._scores import ScoresDisplay
 from skmm.inspection._plot._training_curve import TrainingCurveDisplay
+from skmm.inspection._plot._variance_explained import VarianceExplainedDisplay
+from skmm.inspection._variance_explained import variance_explained
 
 __all__ = [
     "CorrelationDisplay",
     "LatentDisplay",
     "LoadingsDisplay",
+    "ModalityContributionDisplay",
+    "ReconstructionDisplay",
     "ScoresDisplay",
     "TrainingCurveDisplay",
+    "VarianceExplainedDisplay",
     "correlation_intervals",
     "loading_intervals",
     "permutation_test",
+    "variance_explained",
     "wilks_test",
 ]

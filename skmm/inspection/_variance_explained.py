@@ -1,6 +1,6 @@
 """How much of each modality the components of a model with decoders account for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,10 @@ def variance_explained(estimator: Any, X: Any, y: Any = None) -> pd.DataFrame:
     if not true:
         raise ValueError(f"X has no modality of numbers: its kinds are {found.kinds}.")
     means = _means(model, true)
-    rows = {k: _alone(Z, k) for k in range(Z.shape[1])}
-    table = {key: _r2(model, codes, true, means) for key, codes in {**rows, "all": Z}.items()}
+    table: dict[Any, dict[str, float]] = {
+        k: _r2(model, _alone(Z, k), true, means) for k in range(Z.shape[1])
+    }
+    table["all"] = _r2(model, Z, true, means)
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("component")
 
 
@@ -115,6 +117,22 @@ def decoded_parts(model: Any, Z: Array) -> dict[str, Any]:
     return _parts(model.inverse_transform(Z), numbers)
 
 
+def translated_parts(
+    model: Any, X: Modalities, names: Sequence[str]
+) -> dict[str, dict[str, Array]]:
+    """Return by "from <source>" what each modality alone says of others; NaN without it."""
+    found: dict[str, dict[str, Array]] = {}
+    for source in X.names:
+        here = np.flatnonzero(~X.missing[source].to_numpy())
+        for name in names:
+            if name != source and len(here):
+                value = np.full(np.shape(X[name]), np.nan)
+                translated = np.asarray(model.translate(X.select([source])[here], to=name), float)
+                value[here] = translated.reshape(len(here), *value.shape[1:])
+                found.setdefault(f"from {source}", {})[name] = value
+    return found
+
+
 def numeric_names(X: Modalities) -> list[str]:
     """Return the modalities whose values are numbers."""
     return [name for name in X.names if X.kinds[name] in NUMBERS]
@@ -132,7 +150,8 @@ def _parts(X: Any, numbers: Mapping[str, Array]) -> dict[str, Any]:
     if isinstance(X, pd.DataFrame) and X.columns.nlevels == 2:
         X = Modalities.from_frame(X)
     if isinstance(X, Modalities | Mapping):
-        return dict(X.items())
+        parts: dict[str, Any] = dict(X.items())
+        return parts
     if numbers:
         array = np.asarray(X)
         return {name: array[:, columns] for name, columns in numbers.items()}
@@ -143,9 +162,7 @@ def _means(model: Any, true: Mapping[str, Array]) -> dict[str, Array]:
     """Return the means of training; what the model does not keep, those of these rows."""
     known = getattr(model, "means_", None)
     known = known if isinstance(known, Mapping) else {}
-    return {
-        name: known[name] if name in known else _mean(value) for name, value in true.items()
-    }
+    return {name: known[name] if name in known else _mean(value) for name, value in true.items()}
 
 
 def _mean(value: Array) -> Array:

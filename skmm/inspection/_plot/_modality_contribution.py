@@ -95,7 +95,7 @@ class ModalityContributionDisplay:
         >>> from skmm.inspection import ModalityContributionDisplay
         >>> X = load_digits_halves().data[:300]
         >>> vae = MultimodalVAE(
-        ...     3, hidden_layer_sizes=(16,), max_epochs=4, early_stopping=False, random_state=0
+        ...     3, hidden_layer_sizes=(16,), max_epochs=10, lr=1e-2, random_state=0
         ... ).fit(X)
         >>> list(ModalityContributionDisplay.from_estimator(vae).bars_)
         ['left', 'right', 'prior']
@@ -162,9 +162,7 @@ class ModalityContributionDisplay:
 
 def _colours(names: list[str]) -> dict[str, str]:
     """Return a colour per row: modalities in that of their number, the prior in grey."""
-    return {
-        name: LIGHT if name == PRIOR else style(number)[0] for number, name in enumerate(names)
-    }
+    return {name: LIGHT if name == PRIOR else style(number)[0] for number, name in enumerate(names)}
 
 
 def _fade(bars: Any, active: Array) -> None:
@@ -200,6 +198,6 @@ def _draw_legend(ax: Any, colours: dict[str, str], *, has_inactive: bool) -> Non
     handles = [Patch(facecolor=colour) for colour in colours.values()]
     names = list(colours)
     if has_inactive:
-        handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", lw=0))
+        handles.append(Patch(facecolor="white", edgecolor=GREY, hatch="////", lw=0.5))
         names.append(INACTIVE)
     legend_above(ax, handles, names)

@@ -21,7 +21,9 @@ BARS = 2.0  # height of the largest bar, in rows of the map
 GAP = 0.4  # between map and bars
 CELL = (0.75, 0.28)  # inches
 LEAST = 5.0  # points; smaller text cannot be read
-DARK = 0.6  # share of the scale from which text is white
+SHADES = ("#FFFFFF", "#9ECAE1", "#2171B5", "#08306B")
+LEAST_TOP = 0.1  # end of the scale at least: what explains little is pale
+DARK = 0.179  # luminance below which white text has more contrast than black (WCAG 2.1)
 
 
 class VarianceExplainedDisplay:
@@ -130,14 +132,15 @@ class VarianceExplainedDisplay:
         size = (max(2.4, 1.0 + CELL[0] * n_modalities), 1.4 + CELL[1] * (k + BARS + GAP))
         ax = axes_for(f"{type(self).__name__}.plot", ax, size)
         self.ax_, self.figure_ = ax, ax.figure
-        top = max(float(components.max()), 0.01)
+        top = max(float(components.max()), LEAST_TOP)
         self.image_ = ax.imshow(
-            components, cmap="Blues", vmin=0.0, vmax=top, aspect="auto", interpolation="nearest"
+            components, cmap=_colours(), vmin=0.0, vmax=top, aspect="auto", interpolation="nearest"
         )
+        _name_modalities(ax, [str(name) for name in self.table])
         _frame(ax, components.shape)
         self.bars_ = _draw_bars(ax, total)
-        _name_ticks(ax, list(self.table), k)
-        self.texts_ = _write(ax, components, top)
+        _number_components(ax, k)
+        self.texts_ = _write(ax, components, self.image_)
         return self
 
     def _arrays(self) -> tuple[Array, Array]:
@@ -155,7 +158,13 @@ class VarianceExplainedDisplay:
         return values, total
 
 
-def percent(value: float) -> str:
+def _colours() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("white to blue", SHADES)
+
+
+def _percent(value: float) -> str:
     """Return a share as a whole number of percent, with a true minus sign and no minus zero."""
     return f"{round(100 * value):d}".replace("-", "−")
 
@@ -169,7 +178,7 @@ def _draw_bars(ax: Any, total: Array) -> Any:
     ax.plot([-0.5, len(total) - 0.5], [base, base], color=GREY, lw=0.8)
     for place, height, value in zip(places, heights, total, strict=True):
         ax.annotate(
-            f"{percent(value)} %", (place, base - height), (0, 2), textcoords="offset points",
+            f"{_percent(value)} %", (place, base - height), (0, 2), textcoords="offset points",
             ha="center", va="bottom", fontsize=FONT,
         )  # fmt: skip
     return bars
@@ -188,18 +197,27 @@ def _frame(ax: Any, shape: tuple[int, int]) -> None:
     ax.vlines(np.arange(n_modalities + 1) - 0.5, -0.5, k - 0.5, color="#E8E8E8", lw=0.6)
 
 
-def _name_ticks(ax: Any, modalities: list[str], k: int) -> None:
-    """Name the modalities below, upright if they would touch, and the components at the left."""
+def _name_modalities(ax: Any, modalities: list[str]) -> None:
+    """Name the modalities below, upright if they would touch."""
     names = [shortened(name) for name in modalities]
     cell = ax.get_window_extent().width / len(names)
     turn = 90 if text_size(ax, names, FONT)[0] > 0.95 * cell else 0
     ax.set_xticks(np.arange(len(names)), names, rotation=turn)
-    row = _row_height(ax)
-    step = int(np.ceil(text_size(ax, ["0"], FONT)[1] / row)) if row > 0 else k
-    numbers = np.arange(0, k, max(step, 1))
-    ax.set_yticks([*numbers, -0.5 - GAP - BARS / 2], [*map(str, numbers), "all"])
     for label in ax.get_xticklabels():
         label.set_parse_math(False)
+    if ax.figure.get_layout_engine() is not None:
+        ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
+
+
+def _number_components(ax: Any, k: int) -> None:
+    """Write the numbers of components, of every second or third if there is no room for all."""
+    height, row = text_size(ax, ["0"], FONT)[1], _row_height(ax)
+    step = max(1, int(np.ceil(height / row)))
+    ticks = {float(number): str(number) for number in range(0, k, step)}
+    bars = 0.5 + GAP + BARS / 2  # above component 0
+    if bars * row > height:
+        ticks[-bars] = "all"
+    ax.set_yticks(list(ticks), list(ticks.values()))
     share = k / abs(float(np.subtract(*ax.get_ylim())))
     ax.set_ylabel("Component", fontsize=FONT + 1, y=share / 2)
 
@@ -209,27 +227,35 @@ def _row_height(ax: Any) -> float:
     return float(ax.get_window_extent().height / abs(np.subtract(*ax.get_ylim())))
 
 
-def _write(ax: Any, values: Array, top: float) -> Array:
+def _write(ax: Any, values: Array, image: Any) -> Array:
     """Write percentages in the cells if they can be read, else explain the colours."""
-    texts = [[percent(value) for value in row] for row in values]
+    texts = [[_percent(value) for value in row] for row in values]
     width, height = text_size(ax, [text for row in texts for text in row], FONT)
     cell = ax.get_window_extent().width / values.shape[1]
     size = FONT * min(1.0, 0.9 * cell / width, 0.95 * _row_height(ax) / height)
     if size < LEAST:
-        _explain(ax, top)
+        _explain(ax, image)
         return np.empty((0, values.shape[1]), dtype=object)
     found = np.empty(values.shape, dtype=object)
-    for (i, j), value in np.ndenumerate(values):
-        colour = "white" if value > DARK * top else "black"
+    is_dark = _luminance(image.to_rgba(values)[..., :3]) < DARK
+    for i, j in np.ndindex(*values.shape):
+        colour = "white" if is_dark[i, j] else "black"
         found[i, j] = ax.text(
             j, i, texts[i][j], color=colour, fontsize=size, ha="center", va="center"
         )
     return found
 
 
-def _explain(ax: Any, top: float) -> None:
+def _luminance(rgb: Array) -> Array:
+    """Return the relative luminance of sRGB colours, from 0 to 1."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def _explain(ax: Any, image: Any) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    bar = ax.figure.colorbar(ax.images[-1], ax=ax, format=PercentFormatter(1.0))
+    ticks = PercentFormatter(1.0, decimals=0, symbol=" %")
+    bar = ax.figure.colorbar(image, ax=ax, format=ticks)
     bar.ax.tick_params(labelsize=FONT)
     bar.outline.set_visible(False)
