@@ -113,9 +113,15 @@ def missing(seed: int) -> None:
         mask[mask.all(axis=1), rng.integers(len(train.names))] = False
         holes = Modalities(dict(train.items()), missing=mask)
         complete = train[~mask.any(axis=1)]
-        means = {n: np.asarray(v)[~m].mean(axis=0) for (n, v), m in zip(train.items(), mask.T)}
+        means = {
+            n: np.asarray(v)[~m].mean(axis=0)
+            for (n, v), m in zip(train.items(), mask.T, strict=True)
+        }
         filled = Modalities(
-            {n: np.where(m[:, None], means[n], v) for (n, v), m in zip(train.items(), mask.T)}
+            {
+                n: np.where(m[:, None], means[n], v)
+                for (n, v), m in zip(train.items(), mask.T, strict=True)
+            }
         )
         data = {"kept": holes, "dropped": complete, "mean-imputed": filled}
         for name, rows in data.items():
@@ -137,8 +143,9 @@ def impute(seed: int) -> None:
         "conditional Gaussian": gaussian,
         "KNN": neighbours,
         "CCA": CCA(k, shrinkage="auto").fit,
-        "autoencoder": MultimodalAutoencoder(k, modality_dropout=0.5, dropout=0.1,
-                                             random_state=seed).fit,
+        "autoencoder": MultimodalAutoencoder(
+            100, hidden_layer_sizes=(512,), max_epochs=60, modality_dropout=0.5, random_state=seed
+        ).fit,
         "VAE": MultimodalVAE(k, modality_weights=None, random_state=seed).fit,
     }  # fmt: skip
     for name, fit in fits.items():
@@ -153,7 +160,7 @@ def impute(seed: int) -> None:
             fitted = fit(train)
             predict = getattr(fitted, "translate", fitted)
         r2 = cross_r2(predict, train, test)
-        cells = "  ".join(f"{n} {value:.3f}" for n, value in zip(test.names, r2))
+        cells = "  ".join(f"{n} {value:.3f}" for n, value in zip(test.names, r2, strict=True))
         print(f"impute seed {seed} {name}: {cells}  mean {r2.mean():.3f}, "
               f"{time.perf_counter() - start:.0f} s", flush=True)  # fmt: skip
 

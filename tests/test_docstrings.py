@@ -145,6 +145,7 @@ def test_properties_have_a_summary(name):
     assert METHODS[name][1].__doc__
 
 
+@pytest.mark.filterwarnings("ignore:.* collapsed:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_documented_attributes_are_those_of_fit(case):
     X, params = forms(complete())["flat DataFrame"]

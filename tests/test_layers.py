@@ -19,6 +19,7 @@ FLOORS = {
     "compose": 0,
     "datasets": 0,
     "metrics": 0,
+    "model_selection": 0,
     "nn": 1,
     "_nets": 2,
     "_parts": 3,

@@ -33,7 +33,7 @@ PAIRWISE = {
         [metrics.label_transfer_accuracy(p, y, q, y) for p, q in ((a, b), (b, a))]
     ),
 }
-WHOLE = ("total_correlation", "mean_correlation", "cross_reconstruction")
+WHOLE = ("total_correlation", "mean_correlation", "cross_reconstruction", "over_imputation")
 
 
 class Codes(BaseEstimator):

@@ -5,12 +5,14 @@ Plain functions of arrays come first; the scorers at the end put them behind the
 """
 
 from skmm.metrics._average_precision import mean_average_precision
+from skmm.metrics._coherence import coherence
 from skmm.metrics._correlation import (
     canonical_correlations,
     mean_correlation,
     total_correlation,
 )
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
+from skmm.metrics._over_imputation import over_imputation_score
 from skmm.metrics._regression import r2_per_modality
 from skmm.metrics._retrieval import (
     mean_reciprocal_rank,
@@ -22,6 +24,7 @@ from skmm.metrics._scorers import get_scorer, get_scorer_names, make_alignment_s
 
 __all__ = [
     "canonical_correlations",
+    "coherence",
     "foscttm",
     "get_scorer",
     "get_scorer_names",
@@ -31,6 +34,7 @@ __all__ = [
     "mean_correlation",
     "mean_reciprocal_rank",
     "median_rank",
+    "over_imputation_score",
     "r2_per_modality",
     "recall_at_k",
     "retrieval_report",

@@ -13,6 +13,7 @@ from skmm._modalities import check_modalities
 from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
+from skmm.metrics._over_imputation import over_imputation_score
 from skmm.metrics._regression import r2_per_modality
 from skmm.metrics._retrieval import mean_reciprocal_rank, median_rank, recall_at_k
 
@@ -61,7 +62,9 @@ def get_scorer(name: str) -> Scorer:
         - ``"cross_reconstruction"``: R² of each numeric modality predicted by `translate` from the
           others, relative to the training means `means_`, then the mean over the modalities. In
           the units that the last step of a pipeline sees. An estimator without `means_` is judged
-          relative to the means of the rows of `X`.
+          relative to the means of the rows of `X`;
+        - ``"over_imputation"``: mean of :func:`over_imputation_score` with three tenths of the
+          modalities hidden, always the same ones.
 
     Returns
     -------
@@ -305,10 +308,17 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
     return r2_per_modality({to: true}, {to: predicted}, baseline={to: mean})[to]
 
 
+def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:
+    """Return the mean score of modalities that are hidden at random, always the same ones."""
+    estimator, X = _last_step(estimator, X)
+    return float(np.mean(list(over_imputation_score(estimator, X, random_state=0).values())))
+
+
 _COMPUTE: dict[str, Scorer] = {
     "total_correlation": _total_correlation,
     "mean_correlation": _mean_correlation,
     "cross_reconstruction": _cross_reconstruction,
+    "over_imputation": _over_imputation,
     "recall_at_1": _PairScorer(recall_at_k, kwargs={"k": 1}),
     "recall_at_5": _PairScorer(recall_at_k, kwargs={"k": 5}),
     "recall_at_10": _PairScorer(recall_at_k, kwargs={"k": 10}),

@@ -191,7 +191,9 @@ class ReconstructionDisplay:
         blocks = self._blocks()
         n_samples = len(blocks[0].original)
         cells = sum(block.height * len(block.rows) for block in blocks)
-        size = (1.3 + CELL * n_samples, 0.2 + CELL * cells + len(blocks) * TITLE / 72)
+        longest = max(len(shortened(label)) for block in blocks for label in block.rows)
+        width = 0.3 + 0.6 * FONT / 72 * longest + CELL * n_samples
+        size = (width, 0.2 + CELL * cells + len(blocks) * TITLE / 72)
         ax = axes_for(f"{type(self).__name__}.plot", ax, size)
         self.ax_, self.figure_ = ax, ax.figure
         self.images_: dict[tuple[str, str], list[Any]] = {}

@@ -1,0 +1,96 @@
+"""How well hidden modalities are recovered."""
+
+from typing import Any
+
+import numpy as np
+
+from skmm._modalities import Modalities, check_modalities
+from skmm._random import Seed, check_random_state
+from skmm.metrics._regression import r2_per_modality
+
+Array = np.ndarray
+NUMBERS = ("numeric", "binary", "count", "image")
+
+
+def over_imputation_score(
+    estimator: Any, X: Any, *, fraction: float = 0.3, random_state: Seed = None
+) -> dict[str, float]:
+    """Hide observed modalities at random, impute them, and compare with what was there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with `impute`.
+    X : Modalities, dict or DataFrame with two column levels
+        Held-out rows. What is missing stays missing and is not judged.
+    fraction : float, default=0.3
+        Probability with which an observed modality is hidden; each row keeps one.
+    random_state : int, RandomState instance or None, default=None
+        Determines what is hidden.
+
+    Returns
+    -------
+    scores : dict of str to float
+        For numeric modalities the variance-weighted R² relative to the training means (`means_`
+        of the estimator, else those of these rows), for labels the accuracy. A modality of which
+        nothing was hidden is left out.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no `impute`, or `X` has no names of modalities.
+    ValueError
+        If `fraction` is not in (0, 1), or nothing could be hidden.
+
+    See Also
+    --------
+    get_scorer : "over_imputation" is the mean of these scores, "cross_reconstruction" hides one
+        modality at a time.
+
+    References
+    ----------
+    J. Honaker, G. King and M. Blackwell, "Amelia II: a program for missing data", Journal of
+    Statistical Software 45 (2011), section 5.2 (overimputing).
+
+    Examples
+    --------
+    >>> from skmm import CCA
+    >>> from skmm.datasets import load_digits_halves
+    >>> from skmm.metrics import over_imputation_score
+    >>> X = load_digits_halves().data
+    >>> cca = CCA(10, shrinkage=0.1).fit(X[:1000])
+    >>> scores = over_imputation_score(cca, X[1000:], random_state=0)
+    >>> sorted(scores)
+    ['left', 'right']
+    """
+    if not hasattr(estimator, "impute"):
+        raise TypeError(f"{type(estimator).__name__} has no impute: nothing can be recovered.")
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must be in (0, 1), got {fraction!r}.")
+    checked = check_modalities(estimator, X, reset=False, allow_partial=True, allow_empty_rows=True)
+    hidden = _hidden(~checked._mask, fraction, check_random_state(random_state))
+    if not hidden.any():
+        raise ValueError("Nothing was hidden: give rows with two modalities or more.")
+    mask = dict(zip(checked.names, (checked._mask | hidden).T, strict=True))
+    holes = Modalities(dict(checked.items()), missing=mask, kinds=checked.kinds)
+    filled = estimator.impute(holes)
+    means = getattr(estimator, "means_", {})
+    scores = {}
+    for name, rows in zip(checked.names, hidden.T, strict=True):
+        if not rows.any():
+            continue
+        true, guess = (np.asarray(part[name])[rows] for part in (checked, filled))
+        if checked.kinds[name] in NUMBERS:
+            mean: Any = means.get(name, np.nanmean(np.asarray(checked[name], dtype=float), axis=0))
+            parts = {name: true}, {name: guess.reshape(true.shape)}
+            scores[name] = r2_per_modality(*parts, baseline={name: mean})[name]
+        else:
+            scores[name] = float(np.mean(true == guess))
+    return scores
+
+
+def _hidden(observed: Array, fraction: float, rng: np.random.RandomState) -> Array:
+    """Return what to hide (n_samples, n_modalities): the largest draw of a row stays."""
+    draws = np.where(observed, rng.uniform(size=observed.shape), -1.0)
+    stays = draws == draws.max(axis=1, keepdims=True)
+    return observed & ~stays & (draws < fraction)
