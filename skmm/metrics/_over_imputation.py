@@ -13,7 +13,7 @@ NUMBERS = ("numeric", "binary", "count", "image")
 
 
 def over_imputation_score(
-    estimator: Any, X: Any, *, fraction: float = 0.3, random_state: Seed = None
+    estimator: Any, X: Any, y: Any = None, *, fraction: float = 0.3, random_state: Seed = None
 ) -> dict[str, float]:
     """Hide observed modalities at random, impute them, and compare with what was there.
 
@@ -21,8 +21,10 @@ def over_imputation_score(
     ----------
     estimator : estimator
         Fitted, with `impute`.
-    X : Modalities, dict or DataFrame with two column levels
+    X : Modalities, dict, DataFrame or array-like
         Held-out rows. What is missing stays missing and is not judged.
+    y : array-like, default=None
+        The second modality, if it was in `fit`; ignored otherwise.
     fraction : float, default=0.3
         Probability with which an observed modality is hidden; each row keeps one.
     random_state : int, RandomState instance or None, default=None
@@ -38,7 +40,7 @@ def over_imputation_score(
     Raises
     ------
     TypeError
-        If the estimator has no `impute`, or `X` has no names of modalities.
+        If the estimator has no `impute`.
     ValueError
         If `fraction` is not in (0, 1), or nothing could be hidden.
 
@@ -67,7 +69,9 @@ def over_imputation_score(
         raise TypeError(f"{type(estimator).__name__} has no impute: nothing can be recovered.")
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must be in (0, 1), got {fraction!r}.")
-    checked = check_modalities(estimator, X, reset=False, allow_partial=True, allow_empty_rows=True)
+    checked = check_modalities(
+        estimator, X, y, reset=False, allow_partial=True, allow_empty_rows=True
+    )
     hidden = _hidden(~checked._mask, fraction, check_random_state(random_state))
     if not hidden.any():
         raise ValueError("Nothing was hidden: give rows with two modalities or more.")

@@ -311,7 +311,8 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
 def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:
     """Return the mean score of modalities that are hidden at random, always the same ones."""
     estimator, X = _last_step(estimator, X)
-    return float(np.mean(list(over_imputation_score(estimator, X, random_state=0).values())))
+    scores = over_imputation_score(estimator, X, y, random_state=0)
+    return float(np.mean(list(scores.values())))
 
 
 _COMPUTE: dict[str, Scorer] = {
