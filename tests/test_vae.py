@@ -360,7 +360,7 @@ def test_draws_given_rows_have_the_conditional_mean(posterior):
     X = factor_data()
     model = small(posterior=posterior, max_epochs=20, lr=0.01).fit(X)
     rows = X[:3].select(["a"])
-    draws = np.stack([one["b"] for one in model.sample(3000, given=rows, random_state=0)])
+    draws = np.stack([one["b"] for one in model.sample(300, given=rows, random_state=0)])
     error = draws.std(axis=0) / np.sqrt(len(draws))
     expected = model.translate(rows, "b")
     assert np.abs((draws.mean(axis=0) - expected) / error).max() < 5

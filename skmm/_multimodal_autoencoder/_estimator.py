@@ -83,7 +83,7 @@ class MultimodalAutoencoder(LatentEstimator):
         also for modalities that are not named, is the mirror image of the encoder's spec, for
         labels and tokens an `MLP`.
 
-    hidden_layer_sizes : sequence of int, default=(256, 256)
+    hidden_layer_sizes : sequence of int, default=(256,)
         Of the networks that `encoders` leaves open. Empty makes them linear.
 
     activation : str, default="relu"
@@ -245,7 +245,7 @@ class MultimodalAutoencoder(LatentEstimator):
         modalities: Mapping[str, Any] | Sequence[str] | None = None,
         encoders: str | Mapping[str, Any] = "auto",
         decoders: str | Mapping[str, Any] = "auto",
-        hidden_layer_sizes: Sequence[int] = (256, 256),
+        hidden_layer_sizes: Sequence[int] = (256,),
         activation: str = "relu",
         normalization: str | None = "layer",
         dropout: float = 0.0,
