@@ -202,11 +202,15 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return self._decode(Z, names)
 
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
-        """Return R² of each modality relative to training means, of labels that of indicators."""
+        """Return R² of each modality relative to training means, of labels that of indicators.
+
+        A modality that no row has is left out.
+        """
         found = {}
         for m, name in enumerate(X.names):
             true, guess, mean = np.asarray(X[name]), expected[name], self.means_[name]
-            rows = ~X._mask[:, m]
+            if not (rows := ~X._mask[:, m]).any():
+                continue
             if name in self.categories_:
                 true, guess = np.eye(len(mean))[true], guess[:, 0]
             elif guess.ndim == 3:  # token ids: their most probable ones count as numbers do not

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator, KFold
 
 from skmm._modalities import Modalities
-from skmm._random import Seed
+from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
 __all__ = ["MissingModalitySplit"]
@@ -27,7 +27,7 @@ class MissingModalitySplit(BaseCrossValidator):
     ----------
     n_splits : int, default=5
         Number of folds.
-    modalities : list of str, default=None
+    modalities : str or list of str, default=None
         Modalities that held-out rows must have; None takes all.
     shuffle : bool, default=True
         Whether the complete rows are shuffled before they are split.
@@ -55,7 +55,7 @@ class MissingModalitySplit(BaseCrossValidator):
         self,
         n_splits: int = 5,
         *,
-        modalities: Sequence[str] | None = None,
+        modalities: str | Sequence[str] | None = None,
         shuffle: bool = True,
         random_state: Seed = None,
     ) -> None:
@@ -107,16 +107,17 @@ class MissingModalitySplit(BaseCrossValidator):
         TypeError
             If `X` has no names of modalities.
         ValueError
-            If there are fewer complete rows than folds, or a modality does not exist.
+            If there are fewer complete rows than folds, `n_splits` is not an integer of at least
+            2, or `modalities` is empty or names one that does not exist.
         """
+        rng = check_random_state(self.random_state) if self.shuffle else None
+        folds = KFold(self.n_splits, shuffle=self.shuffle, random_state=rng)
         complete = np.flatnonzero(self._complete(X))
         if len(complete) < self.n_splits:
             raise ValueError(
                 f"n_splits={self.n_splits} folds need as many complete rows, but there are "
                 f"{len(complete)}. Name fewer modalities, or use fewer folds."
             )
-        seed = self.random_state if self.shuffle else None
-        folds = KFold(self.n_splits, shuffle=self.shuffle, random_state=seed)
         n_samples = len(X)
         for _, held_out in folds.split(complete):
             test = complete[held_out]
@@ -131,7 +132,13 @@ class MissingModalitySplit(BaseCrossValidator):
                 f"MissingModalitySplit needs names of modalities: Modalities or a DataFrame with "
                 f"two column levels, got {type(X).__name__}. For arrays: Modalities({{...}})."
             )
-        names = list(X.names) if self.modalities is None else list(self.modalities)
+        asked = X.names if self.modalities is None else self.modalities
+        names = [asked] if isinstance(asked, str) else list(asked)
+        if not names:
+            raise ValueError(
+                f"modalities={self.modalities!r} names none, so that any row could be held out; "
+                "name one or more, or use None for all."
+            )
         if unknown := [name for name in names if name not in X]:
             raise ValueError(f"modalities names {unknown}, but there are {list(X.names)}.")
         return np.asarray(~X.missing[names].to_numpy().any(axis=1))

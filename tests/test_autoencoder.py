@@ -279,3 +279,16 @@ def test_one_modality_alone():
     model = small().fit(x)
     assert model.modality_names_in_ == ("X",)
     assert model.inverse_transform(model.transform(x)).shape == x.shape
+
+
+def test_a_modality_that_no_row_has_is_not_judged(trained):
+    model, X = trained
+    without = X.with_missing("a")
+    assert np.isnan(model.transform_each(without)["a"]).all()
+    assert model.score(without) == pytest.approx(model.score(X.select(["b", "label"])))
+
+
+def test_batch_normalisation_of_a_single_row_is_explained():
+    X = make_data(60).with_missing("a", np.arange(59))
+    with pytest.raises(ValueError, match="normalization='batch' needs two rows or more"):
+        small(normalization="batch", batch_size=20).fit(X)

@@ -187,8 +187,16 @@ class Net(NeuralNet):
     def get_terms(self, batch: Any) -> tuple[Terms, Any]:
         """Compute the terms of the objective for a batch, and what the module gives."""
         arguments, _ = unpack_data(batch)
-        with self._autocast():
-            outputs = self.infer(arguments)
+        try:
+            with self._autocast():
+                outputs = self.infer(arguments)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "normalization='batch' needs two rows or more of each modality in every batch: use "
+                "normalization='layer', a larger batch_size or fewer missing rows."
+            ) from error
         try:
             return self.criterion_(outputs, **arguments), outputs
         except torch.linalg.LinAlgError as error:

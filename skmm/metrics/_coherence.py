@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.utils import column_or_1d
+
+from skmm._modalities import Modalities
 
 Array = np.ndarray
 
@@ -19,9 +24,11 @@ def coherence(
     Parameters
     ----------
     generated : Modalities or dict of str to array-like (n_samples, ...)
-        Generated modalities, paired by row. Modalities without a classifier are ignored.
+        Generated modalities, paired by row. Missing (NaN) rows are not judged; modalities without
+        a classifier are ignored.
     classifiers : dict of str to estimator
-        Fitted scikit-learn classifiers, each with `predict` for flattened samples.
+        Fitted scikit-learn classifiers, each with `predict` for flattened samples. One that was
+        fitted on a DataFrame gets its modality as a DataFrame, if it is one.
     y : array-like of shape (n_samples,), default=None
         The class that each row should have, for instance that of the row from which it was
         translated.
@@ -35,8 +42,11 @@ def coherence(
 
     Raises
     ------
+    TypeError
+        If `generated` has no names of modalities, or a classifier has no `predict`.
     ValueError
-        If no modality has a classifier, numbers of rows differ, or no row can be judged.
+        If no modality has a classifier, numbers of rows differ, `y` has gaps or several columns,
+        or no row can be judged.
 
     References
     ----------
@@ -55,37 +65,62 @@ def coherence(
     >>> coherence(generated, {"image": one, "text": two}, y=[1, 1])
     0.5
     """
-    values = {name: np.asarray(v) for name, v in generated.items() if name in classifiers}
-    if not values:
+    X = _judged(generated, classifiers)
+    present = {name: ~missing.to_numpy() for name, missing in X.missing.items()}
+    labels = None if y is None else _labels(y, len(X))
+    classes = {name: _classes(classifiers[name], X, name, rows) for name, rows in present.items()}
+    if labels is None:
+        return _share(_agreement(classes, present))
+    right = [classes[name][rows] == labels[rows] for name, rows in present.items()]
+    return _share(np.concatenate(right))
+
+
+def _judged(generated: Any, classifiers: Mapping[str, Any]) -> Modalities:
+    """Return the modalities that have a classifier."""
+    if not hasattr(generated, "items") or isinstance(generated, pd.DataFrame):
+        raise TypeError(
+            f"generated is a {type(generated).__name__}; pass Modalities or a dict from modality "
+            "to samples."
+        )
+    names = [name for name in generated.keys() if name in classifiers]  # noqa: SIM118
+    if not names:
         raise ValueError(
             f"No modality of {list(generated.keys())} has a classifier; there are "
             f"{list(classifiers)}."
         )
-    counts = {name: len(value) for name, value in values.items()}
-    if y is not None:
-        counts["y"] = len(np.asarray(y))
-    if len(set(counts.values())) > 1:
-        raise ValueError(f"Numbers of rows differ: {counts}.")
-    missing = getattr(generated, "missing", None)
-    present = {
-        name: np.ones(len(v), dtype=bool) if missing is None else ~missing[name].to_numpy()
-        for name, v in values.items()
-    }
-    classes = {name: _classes(classifiers[name], v, present[name]) for name, v in values.items()}
-    if y is not None:
-        labels = np.asarray(y)
-        right = [classes[name][rows] == labels[rows] for name, rows in present.items()]
-        return _share(np.concatenate(right))
-    return _share(_agreement(classes, present))
+    if lacking := [name for name in names if not hasattr(classifiers[name], "predict")]:
+        raise TypeError(f"The classifiers of {lacking} have no predict; pass fitted classifiers.")
+    if isinstance(generated, Modalities):
+        return generated.select(names)
+    shapes = {name: np.shape(generated[name]) for name in names}
+    if len({shape[:1] for shape in shapes.values()}) > 1:
+        raise ValueError(f"Numbers of rows differ: the shapes are {shapes}.")
+    return Modalities({name: generated[name] for name in names})
 
 
-def _classes(classifier: Any, value: Array, rows: Array) -> Array:
+def _labels(y: ArrayLike, n_samples: int) -> Array:
+    labels: Array = column_or_1d(y)
+    if len(labels) != n_samples:
+        raise ValueError(f"Numbers of rows differ: y has {len(labels)}, generated {n_samples}.")
+    if n_gaps := int(np.sum(pd.isna(labels))):
+        raise ValueError(f"y has no label in {n_gaps} rows: drop them.")
+    return labels
+
+
+def _classes(classifier: Any, X: Modalities, name: str, rows: Array) -> Array:
     """Return the predicted class of each row; what stands in other rows means nothing."""
-    flat = value.reshape(len(value), -1)
-    found = np.empty(len(value), dtype=object)
+    found = np.empty(len(X), dtype=object)
     if rows.any():
-        found[rows] = classifier.predict(flat[rows])
+        found[rows] = classifier.predict(_input(classifier, X[rows][name]))
     return found
+
+
+def _input(classifier: Any, value: Any) -> Any:
+    """Return samples as the classifier saw them in fit: named columns, or flat ones."""
+    named = isinstance(value, pd.DataFrame) and hasattr(classifier, "feature_names_in_")
+    if named or sparse.issparse(value):
+        return value
+    return np.asarray(value).reshape(len(value), -1)
 
 
 def _agreement(classes: Mapping[str, Array], present: Mapping[str, Array]) -> Array:

@@ -1,5 +1,6 @@
 """How well hidden modalities are recovered."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def over_imputation_score(
     estimator : estimator
         Fitted, with `impute`.
     X : Modalities, dict, DataFrame or array-like
-        Held-out rows. What is missing stays missing and is not judged.
+        Held-out rows. What is missing stays missing and is not judged; rows without any modality
+        are left out.
     y : array-like, default=None
         The second modality, if it was in `fit`; ignored otherwise.
     fraction : float, default=0.3
@@ -67,11 +69,12 @@ def over_imputation_score(
     """
     if not hasattr(estimator, "impute"):
         raise TypeError(f"{type(estimator).__name__} has no impute: nothing can be recovered.")
-    if not 0 < fraction < 1:
+    if not (isinstance(fraction, Real) and 0 < fraction < 1):
         raise ValueError(f"fraction must be in (0, 1), got {fraction!r}.")
     checked = check_modalities(
         estimator, X, y, reset=False, allow_partial=True, allow_empty_rows=True
     )
+    checked = checked[~checked._mask.all(axis=1)]  # an empty row cannot be imputed or judged
     hidden = _hidden(~checked._mask, fraction, check_random_state(random_state))
     if not hidden.any():
         raise ValueError("Nothing was hidden: give rows with two modalities or more.")
@@ -79,18 +82,24 @@ def over_imputation_score(
     holes = Modalities(dict(checked.items()), missing=mask, kinds=checked.kinds)
     filled = estimator.impute(holes)
     means = getattr(estimator, "means_", {})
-    scores = {}
-    for name, rows in zip(checked.names, hidden.T, strict=True):
-        if not rows.any():
-            continue
-        true, guess = (np.asarray(part[name])[rows] for part in (checked, filled))
-        if checked.kinds[name] in NUMBERS:
-            mean: Any = means.get(name, np.nanmean(np.asarray(checked[name], dtype=float), axis=0))
-            parts = {name: true}, {name: guess.reshape(true.shape)}
-            scores[name] = r2_per_modality(*parts, baseline={name: mean})[name]
-        else:
-            scores[name] = float(np.mean(true == guess))
-    return scores
+    return {
+        name: _score(checked, filled[name], name, rows, means)
+        for name, rows in zip(checked.names, hidden.T, strict=True)
+        if rows.any()
+    }
+
+
+def _score(X: Modalities, filled: Any, name: str, rows: Array, means: Any) -> float:
+    """Return how well one modality was recovered in the rows in which it was hidden."""
+    true, guess = (np.asarray(part)[rows] for part in (X[name], filled))
+    if X.kinds[name] not in NUMBERS:
+        return float(np.mean(true == guess))
+    if name in means:
+        mean = means[name]
+    else:
+        mean = np.nanmean(np.asarray(X[name], dtype=np.float64), axis=0)
+    guess = guess.reshape(true.shape)
+    return r2_per_modality({name: true}, {name: guess}, baseline={name: mean})[name]
 
 
 def _hidden(observed: Array, fraction: float, rng: np.random.RandomState) -> Array:
