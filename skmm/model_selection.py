@@ -34,6 +34,11 @@ class MissingModalitySplit(BaseCrossValidator):
     random_state : int, RandomState instance or None, default=None
         Determines the order, if they are shuffled.
 
+    Notes
+    -----
+    A row that lacks a modality is never held out: `cross_val_predict`, which needs a prediction of
+    every row, cannot be used with this splitter.
+
     Examples
     --------
     >>> import numpy as np

@@ -66,7 +66,7 @@ def coherence(
     0.5
     """
     X = _judged(generated, classifiers)
-    present = {name: ~missing.to_numpy() for name, missing in X.missing.items()}
+    present = dict(zip(X.names, ~X.missing.to_numpy().T, strict=True))
     labels = None if y is None else _labels(y, len(X))
     classes = {name: _classes(classifiers[name], X, name, rows) for name, rows in present.items()}
     if labels is None:

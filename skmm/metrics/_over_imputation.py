@@ -36,8 +36,8 @@ def over_imputation_score(
     -------
     scores : dict of str to float
         For numeric modalities the variance-weighted R² relative to the training means (`means_`
-        of the estimator, else those of these rows), for labels the accuracy. A modality of which
-        nothing was hidden is left out.
+        of the estimator, else those of these rows); for labels the accuracy, for token ids that of
+        all positions, padding included. A modality of which nothing was hidden is left out.
 
     Raises
     ------
@@ -92,13 +92,13 @@ def over_imputation_score(
 def _score(X: Modalities, filled: Any, name: str, rows: Array, means: Any) -> float:
     """Return how well one modality was recovered in the rows in which it was hidden."""
     true, guess = (np.asarray(part)[rows] for part in (X[name], filled))
+    guess = guess.reshape(true.shape)
     if X.kinds[name] not in NUMBERS:
         return float(np.mean(true == guess))
     if name in means:
         mean = means[name]
     else:
         mean = np.nanmean(np.asarray(X[name], dtype=np.float64), axis=0)
-    guess = guess.reshape(true.shape)
     return r2_per_modality({name: true}, {name: guess}, baseline={name: mean})[name]
 
 
