@@ -22,7 +22,7 @@ def _can_decode(estimator: Any) -> bool:
 
 
 class ReconstructionMixin:
-    """Public methods of estimators with decoders; these provide the few that are private."""
+    """Public methods of estimators that decode; these provide the few that are private."""
 
     _schema: Any
     modality_names_in_: tuple[str, ...]
@@ -76,7 +76,10 @@ class ReconstructionMixin:
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
         Z = check_array(Z, dtype=[np.float64, np.float32])
         if Z.shape[1] != (width := len(self.get_feature_names_out())):
-            raise ValueError(f"Z must have the {width} columns of transform, got {Z.shape[1]}.")
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted to give "
+                f"{width}: pass what transform returns."
+            )
         names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
         return self._schema.restore(self._values(self._invert(Z, names)))
 

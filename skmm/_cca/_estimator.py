@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -26,12 +25,12 @@ from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._modalities import Modalities, check_modalities
-from skmm._random import check_random_state
+from skmm._reconstruction import Parts, ReconstructionMixin
 
 Array = np.ndarray
 
 
-class CCA(TransformerMixin, BaseEstimator):
+class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
     """Canonical correlation analysis of two or more modalities.
 
     Finds, in each modality, the directions whose projections agree best with those of the other
@@ -321,132 +320,6 @@ class CCA(TransformerMixin, BaseEstimator):
         codes = self._model.codes(X)
         return {name: u.astype(X[name].dtype, copy=False) for name, u in codes.items()}
 
-    def inverse_transform(self, Z: Any) -> Any:
-        """Return the modalities that go with fused projections, by regression on them.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_features_out)
-            What `transform` returns.
-
-        Returns
-        -------
-        X : Modalities, DataFrame or ndarray
-            In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
-        """
-        check_is_fitted(self)
-        if isinstance(Z, Modalities | Mapping):
-            raise TypeError("inverse_transform takes the array that transform returns, not data.")
-        Z = check_array(Z, dtype=[np.float64, np.float32])
-        n_columns = len(self.get_feature_names_out())
-        if Z.shape[1] != n_columns:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted to give "
-                f"{n_columns}: pass what transform returns."
-            )
-        decoders = self._model.solution.decoders(self.fusion)
-        names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
-        return self._schema.restore(
-            {
-                name: (self.means_[name] + Z @ decoder).astype(Z.dtype, copy=False)
-                for name, decoder in zip(names, decoders, strict=False)
-            }
-        )
-
-    def translate(self, X: Any, to: str) -> Any:
-        """Return the expected modality `to` given whichever others a row has.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            At least one modality of `fit` other than `to`, which is ignored.
-
-        to : str
-            Name of the modality to predict.
-
-        Returns
-        -------
-        predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As the modality was in `fit`.
-
-        Raises
-        ------
-        ValueError
-            If `to` is unknown or a row has no other modality.
-        """
-        check_is_fitted(self)
-        if to not in self.modality_names_in_:
-            raise ValueError(f"to={to!r} is not a modality of fit: {self.modality_names_in_!r}.")
-        X = self._check(X, allow_empty_rows=True)
-        others = [name for name in X.names if name != to]
-        if not others:
-            raise ValueError(f"X has nothing to translate to {to!r} from: {X.names!r}.")
-        X = X.select(others)
-        if (empty := X._mask.all(axis=1)).any():
-            raise ValueError(
-                f"In {int(empty.sum())} rows every modality but {to!r} is missing: drop them."
-            )
-        return self._schema.restore_one(
-            to, self._model.expected(X, to).astype(_dtype(X), copy=False)
-        )
-
-    def impute(self, X: Any, y: Any = None) -> Any:
-        """Fill in what is missing by its expectation given what the row has.
-
-        Parameters
-        ----------
-        X : Modalities, dict, DataFrame or array-like
-            Some or all of the modalities of `fit`.
-
-        y : array-like, default=None
-            The second modality, if it was in `fit`.
-
-        Returns
-        -------
-        X : Modalities, DataFrame, ndarray or tuple
-            In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
-            second modality in `fit`.
-        """
-        checked, model = self._check(X, y), self._model
-        parts = {name: model.expected(checked, name) for name in model.incomplete(checked)}
-        return self._schema.fill(X, y, _as_type(parts, _dtype(checked)))
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        given: Any = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> Any:
-        """Draw from the Gaussian model.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows, or of draws per row of `given`.
-
-        given : Modalities, dict, DataFrame or array-like, default=None
-            Rows with missing modalities, which are drawn given those that are there.
-
-        random_state : int, RandomState instance or None, default=None
-            None takes the estimator's.
-
-        Returns
-        -------
-        X : Modalities, DataFrame, ndarray or tuple; or list of n_samples of them
-            `n_samples` rows in the form of `fit` ((X, y) where `y` was the second modality), or,
-            with `given`, a list of `n_samples` completions in the form of `given`.
-        """
-        check_is_fitted(self)
-        rng = check_random_state(self.random_state if random_state is None else random_state)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
-        if given is None:
-            return self._schema.restore(self._model.draw(n_samples, rng))
-        X = self._check(given)
-        draws = (self._model.complete(X, rng) for _ in range(n_samples))
-        return [self._schema.fill(given, None, _as_type(one, _dtype(X))) for one in draws]
-
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the total correlation on these rows, usually held out.
 
@@ -522,6 +395,25 @@ class CCA(TransformerMixin, BaseEstimator):
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
         return np.asarray(names, dtype=object)
 
+    def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
+        """Regress on fused projections."""
+        decoders = self._model.solution.decoders(self.fusion)
+        return {
+            name: (self.means_[name] + Z @ decoder).astype(Z.dtype, copy=False)
+            for name, decoder in zip(names, decoders, strict=False)
+        }
+
+    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
+        return _as_type({name: self._model.expected(X, name) for name in names}, _dtype(X))
+
+    def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
+        return self._model.draw(n_samples, rng)
+
+    def _draw_given(
+        self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
+    ) -> list[Parts]:
+        return [_as_type(self._model.complete(X, rng), _dtype(X)) for _ in range(n_samples)]
+
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
         mask = X._mask
         if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
@@ -581,11 +473,11 @@ class CCA(TransformerMixin, BaseEstimator):
         self._model = Model(names, self.means_, solution)
         return self
 
-    def _check(self, X: Any, y: Any = None, allow_empty_rows: bool = False) -> Modalities:
+    def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
         return check_modalities(
             self, X, y, reset=False, min_modalities=2, flatten=True,
-            allow_empty_rows=allow_empty_rows,
+            **options,
         )  # fmt: skip
 
     def _check_complete_set(self, X: Modalities) -> None:
@@ -608,5 +500,5 @@ def _dtype(X: Modalities) -> np.dtype:
     return np.result_type(*(X[name].dtype for name in X.names))
 
 
-def _as_type(parts: dict[str, Array], dtype: np.dtype) -> dict[str, Array]:
+def _as_type(parts: Parts, dtype: np.dtype) -> Parts:
     return {name: part.astype(dtype, copy=False) for name, part in parts.items()}
