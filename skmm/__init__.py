@@ -7,12 +7,14 @@ from skmm._cca import CCA
 from skmm._modalities import Modalities, check_modalities
 
 if TYPE_CHECKING:
+    from skmm._conditional_gan import ConditionalGAN
     from skmm._deep_cca import DeepCCA
     from skmm._multimodal_autoencoder import MultimodalAutoencoder
     from skmm._multimodal_vae import MultimodalVAE
 
 __all__ = [
     "CCA",
+    "ConditionalGAN",
     "DeepCCA",
     "Modalities",
     "MultimodalAutoencoder",
@@ -23,6 +25,7 @@ __all__ = [
 __version__ = "0.1.0.dev0"
 
 _DEEP = {  # imported at first use: they need torch
+    "ConditionalGAN": "skmm._conditional_gan",
     "DeepCCA": "skmm._deep_cca",
     "MultimodalAutoencoder": "skmm._multimodal_autoencoder",
     "MultimodalVAE": "skmm._multimodal_vae",

@@ -71,6 +71,8 @@ _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_sta
 class DeepEstimator(BaseEstimator):
     """An estimator that has a net. The parameters are those of the subclasses."""
 
+    _net_class = Net
+
     @property
     def history_(self) -> pd.DataFrame:
         """One row per epoch: the terms of the objective, the score, the learning rate."""
@@ -118,9 +120,9 @@ class DeepEstimator(BaseEstimator):
             callbacks.append(("checkpoint", Checkpoint(path)))
         if self.verbose == 1:
             callbacks.append(("progress", Progress()))
-        if isinstance(self.optimizer, str):
-            settings["optimizer__fused"] = True
-        settings |= {
+        fused = {"optimizer__fused": True} if isinstance(self.optimizer, str) else {}
+        settings = {
+            **fused,
             "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
             "optimizer__weight_decay": self.weight_decay,
             "lr": self.lr,
@@ -133,13 +135,19 @@ class DeepEstimator(BaseEstimator):
             "compile": self.compile,
             "callbacks": [*callbacks, *(self.callbacks or [])],
             "verbose": int(self.verbose),
+            **settings,
+            **(self.net_params or {}),
         }
-        net = Net(module, criterion, **{**settings, **(self.net_params or {})}).initialize()
+        net = self._net_class(module, criterion, **settings).initialize()
         if path is not None and self.warm_start:
             resume(net, path)
         done = net.history[-1]["epoch"] if net.history else 0
         net.partial_fit(train, epochs=net.max_epochs - done)
         return net.set_params(train_split=None, scoring=None)  # they hold the data
+
+    def _predictor(self) -> torch.nn.Module:
+        """Return the network that predictions come from."""
+        return self.net_.module_
 
     def _key(self, train: TensorData) -> str:
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
@@ -163,13 +171,18 @@ class DeepEstimator(BaseEstimator):
         **options: Any,
     ) -> Array:
         """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X."""
-        floats = [value.dtype for value in X.values() if value.dtype.kind == "f"]
-        dtype = torch.float32 if floats and set(floats) == {np.dtype(np.float32)} else torch.float64
-        module: Any = in_precision(self.net_.module_, dtype)
+        dtype = precision_of(X)
+        module: Any = in_precision(self._predictor(), dtype)
         check_tokens(X, module)
         data = tensors(X, device_of(module), dtype, module.names)
         data = data if rows is None else data.subset(np.flatnonzero(rows))
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
+
+
+def precision_of(X: Modalities) -> torch.dtype:
+    """Return the precision of predictions: single if all numbers of X are, else double."""
+    floats = {value.dtype for value in X.values() if value.dtype.kind == "f"}
+    return torch.float32 if floats == {np.dtype(np.float32)} else torch.float64
 
 
 def tensors(
@@ -185,6 +198,13 @@ def tensors(
         observed[:, [list(names).index(name) for name in X.names]] = ~X._mask
     arrays = {name: np.asarray(value) for name, value in X.items()}
     return TensorData(arrays, observed, device=device, dtype=dtype)
+
+
+def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
+    """Return the batch size; "auto" makes about twenty steps of an epoch."""
+    if isinstance(batch_size, str):
+        batch_size = int(np.clip(n_samples // 20, 32, 512))
+    return min(batch_size, n_samples)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import torch
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DeepEstimator, continue_from, unchanged_on_error
+from skmm._base import DeepEstimator, continue_from, n_rows_per_step, unchanged_on_error
 from skmm._decoding import decode
+from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net
 from skmm._parts import check_tokens
@@ -227,20 +228,8 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _read(self, X: Any, *, reset: bool, **options: Any) -> Modalities:
         X = check_modalities(self, X, reset=reset, allow_partial=True, **options)
         if reset:
-            self.categories_ = {
-                name: _labels(name, X[name][~mask])
-                for name, mask in zip(X.names, X._mask.T, strict=True)
-                if X.kinds[name] == "categorical"
-            }
-        values = {}
-        for name, mask in zip(X.names, X._mask.T, strict=True):
-            value = X[name]
-            if name in self.categories_:
-                value = _numbers(name, value, ~mask, self.categories_[name])
-            values[name] = (
-                value[:, None] if X.kinds[name] != "categorical" and value.ndim == 1 else value
-            )
-        return Modalities._make(values, X.kinds, X._mask)
+            self.categories_ = find_categories(X)
+        return number_labels(X, self.categories_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "means_")
@@ -250,13 +239,6 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
-    """Return the batch size; "auto" makes about twenty steps of an epoch."""
-    if isinstance(batch_size, str):
-        batch_size = int(np.clip(n_samples // 20, 32, 512))
-    return min(batch_size, n_samples)
 
 
 def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = None) -> list[float]:
@@ -270,30 +252,6 @@ def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = N
         if not np.isfinite(weight) or weight < 0:
             raise ValueError(f"The weight of modality {name!r} must be 0 or more, got {weight!r}.")
     return [float(given.get(name, 1.0)) for name in X.names]
-
-
-def _labels(name: str, value: Array) -> Array:
-    if value.dtype.kind in "mM":
-        raise TypeError(f"Modality {name!r} holds dates or durations: make numbers of them.")
-    try:
-        return np.unique(value)
-    except TypeError as error:
-        raise TypeError(f"Modality {name!r} mixes labels of several types: {error}") from error
-
-
-def _numbers(name: str, value: Array, observed: Array, categories: Array) -> Array:
-    """Return labels as numbers of their classes, 0 where missing."""
-    found = value[observed]
-    numbers = np.zeros(len(value), dtype=np.int64)
-    known = np.isin(found, categories)
-    if not known.all():
-        unknown = sorted({str(label) for label in found[~known]})[:5]
-        raise ValueError(
-            f"Modality {name!r} has labels that were not in fit: {unknown}; known are "
-            f"{list(categories)[:10]}. Mark such rows as missing."
-        )
-    numbers[observed] = np.searchsorted(categories, found)
-    return numbers
 
 
 def _token_skill(true: Array, probabilities: Array) -> float:

@@ -76,7 +76,7 @@ def modality_networks(
 
 def classes(model: Any, X: Modalities) -> dict[str, int]:
     """Return the number of classes of each modality of labels, and of tokens."""
-    given = {} if isinstance(model.encoders, str) else model.encoders
+    given = given_networks(model.encoders)
     found = {}
     for name, kind in X.kinds.items():
         if kind == "categorical":
@@ -116,8 +116,7 @@ def decoder_factories(
     model: Any, X: Modalities, encoders: Mapping[str, Factory]
 ) -> dict[str, Factory]:
     """Return what makes the decoder of each modality: as asked, or the encoder's mirror image."""
-    asked = getattr(model, "decoders", "auto")
-    given = _checked(X, "decoder", {} if isinstance(asked, str) else asked)
+    given = _checked(X, "decoder", given_networks(getattr(model, "decoders", "auto")))
     factories = {}
     for name in X.names:
         spec = given.get(name, encoders[name])
@@ -131,8 +130,13 @@ def decoder_factories(
 
 def encoder_factories(model: Any, X: Modalities) -> dict[str, Factory]:
     """Return what makes the encoder of each modality."""
-    given = _checked(X, "encoder", {} if isinstance(model.encoders, str) else model.encoders)
+    given = _checked(X, "encoder", given_networks(model.encoders))
     return {name: given.get(name) or _factory(model, X, name) for name in X.names}
+
+
+def given_networks(asked: Any) -> Mapping[str, Factory]:
+    """Return the networks that a parameter names; "auto" names none."""
+    return {} if isinstance(asked, str) else asked
 
 
 def mlp(model: Any) -> MLP:

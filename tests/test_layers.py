@@ -12,6 +12,7 @@ ROOT = Path(skmm.__file__).parent
 
 # Within a floor a module may import another, as long as they form no circle.
 FLOORS = {
+    "_labels": 0,
     "_linalg": 0,
     "_modalities": 0,
     "_permutation": 0,
@@ -20,13 +21,16 @@ FLOORS = {
     "datasets": 0,
     "metrics": 0,
     "model_selection": 0,
+    "preprocessing": 0,
     "nn": 1,
     "_nets": 2,
     "_parts": 3,
     "_decoding": 3,
     "_reconstruction": 3,
+    "_conditional": 3,
     "_latent": 3,
     "_base": 3,
+    "baselines": 3,
     "_cca": 3,
     "_deep_cca": 3,
     "_multimodal_autoencoder": 3,
@@ -43,7 +47,7 @@ FORBIDDEN = {
     1: {"sklearn", "skorch", "pandas"},
 }
 # What no module imports when it is imported: extras, found at the time of use.
-OPTIONAL = {"matplotlib", "jinja2", "rich", "tabulate", "typer", "dask"}
+OPTIONAL = {"matplotlib", "PIL", "jinja2", "rich", "tabulate", "typer", "dask"}
 NEEDS_EXTRA = {"benchmark"}  # itself imported only by those who have the extra
 
 

@@ -1,5 +1,6 @@
 """The skorch nets that train the deep estimators: fast batches, objective terms, checkpoints."""
 
+from skmm._nets._adversarial import AdversarialNet
 from skmm._nets._callbacks import BestWeights, Checkpoint, Progress, resume
 from skmm._nets._data import Batches, TensorData, as_tensor
 from skmm._nets._modules import (
@@ -15,6 +16,7 @@ from skmm._nets._schedules import SCHEDULES
 
 __all__ = [
     "SCHEDULES",
+    "AdversarialNet",
     "Batches",
     "BestWeights",
     "Checkpoint",

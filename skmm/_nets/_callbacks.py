@@ -76,7 +76,7 @@ class Checkpoint(Callback):
         best = best_weights(net)
         state = {
             "module": net.module_.state_dict(),
-            "optimizer": net.optimizer_.state_dict(),
+            "optimizers": {n: getattr(net, f"{n}_").state_dict() for n in net._optimizers},
             "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
             "best": None if best is None else best.best_,
         }
@@ -91,7 +91,8 @@ def resume(net: Net, path: str | Path) -> bool:
         return False
     state = torch.load(path, map_location=net.device, weights_only=True)
     net.module_.load_state_dict(state["module"])
-    net.optimizer_.load_state_dict(state["optimizer"])
+    for name, found in state["optimizers"].items():
+        getattr(net, f"{name}_").load_state_dict(found)
     for row in state["history"]:
         net.history.new_epoch()
         for key, value in row.items():

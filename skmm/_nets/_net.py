@@ -161,14 +161,27 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Make one step of the optimizer, at the learning rate of the schedule."""
+        self._begin_step()
+        terms, outputs = self.get_terms(batch)
+        loss = self._descend(self.optimizer_, terms, batch)
+        return {
+            "loss": loss,
+            "y_pred": outputs,
+            "terms": {name: term.detach() for name, term in terms.items()},
+        }
+
+    def _begin_step(self) -> None:
+        """Set what depends on the share of the training that is done."""
         progress = self._step / (self.max_epochs * self.n_batches_)
         self._step += 1
         if self.schedule is not constant:
             self._set_lr(progress)
         if hasattr(self.criterion_, "progress"):
             self.criterion_.progress = progress
-        self.optimizer_.zero_grad(set_to_none=True)
-        terms, outputs = self.get_terms(batch)
+
+    def _descend(self, optimizer: Any, terms: Terms, batch: Any) -> Tensor:
+        """Make a step that lowers the sum of the terms."""
+        optimizer.zero_grad(set_to_none=True)
         loss: Any = sum(terms.values())
         loss.backward()
         self.notify(
@@ -177,12 +190,8 @@ class Net(NeuralNet):
             batch=batch,
             training=True,
         )
-        self.optimizer_.step()
-        return {
-            "loss": loss.detach(),
-            "y_pred": outputs,
-            "terms": {name: term.detach() for name, term in terms.items()},
-        }
+        optimizer.step()
+        return loss.detach()
 
     def get_terms(self, batch: Any) -> tuple[Terms, Any]:
         """Compute the terms of the objective for a batch, and what the module gives."""
@@ -246,9 +255,10 @@ class Net(NeuralNet):
 
     def _set_lr(self, progress: float) -> None:
         factor = float(self.schedule(progress))
-        for group in self.optimizer_.param_groups:
-            group.setdefault("base_lr", group["lr"])
-            group["lr"] = group["base_lr"] * factor
+        for name in self._optimizers:
+            for group in getattr(self, f"{name}_").param_groups:
+                group.setdefault("base_lr", group["lr"])
+                group["lr"] = group["base_lr"] * factor
 
     def _autocast(self) -> AbstractContextManager:
         if self.precision != "bf16":

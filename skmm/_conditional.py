@@ -1,0 +1,375 @@
+"""What the estimators share that sample one modality given the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skmm._labels import find_categories, number_labels
+from skmm._modalities import Modalities, check_modalities
+from skmm._random import Seed, check_random_state, seed_of
+from skmm.metrics._energy import energy_scores, marginal_scores
+
+Array = np.ndarray
+N_DRAWS = 100  # per row, where the result is a statistic or a score of draws
+N_REFERENCE = 2000  # training targets that the score is relative to
+N_VALUES = 2**21  # in the draws for some rows at once
+
+
+class ConditionalSampler(TransformerMixin, BaseEstimator):
+    """An estimator that samples a target modality given conditions; abstract.
+
+    Draws are arrays (n_samples, n_draws, width) of numbers, labels as indicators of their classes.
+    """
+
+    target: str | None
+    random_state: Any
+    modality_names_in_: tuple[str, ...]
+    categories_: dict[str, Array]
+    _schema: Any
+    _target: str
+
+    @property
+    def _takes_missing(self) -> bool:
+        """Whether rows may lack some conditions."""
+        return False
+
+    def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw targets for checked conditions."""
+        raise NotImplementedError
+
+    def _draw_again(self, X: Modalities) -> Array:
+        """Draw targets with random numbers of fit, the same for each row."""
+        raise NotImplementedError
+
+    def transform(self, X: Any) -> Array:
+        """Return the mean of what may be expected of the target.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            The conditions; a target is ignored.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_targets)
+            The target flattened; of labels the share of each class in the draws.
+        """
+        return self._statistic(self._conditions(X), lambda draws: draws.mean(axis=1))
+
+    def predict(self, X: Any, statistic: str | float = "mean") -> Any:
+        """Return a statistic of draws of the target, column by column.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            The conditions; a target is ignored.
+
+        statistic : {"mean", "median"} or float, default="mean"
+            A number in (0, 1) is the level of a quantile.
+
+        Returns
+        -------
+        predicted : ndarray of shape (n_samples, ...) or DataFrame
+            In the form that the target had in `fit`; of labels the most frequent.
+
+        Raises
+        ------
+        ValueError
+            If `statistic` is none of these, or the target's labels have no such statistic.
+        """
+        level = _level(statistic)
+        X = self._conditions(X)
+        if level is None:
+            values = self._statistic(X, lambda draws: draws.mean(axis=1))
+        elif self._target in self.categories_:
+            raise ValueError(
+                f"statistic={statistic!r} is not defined for labels, as those of "
+                f"{self._target!r}: use 'mean', which gives the most frequent."
+            )
+        else:
+            values = self._statistic(X, lambda draws: _quantile(draws, level))
+        return self._schema.restore_one(self._target, self._decoded(values))
+
+    def translate(self, X: Any, to: str) -> Any:
+        """Return the target as it is to be expected given the conditions.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            The conditions; a target is ignored.
+
+        to : str
+            Name of the target, the only modality that can be predicted.
+
+        Returns
+        -------
+        predicted : ndarray of shape (n_samples, ...) or DataFrame
+            As `predict`.
+
+        Raises
+        ------
+        ValueError
+            If `to` is not the target.
+        """
+        check_is_fitted(self)
+        if to != self._target:
+            raise ValueError(
+                f"to={to!r}, but {type(self).__name__} was fitted to predict {self._target!r}."
+            )
+        return self.predict(X)
+
+    def impute(self, X: Any, y: Any = None) -> Any:
+        """Fill in the target where it is missing with what is to be expected.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            The conditions, and possibly the target.
+
+        y : array-like, default=None
+            The target, if it was `y` in `fit`.
+
+        Returns
+        -------
+        X : Modalities, DataFrame, ndarray or tuple
+            In the form of `X`; what was observed is untouched. A pair (X, y) where the target was
+            `y` in `fit`.
+        """
+        checked = self._check(X, y)
+        conditions = self._without_target(checked)
+        if lacking := [
+            n for n, mask in zip(conditions.names, conditions._mask.T, strict=True) if mask.any()
+        ]:
+            raise ValueError(
+                f"{type(self).__name__} can only fill in {self._target!r}, but {lacking!r} are "
+                "missing in some rows."
+            )
+        filled = self._statistic(conditions, lambda draws: draws.mean(axis=1))
+        return self._schema.fill(X, y, {self._target: self._decoded(filled)})
+
+    def sample(self, n_samples: int = 1, *, given: Any = None, random_state: Seed = None) -> Array:
+        """Draw the target given the conditions.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws per row, independent of each other and of other rows'.
+
+        given : Modalities, dict, DataFrame or array-like
+            The conditions; a target is ignored. Required.
+
+        random_state : int, RandomState instance or None, default=None
+            None takes the estimator's.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, n_rows, ...)
+            Each draw as the target in `fit`; labels where it had labels.
+
+        Raises
+        ------
+        ValueError
+            If `given` is None or does not fit the data of `fit`.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+        if given is None:
+            raise ValueError(
+                f"{type(self).__name__} samples {self._target!r} given the other modalities: pass "
+                "them as given=X."
+            )
+        X = self._conditions(given)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        draws = [self._draw(part, int(n_samples), rng) for _, part in self._chunks(X, n_samples)]
+        values = self._decoded(np.concatenate(draws).swapaxes(0, 1))
+        return values.reshape(int(n_samples), len(X), *self._schema.shapes[self._target])
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the energy skill: 1 less the energy score in units of that of the marginal.
+
+        The energy score of 100 draws per row is unbiased, the target divided by its standard
+        deviation in training. The marginal draws from the training targets whatever the condition.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Conditions and target.
+
+        y : array-like, default=None
+            The target, if it was `y` in `fit`.
+
+        Returns
+        -------
+        skill : float
+            At most 1; 0 is no better than ignoring the condition. Rows without a target do not
+            count.
+
+        Raises
+        ------
+        ValueError
+            If no row has a target.
+        """
+        X = self._check(X, y)
+        if self._target not in X or not (rows := ~X._mask[:, X.names.index(self._target)]).any():
+            raise ValueError(f"score needs the target {self._target!r} in X, or as y.")
+        X = X[np.flatnonzero(rows)]
+        truth = self._encoded(X)[:, self._varies] / self._spread
+        conditions, rng = self._without_target(X), np.random.RandomState(self._seed)
+        reference = self._reference / self._spread
+        scores = []
+        for rows, part in self._chunks(conditions, N_DRAWS):
+            draws = self._draw(part, N_DRAWS, rng)[:, :, self._varies] / self._spread
+            scores.append(energy_scores(truth[rows], draws.swapaxes(0, 1)))
+        mean = float(np.mean(np.concatenate(scores)))
+        return 1.0 - mean / float(np.mean(marginal_scores(truth, reference)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns of the target, ``target__column``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str
+            One name per column of what `transform` returns.
+        """
+        check_is_fitted(self)
+        spec = self._schema.specs[self._target]
+        columns: Any = range(spec.width) if spec.columns is None else spec.columns
+        columns = self.categories_.get(self._target, columns)
+        return np.array([f"{self._target}__{column}" for column in columns], dtype=object)
+
+    def _read(self, X: Any, y: Any = None) -> tuple[Modalities, Array]:
+        """Read conditions, and the target as numbers, for `fit`; leave out rows without it."""
+        X = check_modalities(self, X, y, reset=True, min_modalities=2, allow_empty_rows=True)
+        self._target = self._target_name(X)
+        if X.kinds[self._target] == "tokens":
+            raise ValueError(f"The target {self._target!r} holds tokens, which are not generated.")
+        self.categories_ = find_categories(X)
+        X = number_labels(X, self.categories_)
+        rows = np.flatnonzero(~X._mask[:, X.names.index(self._target)])
+        X = X if len(rows) == len(X) else X[rows]
+        if len(X) < 2:
+            raise ValueError(
+                f"Found {len(X)} sample(s) with a target (n_samples={len(X)}) while a minimum of 2 "
+                f"is required by {type(self).__name__}."
+            )
+        self._check_conditions(self._without_target(X))
+        return X, self._encoded(X)
+
+    def _remember(self, values: Array, rng: np.random.RandomState) -> Self:
+        """Keep of the training targets what `score` needs."""
+        scale = values.std(axis=0, dtype=np.float64)
+        self._varies = scale > 1e-7 * np.abs(values).max(axis=0)
+        if not self._varies.any():
+            self._varies[:] = True
+        self._spread = np.where(scale > 0, scale, 1.0)[self._varies]
+        rows = rng.permutation(len(values))[:N_REFERENCE]
+        self._reference = values[rows][:, self._varies]
+        self._seed = seed_of(rng)
+        return self
+
+    def _target_name(self, X: Modalities) -> str:
+        if self._schema.form == 4:
+            if self.target not in (None, "y"):
+                raise ValueError(
+                    f"target={self.target!r}, but with a plain X the target is y: use target=None."
+                )
+            return "y"
+        if self.target not in X.names:
+            raise ValueError(
+                f"target={self.target!r} must name the modality to sample, one of {X.names!r}."
+            )
+        return str(self.target)
+
+    def _check(self, X: Any, y: Any = None) -> Modalities:
+        check_is_fitted(self)
+        X = check_modalities(self, X, y, reset=False, allow_empty_rows=True)
+        known = {n: c for n, c in self.categories_.items() if n in X}
+        X = number_labels(X, known)
+        self._check_conditions(self._without_target(X))
+        return X
+
+    def _conditions(self, X: Any) -> Modalities:
+        """Return the checked conditions of any X that is not for fit."""
+        return self._without_target(self._check(X))
+
+    def _without_target(self, X: Modalities) -> Modalities:
+        names = [name for name in X.names if name != self._target]
+        if not names:
+            raise ValueError(f"X has nothing to predict {self._target!r} from: {X.names!r}.")
+        return X.select(names)
+
+    def _check_conditions(self, X: Modalities) -> None:
+        """Refuse rows that lack what they must have."""
+        if (empty := X._mask.all(axis=1)).any():
+            raise ValueError(
+                f"In {int(empty.sum())} rows every modality but {self._target!r} is missing: drop "
+                "them."
+            )
+        complete = {n for n, mask in zip(X.names, X._mask.T, strict=True) if not mask.any()}
+        lacking = [n for n in self.modality_names_in_ if n not in {*complete, self._target}]
+        if lacking and not self._takes_missing:
+            raise ValueError(
+                f"{type(self).__name__} cannot do without conditions, but {lacking!r} are missing "
+                "in some rows: drop or impute these."
+            )
+
+    def _encoded(self, X: Modalities) -> Array:
+        """Return the target (n, width), labels as indicators."""
+        value = np.asarray(X[self._target])
+        if self._target in self.categories_:
+            return np.eye(len(self.categories_[self._target]))[value]
+        return value.reshape(len(value), -1)
+
+    def _decoded(self, values: Array) -> Array:
+        """Return values (..., width) as in fit, of indicators the label of the largest."""
+        if self._target in self.categories_:
+            return self.categories_[self._target][values.argmax(axis=-1)]
+        return values
+
+    def _statistic(self, X: Modalities, function: Any) -> Array:
+        return np.concatenate(
+            [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
+        )
+
+    def _chunks(self, X: Modalities, n_draws: int) -> Iterator[tuple[slice, Modalities]]:
+        """Yield some rows at a time, whose draws fit into memory."""
+        size = max(1, N_VALUES // (n_draws * max(32, len(self._varies))))
+        for i in range(0, len(X), size):
+            rows = slice(i, i + size)
+            yield rows, X if size >= len(X) else X[rows]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _level(statistic: str | float) -> float | None:
+    """Return the level of a quantile, None for the mean."""
+    if isinstance(statistic, str) and statistic in ("mean", "median"):
+        return None if statistic == "mean" else 0.5
+    if isinstance(statistic, Real) and not isinstance(statistic, bool) and 0 < statistic < 1:
+        return float(statistic)
+    raise ValueError(
+        f"statistic must be 'mean', 'median' or the level of a quantile in (0, 1), got "
+        f"{statistic!r}."
+    )
+
+
+def _quantile(draws: Array, level: float) -> Array:
+    return np.quantile(draws, level, axis=1).astype(draws.dtype, copy=False)

@@ -1,0 +1,5 @@
+"""ConditionalGAN: samples of one modality given the others."""
+
+from skmm._conditional_gan._estimator import ConditionalGAN
+
+__all__ = ["ConditionalGAN"]

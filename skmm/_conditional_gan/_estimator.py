@@ -1,0 +1,426 @@
+"""ConditionalGAN: the estimator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy.stats import qmc
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skmm._base import (
+    DEEP_CONSTRAINTS,
+    POSITIVE,
+    DeepEstimator,
+    continue_from,
+    n_rows_per_step,
+    unchanged_on_error,
+)
+from skmm._conditional import N_DRAWS, ConditionalSampler
+from skmm._conditional_gan._network import gan_network
+from skmm._modalities import Modalities
+from skmm._nets import AdversarialNet, n_rows_at_once
+from skmm._parts import check_tokens
+from skmm._random import Seed, check_random_state, seed_of
+from skmm.metrics import spread_error_ratio
+from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator
+
+Array = np.ndarray
+LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")
+PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "auto"
+BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
+N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
+N_JUDGED = 1000  # rows at most that the spread of the samples is judged by
+COLLAPSED = 0.5  # spread over error below which there is a warning
+
+
+class ConditionalGAN(ConditionalSampler, DeepEstimator):
+    """Generator of one modality given the others: draws from p(target | conditions).
+
+    A network maps conditions and noise to the target. It is trained by the energy score of its
+    draws, a proper scoring rule, or against a discriminator that sees the conditions beside true
+    or generated targets. Whatever the loss, the energy score of held-out rows chooses the epoch.
+    Conditions and target are standardised inside.
+
+    Parameters
+    ----------
+    target : str, default=None
+        The modality to generate. None where it is `y`, with a plain `X`.
+
+    loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}, default="energy"
+        What the generator is trained by:
+
+        - "energy": the energy score of two draws per row, without a discriminator [1]_;
+        - "relativistic": a discriminator that compares true with generated targets of the same
+          conditions [2]_;
+        - "wasserstein": the Wasserstein distance [3]_;
+        - "hinge": the hinge loss with spectral normalization [4]_;
+        - "standard": the non-saturating loss [5]_.
+
+    noise_dim : int, default=32
+        Number of normal variables that each draw is made from.
+
+    gradient_penalty : float or "auto", default="auto"
+        Weight of the penalty on the discriminator's gradient with respect to the target: squared
+        distance of its norm from 1 for "wasserstein", else half the squared norm, at true and at
+        generated targets. "auto" is 10 for "wasserstein", 1 for "relativistic" and "standard" and 0
+        for "hinge". "energy" has none.
+
+    n_critic : int, default=1
+        Steps of the discriminator per step of the generator.
+
+    ema_decay : float, default=0.99
+        Decay per step of the moving average of the generator's weights that predicts. 0 takes
+        the weights as they are.
+
+    modality_dropout : float, default=0.0
+        Probability with which a condition is hidden in training; at least one stays in each row.
+        Above 0, conditions may be missing, in training and later.
+
+    modalities : dict, list of str or None, default=None
+        Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
+        use; see :func:`skmm.check_modalities`.
+
+    encoders : "auto" or dict of str to spec or callable, default="auto"
+        Networks of conditions: :class:`skmm.nn.MLP`, :class:`skmm.nn.Conv`,
+        :class:`skmm.nn.Tokens`, or a function of ``(input_shape, n_outputs)`` that returns a
+        module. With "auto", also for modalities that are not named, images get `Conv` and tokens
+        `Tokens`; vectors and indicators of labels stand beside the noise as they are. The target's
+        entry is the discriminator.
+
+    decoders : "auto" or dict of str to spec or callable, default="auto"
+        The target's entry is the generator, a spec or a function of ``(n_inputs, output_shape)``.
+        "auto" is an `MLP` of `hidden_layer_sizes`, for images `Conv`.
+
+    hidden_layer_sizes : sequence of int, default=(256, 256)
+        Of generator and discriminator, where `encoders` and `decoders` leave them open. Empty makes
+        them linear.
+
+    activation : str, default="relu"
+        "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus" or "identity", in the
+        networks that `encoders` and `decoders` leave open.
+
+    normalization : {"batch", "layer"} or None, default="layer"
+        Of hidden layers, in the same networks.
+
+    dropout : float, default=0.0
+        Share of hidden units that is left out in training, in the same networks.
+
+    optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
+        A class is one of `torch.optim`'s kind.
+
+    lr : float, default=2e-3
+        Learning rate.
+
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
+        How the learning rate changes with each batch. A callable takes the share of `max_epochs`
+        that is done, from 0 to 1, and returns a factor.
+
+    weight_decay : float, default=1e-2
+        Of the optimizer.
+
+    batch_size : int or "auto", default="auto"
+        Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
+        at least 32 and at most 512.
+
+    max_epochs : int, default=100
+        Passes through the training rows at most.
+
+    early_stopping : bool, default=True
+        Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
+
+    validation_fraction : float, default=0.1
+        Share of the rows that is held out.
+
+    n_iter_no_change : int, default=20
+        Epochs without a better validation score after which training stops.
+
+    checkpoint_dir : str, Path or None, default=None
+        Folder where the state is saved after each epoch, in a file of its own for each combination
+        of parameters and data. With ``warm_start=True`` a fit that was killed goes on from there,
+        to the same result (given an integer `random_state`).
+
+    device : str or torch.device, default="auto"
+        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+
+    precision : {"float32", "bf16", "float64"}, default="float32"
+        Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
+
+    compile : bool, default=False
+        Whether training runs through `torch.compile`.
+
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Further callbacks.
+
+    net_params : dict, default=None
+        Further settings of the skorch net, which overrule all others: for instance
+        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``.
+
+    warm_start : bool, default=False
+        Whether `fit` starts from the networks of the last one (or from a checkpoint).
+
+    verbose : int, default=0
+        1 shows a progress bar, 2 a line per epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the validation rows, initial weights, batches, dropout and `sample`.
+
+    Attributes
+    ----------
+    net_ : skmm._nets.AdversarialNet
+        The skorch net; ``net_.module_`` has the `generator`, its `average` over the training,
+        which predicts, and the `discriminator`.
+
+    history_ : DataFrame
+        One row per epoch: ``train_generator``, ``train_discriminator`` and ``train_penalty``, or
+        ``train_energy_score``; the energy score of 20 draws for each validation row, learning rate,
+        seconds. ``valid_score`` is minus the energy score. Epoch 0 is before training.
+
+    spread_error_ratio_ : float
+        Spread of the samples over the error of their mean, for rows held out (with
+        `early_stopping`); 1 when the spread is right.
+
+    categories_ : dict of str to ndarray
+        Classes of each modality of labels.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
+
+    See Also
+    --------
+    MultimodalVAE : Draws of whatever is missing in a row given whatever is there.
+    skmm.metrics.energy_score : What is minimised, and judged by.
+
+    Notes
+    -----
+    `predict`, `transform`, `translate` and `impute` average over 128 draws, whose noise (scrambled
+    Sobol points) is fixed in `fit` and the same for each row. `sample` and `score` draw noise for
+    each row. The standardised conditions are clipped at ±10.
+
+    Binary and categorical targets are relaxed to numbers between 0 and 1 in training; draws are 0
+    or 1, and labels. Counts are rounded.
+
+    References
+    ----------
+    .. [1] T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and
+       estimation", JASA 102 (2007); for networks X. Shen and N. Meinshausen, "Engression",
+       JRSS B 87 (2025).
+    .. [2] N. Huang, A. Gokaslan, V. Kuleshov and J. Tompkin, "The GAN is dead; long live the GAN!",
+       NeurIPS (2024).
+    .. [3] I. Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS (2017).
+    .. [4] T. Miyato, T. Kataoka, M. Koyama and Y. Yoshida, "Spectral normalization for generative
+       adversarial networks", ICLR (2018).
+    .. [5] I. Goodfellow et al., "Generative adversarial nets", NeurIPS (2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmm import ConditionalGAN
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(-1, 1, (600, 1))
+    >>> y = np.sin(3 * x) + (0.1 + 0.4 * (x > 0)) * rng.standard_normal((600, 1))
+    >>> model = ConditionalGAN(hidden_layer_sizes=(64,), random_state=0).fit(x[:500], y[:500])
+    >>> model.sample(50, given=x[500:]).shape
+    (50, 100, 1)
+    >>> wide = model.predict(x[500:], 0.9) - model.predict(x[500:], 0.1)
+    >>> bool(wide[x[500:] > 0.2].mean() > 2 * wide[x[500:] < -0.2].mean())
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **DEEP_CONSTRAINTS,
+        "target": [str, None],
+        "loss": [StrOptions(set(LOSSES))],
+        "noise_dim": [POSITIVE],
+        "gradient_penalty": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_critic": [POSITIVE],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+        "decoders": [StrOptions({"auto"}), dict],
+    }
+    _net_class = AdversarialNet
+    net_: AdversarialNet
+
+    def __init__(
+        self,
+        *,
+        target: str | None = None,
+        loss: str = "energy",
+        noise_dim: int = 32,
+        gradient_penalty: float | str = "auto",
+        n_critic: int = 1,
+        ema_decay: float = 0.99,
+        modality_dropout: float = 0.0,
+        modalities: Mapping[str, Any] | Sequence[str] | None = None,
+        encoders: str | Mapping[str, Any] = "auto",
+        decoders: str | Mapping[str, Any] = "auto",
+        hidden_layer_sizes: Sequence[int] = (256,),
+        activation: str = "relu",
+        normalization: str | None = "layer",
+        dropout: float = 0.0,
+        optimizer: str | Callable[..., Any] = "adamw",
+        lr: float = 2e-3,
+        lr_schedule: str | Callable[[float], float] = "onecycle",
+        weight_decay: float = 1e-2,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        checkpoint_dir: str | Path | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        net_params: Mapping[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int | bool = 0,
+        random_state: Seed = None,
+    ) -> None:
+        self.target = target
+        self.loss = loss
+        self.noise_dim = noise_dim
+        self.gradient_penalty = gradient_penalty
+        self.n_critic = n_critic
+        self.ema_decay = ema_decay
+        self.modality_dropout = modality_dropout
+        self.modalities = modalities
+        self.encoders = encoders
+        self.decoders = decoders
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.checkpoint_dir = checkpoint_dir
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the networks.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Conditions, and in all forms but a plain array the target, in any of the forms of
+            :func:`skmm.check_modalities`. Rows without a target are left out.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            The target if `X` is a 2-D array alone; ignored otherwise.
+
+        Returns
+        -------
+        self : ConditionalGAN
+
+        Raises
+        ------
+        ValueError
+            If the data are not usable (the message names the modality), parameters contradict the
+            data, or the objective becomes NaN; the estimator is then left as it was before.
+
+        KeyboardInterrupt
+            After Ctrl-C, when the estimator has been fitted with what it has.
+        """
+        with unchanged_on_error(self):
+            self._fit(X, y)
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
+        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        X, values = self._read(X, y)
+        rng = check_random_state(self.random_state)
+        train, valid = self._split(len(X), rng)
+        seed = seed_of(rng)
+        module = gan_network(self, X, values, seed)
+        check_tokens(self._without_target(X), module.generator)
+        if previous is not None:
+            continue_from(previous, module)
+        data = self._data(X)
+        self.net_ = self._train(
+            module,
+            AdversarialObjective(self.loss, self._penalty()),
+            data.subset(train),
+            None if valid is None else data.subset(valid),
+            batch_size=n_rows_per_step(self.batch_size, len(train)),
+            iterator_valid__batch_size=max(1, n_rows_at_once(data.inputs) // N_DRAWS_IN_VALIDATION),
+            seed=seed,
+            n_critic=self.n_critic,
+            **self._betas(),
+        )
+        sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
+        self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
+        self._remember(values, rng)
+        self._judge(X, values, train if valid is None else valid)
+
+    def _penalty(self) -> float:
+        if isinstance(self.gradient_penalty, str):
+            return PENALTIES.get(self.loss, 0.0)
+        return float(self.gradient_penalty)
+
+    def _betas(self) -> dict[str, Any]:
+        adam = isinstance(self.optimizer, str) and self.optimizer.startswith("adam")
+        return {"optimizer__betas": BETAS} if adam and self.loss != "energy" else {}
+
+    def _judge(self, X: Modalities, values: Array, rows: Array) -> None:
+        """Compare the spread of the samples with their error."""
+        rows = rows[:N_JUDGED]
+        X, truth = self._without_target(X[rows]), values[rows][:, self._varies] / self._spread
+        rng = np.random.RandomState(self._seed)
+        draws = [self._draw(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
+        drawn = np.concatenate(draws)[:, :, self._varies].swapaxes(0, 1) / self._spread
+        self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
+        if self.spread_error_ratio_ < COLLAPSED:
+            warnings.warn(
+                f"The samples of {self._target!r} have collapsed: their spread is "
+                f"{self.spread_error_ratio_:.2f} of the error of their mean. Use loss='energy', "
+                "more epochs, or a larger gradient_penalty.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
+        noise = torch.from_numpy(rng.standard_normal((n_samples, len(X), self.noise_dim)))
+        return self._apply(Generator.values, X, n_rows=len(X), noise=noise)
+
+    def _draw_again(self, X: Modalities) -> Array:
+        return self._apply(Generator.values, X, noise=self._noise)
+
+    def _predictor(self) -> torch.nn.Module:
+        return self.net_.module_.average
+
+    @property
+    def _takes_missing(self) -> bool:
+        return self.modality_dropout > 0
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_noise")

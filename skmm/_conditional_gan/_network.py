@@ -1,0 +1,139 @@
+"""From the parameters and the data to the networks of ConditionalGAN."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skmm._modalities import Modalities
+from skmm._nets import build
+from skmm._parts import (
+    classes,
+    encoder_factories,
+    encoder_shape,
+    given_networks,
+    is_own,
+    mlp,
+    moments,
+    scaler,
+)
+from skmm.nn import MLP, Conv
+from skmm.nn._adversarial import (
+    ConditionalGANNetwork,
+    Discriminator,
+    Generator,
+    SpectralNorm,
+    Target,
+)
+from skmm.nn._modality_networks import OneHot, Standardize
+
+if TYPE_CHECKING:
+    from skmm._conditional_gan import ConditionalGAN
+
+N_FEATURES = 64  # of encoders, where no hidden layer says how many
+
+
+def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: int) -> Any:
+    """Build the networks that the parameters of a model ask for, for the shapes of its data.
+
+    `values` is the target (n, width), labels as indicators.
+    """
+    name = model._target
+    target = _target(model, X, values)
+    shape = tuple(X[name].shape[1:]) if target.kind != "categorical" else (values.shape[1],)
+    conditions = X.select([n for n in X.names if n != name])
+    networks = _condition_networks(model, X, conditions, seed)
+    width = sum(networks["widths"]) + networks["indicators"] * len(conditions.names)
+    generator = Generator(
+        network=_generator(model, X, width + model.noise_dim, shape, seed + len(X.names)),
+        target=target,
+        noise_dim=model.noise_dim,
+        modality_dropout=model.modality_dropout,
+        **networks,
+    )
+    discriminator = None
+    if model.loss != "energy":
+        other = _condition_networks(model, X, conditions, seed + 2 * len(X.names))
+        critic = _critic(model, X, width, shape, seed + 3 * len(X.names))
+        discriminator = Discriminator(*critic, **other)
+    return ConditionalGANNetwork(X.names, name, generator, discriminator, model.ema_decay, seed)
+
+
+def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
+    kind = X.kinds[model._target]
+    shape = values.shape[1:] if kind == "categorical" else X[model._target].shape[1:]
+    mean, scale = moments(values.reshape(-1, *shape), channels=kind == "image")
+    dtype = model._dtype()
+    standardize = Standardize(*(torch.tensor(a, dtype=dtype) for a in (mean, scale)))
+    labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None
+    return Target(kind, standardize, labels)
+
+
+def _condition_networks(
+    model: ConditionalGAN, X: Modalities, conditions: Modalities, seed: int
+) -> dict[str, Any]:
+    """Return encoders of the conditions; vectors and labels pass as they are if not said otherwise.
+
+    They come with their scalers and the widths of what they give.
+    """
+    n_classes = classes(model, conditions)
+    factories = encoder_factories(model, X)
+    given = given_networks(model.encoders)
+    n_features = model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else N_FEATURES
+    encoders, widths = [], []
+    for m, name in enumerate(conditions.names):
+        shape = encoder_shape(conditions, name, n_classes)
+        if name in given or conditions.kinds[name] in ("image", "tokens"):
+            make = partial(factories[name], shape, n_features)
+            encoders.append(build(make, seed + m, own=is_own(factories[name])))
+            widths.append(n_features)
+        else:
+            encoders.append(nn.Flatten())
+            widths.append(int(np.prod(shape, dtype=int)))
+    return {
+        "names": conditions.names,
+        "scalers": [scaler(conditions, n, model._dtype(), n_classes) for n in conditions.names],
+        "encoders": encoders,
+        "widths": widths,
+        "indicators": model._takes_missing,
+    }
+
+
+def _generator(
+    model: ConditionalGAN, X: Modalities, n_inputs: int, shape: tuple[int, ...], seed: int
+) -> nn.Module:
+    """Return the network from conditions and noise to the target."""
+    name = model._target
+    spec = given_networks(model.decoders).get(name)
+    if spec is None:
+        spec = encoder_factories(model, X)[name] if X.kinds[name] == "image" else mlp(model)
+    make: Any = spec.decoder if isinstance(spec, MLP | Conv) else spec
+    return build(partial(make, n_inputs, shape), seed, own=is_own(spec))
+
+
+def _critic(
+    model: ConditionalGAN, X: Modalities, width: int, shape: tuple[int, ...], seed: int
+) -> tuple[nn.Module, nn.Module | None]:
+    """Return the network that judges, and where the target is an image one for the conditions.
+
+    Normalization is left out: over a batch it would mix the rows that a penalty is computed for.
+    """
+    name, to_channel = model._target, None
+    spec: Any = given_networks(model.encoders).get(name)
+    if X.kinds[name] == "image":
+        channels, *size = shape
+        shape = (channels + 1, *size)
+        to_channel = build(partial(nn.Linear, width, int(np.prod(size))), seed + 1)
+        spec = spec or encoder_factories(model, X)[name]
+    else:
+        shape = (width + int(np.prod(shape, dtype=int)),)
+        spec = spec or mlp(model)
+    if isinstance(spec, MLP | Conv):
+        spec = replace(spec, normalization=None)
+    network = build(partial(spec, shape, 1), seed, own=is_own(spec))
+    return (SpectralNorm(network) if model.loss == "hinge" else network), to_channel

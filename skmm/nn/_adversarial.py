@@ -1,0 +1,380 @@
+"""The graph of ConditionalGAN: generator, its average over training, discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim.swa_utils import AveragedModel
+
+from skmm.nn._adversarial_losses import (
+    ADVERSARIAL,
+    energy_scores,
+    unit_penalty,
+    zero_centred_penalty,
+)
+from skmm.nn._autoencoder import ModalityDropout
+from skmm.nn._layers import Drawing
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, spread
+
+Terms = dict[str, Tensor]
+N_DRAWS_IN_VALIDATION = 20
+
+
+class Target(nn.Module):
+    """What is generated: numbers, or indicators that are relaxed in training.
+
+    Parameters
+    ----------
+    kind : {"numeric", "image", "count", "binary", "categorical"}
+        Of the modality.
+    standardize : Standardize
+        Of its values, for labels of the indicators of their classes.
+    indicators : OneHot or None, default=None
+        From labels to indicators.
+    """
+
+    def __init__(
+        self, kind: str, standardize: Standardize, indicators: OneHot | None = None
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+        self.standardize = standardize
+        self.indicators = indicators
+
+    def scaled(self, value: Tensor) -> Tensor:
+        """Return true values in the units of the losses."""
+        return self.standardize(value if self.indicators is None else self.indicators(value))
+
+    def relaxed(self, raw: Tensor) -> Tensor:
+        """Return what a network gives in the units of the losses, differentiably."""
+        if self.kind == "binary":
+            return self.standardize(raw.sigmoid())
+        if self.kind == "categorical":
+            return self.standardize(raw.softmax(dim=-1))
+        return raw
+
+    def values(self, raw: Tensor) -> Tensor:
+        """Return what a network gives as values, labels as indicators."""
+        if self.kind == "binary":
+            return (raw > 0).to(raw.dtype)
+        if self.kind == "categorical":
+            return nn.functional.one_hot(raw.argmax(dim=-1), raw.shape[-1]).to(raw.dtype)
+        values = self.standardize.inverse(raw)
+        return values.round().clamp(min=0) if self.kind == "count" else values
+
+
+class ConditionNetworks(ModalityNetworks):
+    """Encoders of the conditions, side by side; abstract.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Of what each encoder gives.
+    indicators : bool
+        Whether to say in columns of their own which conditions a row has.
+    **networks : dict
+        As in `ModalityNetworks`.
+    """
+
+    def __init__(self, *, widths: Sequence[int], indicators: bool, **networks: Any) -> None:
+        super().__init__(**networks)
+        self.widths = tuple(widths)
+        self.indicators = indicators
+
+    def condition(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
+        """Return what the encoders give, side by side; zeros for what is missing."""
+        if observed is None:
+            parts = [self.features(m, inputs[name]) for m, name in enumerate(self.names)]
+        else:
+            parts = [self._partial(m, inputs, observed[:, m]) for m in range(len(self.names))]
+        if self.indicators:
+            parts.append(self.presence(inputs, observed).to(parts[0].dtype))
+        return torch.cat(parts, dim=1)
+
+    def _partial(self, m: int, inputs: Mapping[str, Tensor], here: Tensor) -> Tensor:
+        if not here.any():
+            weight = next(self.parameters())
+            return weight.new_zeros(len(here), self.widths[m])
+        return spread(self.features(m, inputs[self.names[m]][here]), here)
+
+
+class Generator(ConditionNetworks):
+    """Conditions and noise to targets.
+
+    Parameters
+    ----------
+    network : Module
+        From conditions and noise (n, width + noise_dim) to targets (n, ...).
+    target : Target
+        What it generates.
+    noise_dim : int
+        Normal variables per draw.
+    modality_dropout : float
+        Probability with which a condition is hidden in training.
+    **networks : dict
+        As in `ConditionNetworks`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        target: Target,
+        noise_dim: int,
+        modality_dropout: float,
+        **networks: Any,
+    ) -> None:
+        super().__init__(**networks)
+        self.network = network
+        self.output = target
+        self.noise_dim = noise_dim
+        self.dropout = ModalityDropout(modality_dropout)
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None, noise: Tensor
+    ) -> Tensor:
+        """Return targets (m, n, ...) as the network gives them, for noise (m, n, noise_dim)."""
+        condition = self.condition(inputs, observed)
+        noise = noise.to(condition)
+        both = torch.cat([condition.expand(len(noise), -1, -1), noise], dim=2)
+        return self.network(both.flatten(0, 1)).unflatten(0, both.shape[:2])
+
+    def values(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None, *, noise: Tensor
+    ) -> Tensor:
+        """Return draws (n, m, width) in the original units, for noise (m, n or 1, noise_dim)."""
+        n_samples = len(next(iter(inputs.values())))
+        raw = self(inputs, observed, noise.expand(-1, n_samples, -1))
+        return self.output.values(raw).flatten(2).transpose(0, 1)
+
+
+class Discriminator(ConditionNetworks):
+    """Conditions and targets to numbers that are higher for real targets.
+
+    Parameters
+    ----------
+    network : Module
+        From conditions beside targets to (n, 1): vectors side by side; with an image the
+        conditions are a further channel.
+    to_channel : Module or None
+        From conditions to a channel (n, height * width).
+    **networks : dict
+        As in `ConditionNetworks`.
+    """
+
+    def __init__(self, network: nn.Module, to_channel: nn.Module | None, **networks: Any) -> None:
+        super().__init__(**networks)
+        self.network = network
+        self.to_channel = to_channel
+
+    def forward(self, condition: Tensor, target: Tensor) -> Tensor:
+        """Judge targets (n, ...) given what `condition` returns."""
+        if self.to_channel is None:
+            both = torch.cat([condition, target.flatten(1)], dim=1)
+        else:
+            channel = self.to_channel(condition).reshape(-1, 1, *target.shape[-2:])
+            both = torch.cat([target, channel], dim=1)
+        return self.network(both).squeeze(1)
+
+
+class SpectralNorm(nn.Module):
+    """A module whose weight matrices are divided by their largest singular values.
+
+    By one power iteration per training step; Miyato et al., "Spectral normalization for generative
+    adversarial networks", ICLR 2018, algorithm 1. Unlike torch's it can be copied and pickled.
+
+    Parameters
+    ----------
+    module : Module
+        Its parameters with two axes or more are divided.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.divided = [name for name, w in module.named_parameters() if w.dim() > 1]
+        for i, name in enumerate(self.divided):
+            weight = module.get_parameter(name)
+            start = torch.linspace(1, 2, len(weight), dtype=weight.dtype)
+            self.register_buffer(f"left{i}", nn.functional.normalize(start, dim=0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the module with divided weights."""
+        weights = {
+            name: self._divided(i, self.module.get_parameter(name))
+            for i, name in enumerate(self.divided)
+        }
+        return functional_call(self.module, weights, (x,))
+
+    def _divided(self, i: int, weight: Tensor) -> Tensor:
+        matrix = weight.flatten(1)
+        left = self.get_buffer(f"left{i}")
+        with torch.no_grad():
+            right = nn.functional.normalize(matrix.T @ left, dim=0)
+            left = nn.functional.normalize(matrix @ right, dim=0)
+            if self.training:
+                self.get_buffer(f"left{i}").copy_(left)
+        return weight / (left @ matrix @ right)
+
+
+class Noise(Drawing):
+    """Standard normal numbers."""
+
+    def forward(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Draw them, on the device of `like`."""
+        return torch.randn(shape, generator=self.generator, device=like.device)
+
+
+class ConditionalGANNetwork(nn.Module):
+    """Generator, its average, discriminator.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The modalities, in order: conditions and target.
+    target : str
+        The one to generate.
+    generator : Generator
+        Trained.
+    discriminator : Discriminator or None
+        Its opponent, if the loss has one.
+    ema_decay : float
+        Of the exponential moving average of the generator's weights.
+    seed : int
+        Of the noise in validation, the same in each epoch.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        target: str,
+        generator: Generator,
+        discriminator: Discriminator | None,
+        ema_decay: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.target = target
+        self.conditions = [m for m, name in enumerate(names) if name != target]
+        self.generator = generator
+        self.discriminator = discriminator
+        self.averaged = AveragedModel(
+            generator, multi_avg_fn=partial(moving_average, decay=ema_decay)
+        )
+        self.noise = Noise()
+        self.seed = seed
+
+    @property
+    def average(self) -> Generator:
+        """The generator with averaged weights."""
+        average: Any = self.averaged.module
+        return average
+
+    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
+        """Return the energy score of the average generator for each row, for validation."""
+        target, average = inputs[self.target], self.average
+        generator = torch.Generator(target.device).manual_seed(self.seed)
+        shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
+        noise = torch.randn(shape, generator=generator, device=target.device)
+        raw = average(inputs, self.seen(observed), noise)
+        return energy_scores(average.output.scaled(target), average.output.relaxed(raw))
+
+    def seen(self, observed: Tensor | None) -> Tensor | None:
+        """Return which conditions each row has."""
+        return None if observed is None else observed[:, self.conditions]
+
+    def visible(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor | None:
+        """Return which conditions of each row are shown in training."""
+        like = inputs[self.target]
+        return self.generator.dropout(self.seen(observed), like, len(self.conditions))
+
+    def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
+        """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""
+        target = inputs[self.target]
+        noise = self.noise((n, len(target), self.generator.noise_dim), target)
+        return self.generator.output.relaxed(self.generator(inputs, visible, noise))
+
+    def update_average(self) -> None:
+        """Take a step of the average."""
+        self.averaged.update_parameters(self.generator)
+
+
+class AdversarialObjective(nn.Module):
+    """What generator and discriminator minimise, as named terms.
+
+    Parameters
+    ----------
+    loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}
+        "energy" has no discriminator.
+    gradient_penalty : float
+        Weight of the penalty on the discriminator's gradient.
+    n_draws : int, default=2
+        Draws per row for the energy score.
+    """
+
+    def __init__(self, loss: str, gradient_penalty: float, n_draws: int = 2) -> None:
+        super().__init__()
+        self.loss = loss
+        self.gradient_penalty = gradient_penalty
+        self.n_draws = n_draws
+
+    def forward(self, scores: Tensor, observed: Tensor | None = None) -> Terms:
+        """Return the terms of validation."""
+        return {"energy_score": scores.mean()}
+
+    def discriminator(
+        self,
+        module: ConditionalGANNetwork,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor | None = None,
+    ) -> Terms:
+        """Return the discriminator's terms for a batch."""
+        critic: Any = module.discriminator
+        visible = module.visible(inputs, observed)
+        real = module.generator.output.scaled(inputs[module.target])
+        with torch.no_grad():
+            fake = module.draws(inputs, visible, 1)[0]
+        condition = critic.condition(inputs, visible)
+        judged = critic(torch.cat([condition, condition]), torch.cat([real, fake])).chunk(2)
+        terms = {"discriminator": ADVERSARIAL[self.loss][0](*judged).mean()}
+        if self.gradient_penalty:
+            penalty: Any = zero_centred_penalty
+            if self.loss == "wasserstein":
+                share = torch.special.ndtr(module.noise((len(real),), real)).to(real.dtype)
+                penalty = partial(unit_penalty, share=share)
+            terms["penalty"] = self.gradient_penalty * penalty(critic, condition, real, fake)
+        return terms
+
+    def generator(
+        self,
+        module: ConditionalGANNetwork,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor | None = None,
+    ) -> Terms:
+        """Return the generator's terms for a batch."""
+        visible = module.visible(inputs, observed)
+        real = module.generator.output.scaled(inputs[module.target])
+        if self.loss == "energy":
+            draws = module.draws(inputs, visible, self.n_draws)
+            return {"energy_score": energy_scores(real, draws).mean()}
+        critic: Any = module.discriminator
+        fake = module.draws(inputs, visible, 1)[0]
+        with torch.no_grad():
+            condition = critic.condition(inputs, visible)
+            judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())
+        loss = ADVERSARIAL[self.loss][1](judged, critic(condition, fake))
+        return {"generator": loss.mean()}
+
+
+def moving_average(
+    averages: Sequence[Tensor], weights: Sequence[Tensor], n_averaged: Tensor, *, decay: float
+) -> None:
+    """Move averages towards weights; in the first steps faster, so that the start is forgotten."""
+    n = float(n_averaged)
+    for average, weight in zip(averages, weights, strict=True):
+        average.lerp_(weight, 1 - min(decay, (1 + n) / (10 + n)))

@@ -1,0 +1,86 @@
+"""Losses of conditional generators: adversarial ones, gradient penalties, the energy score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+Rule = Callable[[Tensor, Tensor], Tensor]
+
+# Per name, what the discriminator and what the generator minimise, of the discriminator's outputs
+# (n,) for real and for generated targets of the same conditions.
+ADVERSARIAL: dict[str, tuple[Rule, Rule]] = {
+    "relativistic": (
+        lambda real, fake: softplus(fake - real),
+        lambda real, fake: softplus(real - fake),
+    ),
+    "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
+    "hinge": (lambda real, fake: relu(1 - real) + relu(1 + fake), lambda real, fake: -fake),
+    "standard": (
+        lambda real, fake: softplus(-real) + softplus(fake),
+        lambda real, fake: softplus(-fake),
+    ),
+}
+
+
+def zero_centred_penalty(
+    critic: Callable[[Tensor, Tensor], Tensor], condition: Tensor, real: Tensor, fake: Tensor
+) -> Tensor:
+    r"""Return :math:`\frac12 E\|\nabla_y D(x, y)\|^2` summed over real and generated targets.
+
+    R1 and R2 of Roth et al., "Stabilizing training of generative adversarial networks through
+    regularization", NeurIPS 2017, as in Huang et al., "The GAN is dead; long live the GAN!",
+    NeurIPS 2024.
+    """
+    both = torch.cat([real, fake]).detach().requires_grad_()
+    squares = _squared_gradients(critic, torch.cat([condition, condition]), both)
+    return squares.sum() / (2 * len(real))
+
+
+def unit_penalty(
+    critic: Callable[[Tensor, Tensor], Tensor],
+    condition: Tensor,
+    real: Tensor,
+    fake: Tensor,
+    share: Tensor,
+) -> Tensor:
+    r"""Return :math:`E(\|\nabla_y D(x, y)\| - 1)^2` at points between real and generated targets.
+
+    `share` (n,) says where they lie. Gulrajani et al., "Improved training of Wasserstein GANs",
+    NeurIPS 2017, eq. 3.
+    """
+    share = share.reshape(-1, *[1] * (real.dim() - 1))
+    between = (share * real + (1 - share) * fake).detach().requires_grad_()
+    return (root(_squared_gradients(critic, condition, between)) - 1).square().mean()
+
+
+def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
+    r"""Return the energy score of each row: :math:`E|X - y| - \frac12 E|X - X'|`, unbiased.
+
+    `target` is (n, ...), `draws` (m, n, ...) with two draws or more. Gneiting and Raftery,
+    "Strictly proper scoring rules, prediction, and estimation", JASA 2007, eq. 22.
+    """
+    m, n = draws.shape[:2]
+    draws, target = draws.reshape(m, n, -1), target.reshape(n, -1)
+    error = root((draws - target).square().sum(dim=2)).mean(dim=0)
+    if m == 2:
+        return error - root((draws[0] - draws[1]).square().sum(dim=1)) / 2
+    flat = draws.transpose(0, 1)
+    return error - torch.cdist(flat, flat).sum(dim=(1, 2)) / (2 * m * (m - 1))
+
+
+def root(square: Tensor) -> Tensor:
+    """Return the square root, whose derivative at 0 is finite."""
+    return (square + torch.finfo(square.dtype).eps ** 2).sqrt()
+
+
+def _squared_gradients(
+    critic: Callable[[Tensor, Tensor], Tensor], condition: Tensor, points: Tensor
+) -> Tensor:
+    """Return the squared norm (n,) of the critic's gradient with respect to the targets."""
+    total = critic(condition, points).sum()
+    (gradient,) = torch.autograd.grad(total, points, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1)
