@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
@@ -120,7 +120,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if to != self._target:
             raise ValueError(
-                f"to={to!r}, but {type(self).__name__} was fitted to predict {self._target!r}."
+                f"to={to!r}, but {type(self).__name__} was fitted to predict {self._target!r}, of "
+                f"{self.modality_names_in_!r}."
             )
         return self.predict(X)
 
@@ -235,8 +236,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : None
-            Ignored.
+        input_features : array-like of str, default=None
+            Only checked.
 
         Returns
         -------
@@ -244,6 +245,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             One name per column of what `transform` returns.
         """
         check_is_fitted(self)
+        if input_features is not None:
+            _check_feature_names_in(self, input_features)
         spec = self._schema.specs[self._target]
         columns: Any = range(spec.width) if spec.columns is None else spec.columns
         columns = self.categories_.get(self._target, columns)
@@ -251,7 +254,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
     def _read(self, X: Any, y: Any = None) -> tuple[Modalities, Array]:
         """Read conditions, and the target as numbers, for `fit`; leave out rows without it."""
-        X = check_modalities(self, X, y, reset=True, min_modalities=2, allow_empty_rows=True)
+        X = check_modalities(self, X, y, reset=True, min_modalities=2)
         self._target = self._target_name(X)
         if X.kinds[self._target] == "tokens":
             raise ValueError(f"The target {self._target!r} holds tokens, which are not generated.")

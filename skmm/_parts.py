@@ -76,7 +76,7 @@ def modality_networks(
 
 def classes(model: Any, X: Modalities) -> dict[str, int]:
     """Return the number of classes of each modality of labels, and of tokens."""
-    given = given_networks(model.encoders)
+    given: Mapping[str, Any] = {} if isinstance(model.encoders, str) else model.encoders
     found = {}
     for name, kind in X.kinds.items():
         if kind == "categorical":
@@ -116,10 +116,10 @@ def decoder_factories(
     model: Any, X: Modalities, encoders: Mapping[str, Factory]
 ) -> dict[str, Factory]:
     """Return what makes the decoder of each modality: as asked, or the encoder's mirror image."""
-    given = _checked(X, "decoder", given_networks(getattr(model, "decoders", "auto")))
+    given = given_networks(X, "decoder", getattr(model, "decoders", "auto"))
     factories = {}
     for name in X.names:
-        spec = given.get(name, encoders[name])
+        spec: Any = given.get(name, encoders[name])
         mirrors = X.kinds[name] not in CLASSES and hasattr(spec, "decoder")
         if name in given and not isinstance(spec, MLP | Conv | Tokens):
             factories[name] = spec
@@ -130,13 +130,23 @@ def decoder_factories(
 
 def encoder_factories(model: Any, X: Modalities) -> dict[str, Factory]:
     """Return what makes the encoder of each modality."""
-    given = _checked(X, "encoder", given_networks(model.encoders))
+    given = given_networks(X, "encoder", model.encoders)
     return {name: given.get(name) or _factory(model, X, name) for name in X.names}
 
 
-def given_networks(asked: Any) -> Mapping[str, Factory]:
-    """Return the networks that a parameter names; "auto" names none."""
-    return {} if isinstance(asked, str) else asked
+def given_networks(X: Modalities, role: str, asked: Any) -> Mapping[str, Any]:
+    """Return the networks that `encoders` or `decoders` names; "auto" names none."""
+    given: Mapping[str, Any] = {} if isinstance(asked, str) else asked
+    if unknown := [name for name in given if name not in X]:
+        raise ValueError(f"{role}s names {unknown!r}, but the modalities are {X.names!r}.")
+    sizes = "(input_shape, n_outputs)" if role == "encoder" else "(n_inputs, output_shape)"
+    for name, factory in given.items():
+        if not callable(factory):
+            raise TypeError(
+                f"The {role} of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or a "
+                f"function of {sizes} that returns a module; got {factory!r}"
+            )
+    return given
 
 
 def mlp(model: Any) -> MLP:
@@ -212,19 +222,6 @@ def moments(value: Array, *, channels: bool = False) -> tuple[Array, Array]:
     scale = np.sqrt(square)
     rounding = 1e-7 if value.dtype == np.float32 else 1e-14
     return mean, np.where(scale > rounding * np.abs(mean), scale, 1.0)
-
-
-def _checked(X: Modalities, role: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    if unknown := [name for name in given if name not in X]:
-        raise ValueError(f"{role}s names {unknown!r}, but the modalities are {X.names!r}.")
-    sizes = "(input_shape, n_outputs)" if role == "encoder" else "(n_inputs, output_shape)"
-    for name, factory in given.items():
-        if not callable(factory):
-            raise TypeError(
-                f"The {role} of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or a "
-                f"function of {sizes} that returns a module; got {factory!r}"
-            )
-    return given
 
 
 def _factory(model: Any, X: Modalities, name: str) -> Factory:

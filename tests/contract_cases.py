@@ -12,7 +12,15 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import EpochTimer
 
-from skmm import CCA, DeepCCA, Modalities, MultimodalAutoencoder, MultimodalVAE
+from skmm import (
+    CCA,
+    ConditionalGAN,
+    DeepCCA,
+    Modalities,
+    MultimodalAutoencoder,
+    MultimodalVAE,
+)
+from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.nn import MLP
 
 WIDTHS = {"image": 5, "text": 4, "sound": 3}
@@ -53,6 +61,7 @@ class Case:
     takes: tuple[str, ...] = ()  # what others refuse, as named in test_bad_input.py
     linear: bool = False  # law 6 holds
     pairs: bool = False  # form 4 takes y as the second modality
+    paired: dict[str, Any] = field(default_factory=dict)  # parameters for that
 
     @property
     def name(self) -> str:
@@ -107,6 +116,12 @@ def autoencoder(**params: Any) -> MultimodalAutoencoder:
 def vae(**params: Any) -> MultimodalVAE:
     """Return a VAE that is trained in no time."""
     return MultimodalVAE(**{**BRIEF, "random_state": 0, **params})
+
+
+def gan(**params: Any) -> ConditionalGAN:
+    """Return a generator that is trained in no time."""
+    brief = {name: value for name, value in BRIEF.items() if name != "n_components"}
+    return ConditionalGAN(**{**brief, "target": "sound", "random_state": 0, **params})
 
 
 # Parameters that mean the same in every deep estimator.
@@ -164,6 +179,9 @@ DECODER_INVALID = {
     ),
     "negative weight": ({"modality_weights": {"text": -1.0}}, ("text", "-1.0")),
 }
+
+
+CONDITIONS = Effect((None, ["image", "sound"], ["text", "sound"]))  # of the target "sound"
 
 
 CASES = (
@@ -322,6 +340,78 @@ CASES = (
             "unknown posterior": ({"posterior": "sum"}, ("sum", "poe", "mvtcae", "joint")),
         },
     ),
+    Case(
+        ConditionalGAN(),
+        quick={k: v for k, v in BRIEF.items() if k != "n_components"} | {"target": "sound"},
+        pairs=True,
+        paired={"target": "y"},
+        variants=(
+            Variant(gan(), missing_in_fit=False, missing_in_transform=False),
+            Variant(gan(modality_dropout=0.3, normalization="batch", **STOPPING)),
+            Variant(
+                gan(loss="relativistic", n_critic=2),
+                missing_in_fit=False,
+                missing_in_transform=False,
+            ),
+            Variant(gan(loss="hinge"), missing_in_fit=False, missing_in_transform=False),
+        ),
+        effects={
+            **DEEP_EFFECTS,
+            "precision": Effect(("float32", "bf16", "float64"), {"lr": 0.1, "max_epochs": 10}),
+            "target": Effect(("sound", "text")),
+            "modalities": CONDITIONS,
+            "loss": Effect(("energy", "relativistic", "wasserstein", "hinge", "standard")),
+            "noise_dim": Effect((4, 5)),
+            "gradient_penalty": Effect(("auto", 0.0, 5.0), {"loss": "relativistic", "lr": 0.1}),
+            "n_critic": Effect((1, 2), {"loss": "relativistic"}),
+            "ema_decay": Effect((0.0, 0.5)),
+            "modality_dropout": Effect((0.0, 0.5)),
+            "decoders": Effect(("auto", {"sound": MLP((4,))})),
+            "early_stopping": Effect((True, False), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), STOPPING),
+            "n_iter_no_change": Effect(
+                (1, 20), {**STOPPING, "ema_decay": 0.0, "max_epochs": 30, "lr": 0.3}
+            ),
+        },
+        no_effect=DEEP_NO_EFFECT,
+        invalid={
+            **DEEP_INVALID,
+            "unknown loss": ({"loss": "least"}, ("least", "energy", "relativistic", "hinge")),
+            "unknown target": ({"target": "smell"}, ("smell", "image", "text")),
+            "no target": ({"target": None}, ("None", "image", "text", "target")),
+            "decoder of an unknown modality": (
+                {"decoders": {"smell": MLP()}},
+                ("smell", "image", "text"),
+            ),
+        },
+    ),
+    *(
+        Case(
+            sampler,
+            quick={"target": "sound"},
+            pairs=True,
+            paired={"target": "y"},
+            variants=(
+                Variant(
+                    clone(sampler).set_params(target="sound", random_state=0),
+                    missing_in_fit=False,
+                    missing_in_transform=False,
+                ),
+            ),
+            effects={
+                "target": Effect(("sound", "text")),
+                "random_state": Effect((0, 1)),  # of `sample`
+                **effects,
+            },
+            no_effect=no_effect,
+            invalid={"unknown target": ({"target": "smell"}, ("smell", "image", "text"))},
+        )
+        for sampler, effects, no_effect in (
+            (RidgeSampler(), {"modalities": CONDITIONS}, {}),
+            (NeighborsSampler(), {"modalities": CONDITIONS, "n_neighbors": Effect((1, 5))}, {}),
+            (MarginalSampler(), {"modalities": Effect((None, ["image", "sound"]))}, {}),
+        )
+    ),
 )
 
 
@@ -381,24 +471,38 @@ def answers(estimator: Any, X: Any, *, holes: bool = True, draws: bool = True) -
 
     if hasattr(estimator, "transform"):
         Z = estimator.transform(X)
-        note("transform", dict(zip(estimator.get_feature_names_out(), Z.T, strict=True)))
+        names = estimator.get_feature_names_out()
+        if hasattr(estimator, "target"):  # whose columns are named as the input
+            names = [str(j) for j in range(len(names))]
+        note("transform", dict(zip(names, Z.T, strict=True)))
         if hasattr(estimator, "inverse_transform"):
             note("inverse_transform", estimator.inverse_transform(Z))
     for method in ("transform_each", "score", "score_samples", "predict", "predict_proba"):
         if hasattr(estimator, method):
             note(method, getattr(estimator, method)(X))
     if hasattr(estimator, "translate"):
-        for to in estimator.modality_names_in_:
+        for to in _translatable(estimator):
             note(f"translate to {to}", estimator.translate(X, to))
-    last = estimator.modality_names_in_[-1]
-    if holes and hasattr(estimator, "impute"):
+    last = _translatable(estimator)[-1]
+    if holes and hasattr(estimator, "impute") and _can_be_filled(estimator, X):
         note("impute", estimator.impute(X.with_missing(last, _every_second(X))))
-    if draws and hasattr(estimator, "sample"):
+    if draws and hasattr(estimator, "target"):
+        note("sample", estimator.sample(3, given=X))
+    elif draws and hasattr(estimator, "sample"):
         note("sample", estimator.sample(3))
         if holes:
             for k, draw in enumerate(estimator.sample(2, given=X.with_missing(last))):
                 note(f"sample {k} given", draw)
     return out
+
+
+def _translatable(estimator: Any) -> tuple[str, ...]:
+    return (estimator.target,) if hasattr(estimator, "target") else estimator.modality_names_in_
+
+
+def _can_be_filled(estimator: Any, X: Modalities) -> bool:
+    others = X.missing.drop(columns=getattr(estimator, "target", []))
+    return not hasattr(estimator, "target") or not others.to_numpy().any()
 
 
 # What is said of each row, or of each row by itself.

@@ -29,10 +29,11 @@ from sklearn.utils import estimator_checks
 from sklearn.utils._param_validation import StrOptions
 
 import skmm
-from skmm import Modalities
+from skmm import Modalities, baselines
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The posterior has collapsed:sklearn.exceptions.ConvergenceWarning",
+    "ignore:The samples of .* have collapsed:sklearn.exceptions.ConvergenceWarning",
     "ignore:Modalities .* have collapsed:sklearn.exceptions.ConvergenceWarning",
 )
 per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -46,6 +47,7 @@ per_linear_variant = pytest.mark.parametrize(
 
 def test_every_estimator_has_a_case():
     public = {getattr(skmm, name) for name in skmm.__all__}
+    public |= {getattr(baselines, name) for name in baselines.__all__}
     estimators = {c for c in public if inspect.isclass(c) and issubclass(c, BaseEstimator)}
     assert estimators == {type(case.default) for case in CASES}
 
@@ -184,6 +186,8 @@ def test_imputing_a_row_does_not_depend_on_others(variant):
     if not hasattr(model, "impute"):
         pytest.skip("does not impute")
     X, rows = with_holes(seed=1), np.arange(30)[::-1]
+    if hasattr(model, "target"):
+        X = complete(seed=1).with_missing(model.target, np.arange(0, 60, 4))
     whole, part = model.impute(X), model.impute(X[rows])
     assert not whole.missing.to_numpy().any()
     for name in X.names:
@@ -253,12 +257,13 @@ def test_pairs_of_arrays_are_not_modified(case):
         pytest.skip("takes no y as a modality")
     X, y = arrays()["image"], arrays()["text"]
     before = X.copy(), y.copy()
-    model = clone(case.small).set_params(random_state=0).fit(X, y)
+    small = clone(case.small).set_params(random_state=0, **case.paired)
+    model = clone(small).fit(X, y)
     for method in ("transform_each", "impute", "score", "score_samples"):
         if hasattr(model, method):
             getattr(model, method)(X, y)
     model.transform(X)
-    named = fitted(case.small, {"X": X, "y": y}, random_state=0)
+    named = fitted(small, {"X": X, "y": y})
     np.testing.assert_allclose(named.score({"X": X, "y": y}), model.score(X, y), 1e-9)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(y, before[1])

@@ -64,7 +64,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         - "hinge": the hinge loss with spectral normalization [4]_;
         - "standard": the non-saturating loss [5]_.
 
-    noise_dim : int, default=32
+    noise_dim : int, default=10
         Number of normal variables that each draw is made from.
 
     gradient_penalty : float or "auto", default="auto"
@@ -99,7 +99,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         The target's entry is the generator, a spec or a function of ``(n_inputs, output_shape)``.
         "auto" is an `MLP` of `hidden_layer_sizes`, for images `Conv`.
 
-    hidden_layer_sizes : sequence of int, default=(256, 256)
+    hidden_layer_sizes : sequence of int, default=(128, 128, 128)
         Of generator and discriminator, where `encoders` and `decoders` leave them open. Empty makes
         them linear.
 
@@ -107,8 +107,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus" or "identity", in the
         networks that `encoders` and `decoders` leave open.
 
-    normalization : {"batch", "layer"} or None, default="layer"
-        Of hidden layers, in the same networks.
+    normalization : {"batch", "layer"} or None, default=None
+        Of the generator's hidden layers, and of encoders, in the same networks.
 
     dropout : float, default=0.0
         Share of hidden units that is left out in training, in the same networks.
@@ -259,7 +259,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         *,
         target: str | None = None,
         loss: str = "energy",
-        noise_dim: int = 32,
+        noise_dim: int = 10,
         gradient_penalty: float | str = "auto",
         n_critic: int = 1,
         ema_decay: float = 0.99,
@@ -267,9 +267,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         modalities: Mapping[str, Any] | Sequence[str] | None = None,
         encoders: str | Mapping[str, Any] = "auto",
         decoders: str | Mapping[str, Any] = "auto",
-        hidden_layer_sizes: Sequence[int] = (256,),
+        hidden_layer_sizes: Sequence[int] = (128, 128, 128),
         activation: str = "relu",
-        normalization: str | None = "layer",
+        normalization: str | None = None,
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
         lr: float = 2e-3,

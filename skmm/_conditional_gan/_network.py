@@ -83,7 +83,7 @@ def _condition_networks(
     """
     n_classes = classes(model, conditions)
     factories = encoder_factories(model, X)
-    given = given_networks(model.encoders)
+    given = given_networks(X, "encoder", model.encoders)
     n_features = model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else N_FEATURES
     encoders, widths = [], []
     for m, name in enumerate(conditions.names):
@@ -109,7 +109,7 @@ def _generator(
 ) -> nn.Module:
     """Return the network from conditions and noise to the target."""
     name = model._target
-    spec = given_networks(model.decoders).get(name)
+    spec = given_networks(X, "decoder", model.decoders).get(name)
     if spec is None:
         spec = encoder_factories(model, X)[name] if X.kinds[name] == "image" else mlp(model)
     make: Any = spec.decoder if isinstance(spec, MLP | Conv) else spec
@@ -124,7 +124,7 @@ def _critic(
     Normalization is left out: over a batch it would mix the rows that a penalty is computed for.
     """
     name, to_channel = model._target, None
-    spec: Any = given_networks(model.encoders).get(name)
+    spec: Any = given_networks(X, "encoder", model.encoders).get(name)
     if X.kinds[name] == "image":
         channels, *size = shape
         shape = (channels + 1, *size)

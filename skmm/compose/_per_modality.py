@@ -23,9 +23,9 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skmm._modalities import Modalities, read_modalities
-from skmm._modalities._kinds import default_kind, is_number
+from skmm._modalities._kinds import check_kind, default_kind, is_number
 from skmm._modalities._values import Value, hide_rows, n_columns, take_rows
-from skmm.compose._placing import Mask, as_input, place
+from skmm.compose._placing import Mask, as_input, place, takes_text
 
 
 class PerModality(  # type: ignore[call-arg]
@@ -38,7 +38,8 @@ class PerModality(  # type: ignore[call-arg]
 
     N-D values (images) are flattened for transformers of 2-D data, and get their shape
     back if the width is unchanged. 1-D values become one column, unless the (first)
-    transformer takes 1-D text.
+    transformer takes 1-D text. The kind of what comes out follows its dtype and rank, unless the
+    (last) transformer has an attribute `output_kind`, as those of :mod:`skmm.preprocessing` do.
 
     Parameters
     ----------
@@ -168,7 +169,8 @@ class PerModality(  # type: ignore[call-arg]
         Returns
         -------
         X : Modalities
-            The same modalities, with the shapes and columns of fit.
+            The same modalities, with the shapes and columns of fit; images in the size that
+            :class:`~skmm.preprocessing.ImageScaler` gave them.
         """
         check_is_fitted(self)
         X = Modalities.from_frame(X) if hasattr(X, "columns") else Modalities(X)
@@ -177,7 +179,11 @@ class PerModality(  # type: ignore[call-arg]
         if unknown:
             raise ValueError(f"Unknown modalities {unknown}; the transformed ones are {kept}.")
         values = {name: self._invert(X, name) for name in X.names}
-        return Modalities._make(values, self._schema.kinds_of(values), X._mask)
+        kinds = self._schema.kinds_of(values)
+        for name, value in values.items():
+            if value.shape[1:] != self._schema.shapes[name]:
+                kinds[name] = default_kind(value)
+        return Modalities._make(values, kinds, X._mask)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the column names of the flattened output, ``modality__column``.
@@ -344,9 +350,7 @@ class PerModality(  # type: ignore[call-arg]
             with _naming(name):
                 out = transform_one(name, observed)
             values[name] = place(name, out, X._values[name], observed)
-            same = values[name].shape[1:] == X._values[name].shape[1:] and is_number(values[name])
-            is_shaped = same and values[name].ndim > 2
-            kinds[name] = X._kinds[name] if is_shaped else default_kind(values[name])
+            kinds[name] = self._kind_out(X, name, values[name], observed)
         if not values:
             raise ValueError(f"PerModality drops every modality of {list(X.names)}.")
         return Modalities._make(values, kinds, X._mask[:, columns])
@@ -356,21 +360,33 @@ class PerModality(  # type: ignore[call-arg]
         value = value if observed.all() else take_rows(value, np.flatnonzero(observed))
         return as_input(value, self.transformers_[name])
 
+    def _kind_out(self, X: Modalities, name: str, value: Value, observed: Mask) -> str:
+        """Return the kind that the transformer declares, else that of its input or output."""
+        if declared := getattr(_last(self.transformers_[name]), "output_kind", None):
+            check_kind(name, value, declared, ~observed)
+            return declared
+        same = value.shape[1:] == X._values[name].shape[1:] and is_number(value)
+        return X._kinds[name] if same and value.ndim > 2 else default_kind(value)
+
     def _invert(self, X: Modalities, name: str) -> Value:
         transformer, spec = self.transformers_[name], self._schema.specs[name]
         value, observed = X._values[name], ~X._mask[:, X.names.index(name)]
         if isinstance(transformer, str):
             return value
         with _naming(name):
-            rows = take_rows(value, np.flatnonzero(observed))
-            out = transformer.inverse_transform(as_input(rows, None))
-            if getattr(out, "shape", (0,))[0] != observed.sum() or n_columns(out) != spec.width:
+            rows: Any = take_rows(value, np.flatnonzero(observed))
+            is_table = not takes_text(_last(transformer))
+            out = transformer.inverse_transform(as_input(rows, None) if is_table else rows)
+            n_rows, n_out = (out.shape[0], n_columns(out)) if hasattr(out, "shape") else (0, 0)
+            is_as_in_fit = n_out == spec.width
+            # Images come back from images, but neither paths nor the sizes that they had.
+            if n_rows != observed.sum() or not (is_as_in_fit or takes_text(transformer)):
                 raise ValueError(
                     f"inverse_transform of {type(transformer).__name__} does not give back the "
                     f"{spec.width} columns of fit."
                 )
         out = out.toarray() if hasattr(out, "toarray") else out
-        out = spec.restore(out, getattr(rows, "index", None))
+        out = spec.restore(out, getattr(rows, "index", None)) if is_as_in_fit else out
         return place(name, out, value, observed)
 
     def _columns_out(self, name: str) -> Sequence[Any]:
@@ -392,6 +408,11 @@ def _method_mapping(transformer: Any) -> MethodMapping:
     callee = "fit_transform" if hasattr(transformer, "fit_transform") else "fit"
     mapping = MethodMapping()
     return mapping.add(caller="fit", callee=callee).add(caller="fit_transform", callee=callee)
+
+
+def _last(transformer: Any) -> Any:
+    """Return the last step of a Pipeline, and anything else as it is."""
+    return _last(transformer.steps[-1][1]) if isinstance(transformer, Pipeline) else transformer
 
 
 def _is_kept(transformer: Any) -> bool:

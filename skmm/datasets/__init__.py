@@ -3,6 +3,7 @@
 from skmm.datasets._base import clear_data_home, get_data_home
 from skmm.datasets._breast_tcga import fetch_breast_tcga
 from skmm.datasets._cll import fetch_cll
+from skmm.datasets._conditional import make_conditional
 from skmm.datasets._digits import load_digits_halves
 from skmm.datasets._fsdd import fetch_fsdd
 from skmm.datasets._mfeat import fetch_mfeat
@@ -32,5 +33,6 @@ __all__ = [
     "fetch_wikipedia",
     "get_data_home",
     "load_digits_halves",
+    "make_conditional",
     "make_shared_latent",
 ]

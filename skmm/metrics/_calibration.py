@@ -130,9 +130,10 @@ def coverage_per_group(
         raise ValueError(f"groups has {len(labels)} entries, but y_true has {len(inside)} rows.")
     if gaps := int(np.sum(pd.isna(labels))):
         raise ValueError(f"groups has no label in {gaps} rows: drop them, or label them.")
+    names, of_row = np.unique(labels, return_inverse=True)
     return {
-        label: over_columns(inside[labels == label].mean(axis=0), multioutput)
-        for label in np.unique(labels).tolist()
+        name: over_columns(inside[of_row == number].mean(axis=0), multioutput)
+        for number, name in enumerate(names.tolist())
     }
 
 
@@ -172,7 +173,7 @@ def spread_error_ratio(
     References
     ----------
     V. Fortin, M. Abaza, F. Anctil and R. Turcotte, "Why should ensemble spread match the RMSE of
-    the ensemble mean?", Journal of Hydrometeorology 15 (2014), equation (15).
+    the ensemble mean?", Journal of Hydrometeorology 15 (2014), pages 1708-1713.
 
     Examples
     --------

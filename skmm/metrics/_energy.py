@@ -70,8 +70,8 @@ def energy_score(
     >>> samples = np.array([[[3.0, 4.0], [3.0, 4.0]], [[0.0, 0.0], [3.0, 4.0]]])
     >>> energy_score(y_true, samples, per_row=True)
     array([0., 0.])
-    >>> energy_score(y_true, samples + [1.0, 0.0])
-    1.01...
+    >>> energy_score(y_true, [y_true + [3.0, 4.0], y_true + [3.0, 4.0]])
+    5.0
     """
     shape = np.shape(y_true)[1:]
     y, draws = check_draws(y_true, samples)
@@ -129,20 +129,20 @@ def energy_skill(
     --------
     >>> from skmm.datasets import make_conditional
     >>> from skmm.metrics import energy_skill
-    >>> simulated = make_conditional("circle", 400, random_state=0)
+    >>> simulated = make_conditional("branches", 400, random_state=0)
     >>> X, y = simulated.data["X"], simulated.target
     >>> draws = simulated.sample_conditional(X[200:], 50, random_state=0)
-    >>> 0.2 < energy_skill(y[200:], draws, y[:200]) < 0.8
+    >>> 0.3 < energy_skill(y[200:], draws, y[:200]) < 0.5
     True
     >>> abs(energy_skill(y[200:], y[:200, None].repeat(200, axis=1), y[:200])) < 1e-9
     True
     """
-    shape = np.shape(y_true)[1:]
     y, draws = check_draws(y_true, samples)
     train = check_targets(y_train, "y_train", at_least=2)
     if train.shape[1] != y.shape[1]:
         raise ValueError(
-            f"y_train has {train.shape[1]} columns and y_true, of rows {shape}, has {y.shape[1]}."
+            f"y_train has {train.shape[1]} columns and y_true has {y.shape[1]}: they must be of the "
+            "same target."
         )
     varies = np.ptp(train, axis=0) > 0
     if not varies.any():
@@ -255,7 +255,7 @@ def variogram_score(
     References
     ----------
     M. Scheuerer and T. Hamill, "Variogram-based proper scoring rules for probabilistic forecasts
-    of multivariate quantities", Monthly Weather Review 143 (2015), section 3.
+    of multivariate quantities", Monthly Weather Review 143 (2015), pages 1321-1334.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def density_coverage(
     References
     ----------
     M. F. Naeem, S. J. Oh, Y. Uh, Y. Choi and J. Yoo, "Reliable fidelity and diversity metrics for
-    generative models", ICML (2020), equations (5) and (6).
+    generative models", ICML (2020), section 3.
 
     Examples
     --------

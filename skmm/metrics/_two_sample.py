@@ -99,7 +99,7 @@ def energy_distance(A: ArrayLike, B: ArrayLike, *, unbiased: bool = True) -> flo
     References
     ----------
     G. Székely and M. Rizzo, "Energy statistics: a class of statistics based on distances", Journal
-    of Statistical Planning and Inference 143 (2013), equations (5) and (6).
+    of Statistical Planning and Inference 143 (2013), pages 1249-1272.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def sliced_wasserstein(
     References
     ----------
     N. Bonneel, J. Rabin, G. Peyré and H. Pfister, "Sliced and Radon Wasserstein barycenters of
-    measures", Journal of Mathematical Imaging and Vision 51 (2015), definition 7.
+    measures", Journal of Mathematical Imaging and Vision 51 (2015), section 3.
 
     Examples
     --------
@@ -184,12 +184,12 @@ def _median_gamma(A: Array, B: Array) -> float:
             Z[check_random_state(0).permutation(len(Z))[: max(1, int(share * len(Z)))]]
             for Z in (A, B)
         )
-    median = float(np.median(pdist(np.concatenate([A, B]), "sqeuclidean")))
+    median = float(np.median(pdist(np.concatenate([A, B]))))
     if median == 0:
         raise ValueError(
             "The median distance is zero, as most rows are the same: pass a number as gamma."
         )
-    return 1 / (2 * median)
+    return 1 / (2 * median**2)
 
 
 def _kernel_sum(A: Array, B: Array, gamma: float) -> float:

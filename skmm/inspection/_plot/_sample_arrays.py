@@ -1,0 +1,79 @@
+"""The arrays of a display of samples, checked and brought to one shape."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Array = np.ndarray
+
+
+def check_positive(name: str, value: int | None) -> None:
+    """Refuse numbers less than 1."""
+    if value is not None and value < 1:
+        raise ValueError(f"{name}={value!r} must be at least 1, or None.")
+
+
+def check_samples(samples: ArrayLike) -> Array:
+    """Return the draws with the shape (n_samples, n_conditions, ...), a column at least."""
+    found = np.asarray(samples, dtype=np.float64)
+    if not 2 <= found.ndim <= 5 or not found.size:
+        raise ValueError(
+            "samples must be (n_samples, n_conditions) with up to three more dimensions and none "
+            f"of them empty, got shape {found.shape}."
+        )
+    if not np.isfinite(found).all():
+        raise ValueError("samples must be finite, but hold NaN or inf.")
+    return found[..., None] if found.ndim == 2 else found
+
+
+def check_truth(y_true: ArrayLike, samples: Array) -> Array:
+    """Return the truth with the shape (n_true, n_conditions, ...)."""
+    found, rest = np.asarray(y_true, dtype=np.float64), samples.shape[1:]
+    if np.isinf(found).any():
+        raise ValueError("y_true must be finite or NaN, but holds inf.")
+    column = (rest[0],) if rest[1:] == (1,) else rest  # of one column, 1-D is as good
+    if found.shape in (rest, column):
+        return found.reshape(1, *rest)
+    if found.ndim > 1 and len(found) and found.shape[1:] in (rest, column):
+        return found.reshape(len(found), *rest)
+    raise ValueError(
+        f"y_true must have the shape of one draw, {rest}, or several of them, got {found.shape}."
+    )
+
+
+def check_conditions(conditions: ArrayLike | None, n_conditions: int) -> Array:
+    """Return a name or number per condition."""
+    names = np.arange(n_conditions) if conditions is None else np.asarray(conditions)
+    if names.shape != (n_conditions,):
+        raise ValueError(
+            f"conditions must be one name or number for each of {n_conditions}, got shape "
+            f"{names.shape}."
+        )
+    return names if conditions is not None else np.array([f"row {i}" for i in names])
+
+
+def check_columns(columns: Sequence[int] | None, width: int) -> list[int]:
+    """Return one or two columns that exist."""
+    found = list(range(min(width, 2))) if columns is None else list(columns)
+    known = all(isinstance(c, int | np.integer) and 0 <= c < width for c in found)
+    if not known or len(found) not in (1, 2) or len(set(found)) < len(found):
+        raise ValueError(
+            f"columns={columns!r} must be one column or two different ones, from 0 to {width - 1}."
+        )
+    return [int(c) for c in found]
+
+
+def picture_shape(samples: Array, shape: tuple[int, ...] | None) -> tuple[int, int, int] | None:
+    """Return (C, H, W), or None for vectors."""
+    if shape is None:
+        if samples.ndim < 4:
+            return None
+        shape = samples.shape[2:]
+    full = (1, *shape) if len(shape) == 2 else tuple(shape)
+    if len(full) != 3 or min(full) < 1 or np.prod(full) != samples[0, 0].size:
+        raise ValueError(
+            f"image_shape={shape!r} must be (H, W) or (C, H, W) of samples of shape "
+            f"{samples.shape[2:]}."
+        )
+    return full
