@@ -92,6 +92,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 f"statistic={statistic!r} is not defined for labels, as those of "
                 f"{self._target!r}: use 'mean', which gives the most frequent."
             )
+        elif self._schema.kinds[self._target] == "binary":
+            values = self._statistic(X, lambda draws: draws.mean(axis=1) > 1 - level)
         else:
             values = self._statistic(X, lambda draws: _quantile(draws, level))
         return self._schema.restore_one(self._target, self._decoded(values))
@@ -195,8 +197,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     def score(self, X: Any, y: Any = None) -> float:
         """Return the energy skill: 1 less the energy score in units of that of the marginal.
 
-        The energy score of 100 draws per row is unbiased, the target divided by its standard
-        deviation in training. The marginal draws from the training targets whatever the condition.
+        The energy score of 100 draws per row is unbiased, each column of the target divided by its
+        standard deviation in training, of images each channel. The marginal draws from the training
+        targets whatever the condition.
 
         Parameters
         ----------
@@ -274,6 +277,10 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         """Keep of the training targets what `score` needs."""
         scale = values.std(axis=0, dtype=np.float64)
         self._varies = scale > 1e-7 * np.abs(values).max(axis=0)
+        if self._schema.kinds[self._target] == "image":  # pixels that seldom vary hardly count
+            channels = values.reshape(len(values), self._schema.shapes[self._target][0], -1)
+            one = channels.std(axis=(0, 2), dtype=np.float64)[:, None]
+            scale = np.broadcast_to(one, channels.shape[1:]).ravel()
         if not self._varies.any():
             self._varies[:] = True
         self._spread = np.where(scale > 0, scale, 1.0)[self._varies]

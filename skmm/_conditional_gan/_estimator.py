@@ -210,8 +210,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     Sobol points) is fixed in `fit` and the same for each row. `sample` and `score` draw noise for
     each row. The standardised conditions are clipped at ±10.
 
-    Binary and categorical targets are relaxed to numbers between 0 and 1 in training; draws are 0
-    or 1, and labels. Counts are rounded.
+    Binary and categorical targets are relaxed to probabilities in training, and drawn with these.
+    Counts are rounded.
 
     References
     ----------
@@ -409,14 +409,25 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             )
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        noise = torch.from_numpy(rng.standard_normal((n_samples, len(X), self.noise_dim)))
-        return self._apply(Generator.values, X, n_rows=len(X), noise=noise)
+        noise = rng.standard_normal((n_samples, len(X), self.noise_dim))
+        uniform = rng.uniform(size=(n_samples, len(X), len(self._varies) if self._discrete else 1))
+        return self._apply(
+            Generator.values,
+            X,
+            n_rows=len(X),
+            noise=torch.from_numpy(noise),
+            uniform=torch.from_numpy(uniform),
+        )
 
     def _draw_again(self, X: Modalities) -> Array:
         return self._apply(Generator.values, X, noise=self._noise)
 
     def _predictor(self) -> torch.nn.Module:
         return self.net_.module_.average
+
+    @property
+    def _discrete(self) -> bool:
+        return self._schema.kinds[self._target] in ("binary", "categorical")
 
     @property
     def _takes_missing(self) -> bool:

@@ -98,13 +98,13 @@ def modality_importance(
 
     Notes
     -----
-    **What is measured.** The fitted estimator, not the data: how much *it* loses. The reading is
-    conditional on the other modalities. If two modalities say the same, the estimator shares its
-    weight between them or uses one only; to spoil either then leaves the information of the other,
-    and both may seem unimportant though together they are all there is. A permutation moreover
-    joins parts of different rows, on which a flexible model extrapolates. ``"drop"`` shows what
-    the model loses where the modality was not recorded, with whatever it makes of missing ones;
-    it is neither a fit without the modality.
+    **What is measured.** The fitted estimator, not the data: how much *it* loses [1]_ (model
+    reliance [3]_). The reading is conditional on the other modalities. If two modalities say the
+    same, the estimator shares its weight between them or uses one only; to spoil either then leaves
+    the information of the other, and both may seem unimportant though together they are all there
+    is. A permutation moreover joins parts of different rows, on which a flexible model
+    extrapolates. ``"drop"`` shows what the model loses where the modality was not recorded, with
+    whatever it makes of missing ones; it is not a fit without the modality either.
 
     The methods differ in scale. For R² of a linear regression on independent modalities, of which
     one contributes c to the prediction, dropping (with the mean in its place) costs
@@ -119,11 +119,15 @@ def modality_importance(
     `n_repeats` - 1 degrees of freedom, which makes few samples enough [4]_. It covers the choice
     of test rows and the permutations, not that of training rows. As `std` has the noise of one
     permutation and `estimate` that of a mean of them, intervals for ``"permutation"`` are rather
-    too long. Rows that depend on each other make them too short, and so do scores in which rows
-    compete (retrieval among the rows of `X`), as a bootstrap sample repeats rows.
+    too long. Rows that depend on each other make them too short. Where rows compete in the score
+    (retrieval among the rows of `X`), the repeated rows of a sample distort it: `estimate` is
+    right, the interval need not be.
 
     A row that has nothing but the permuted modality gets that of a row that has it, so that no
     row loses everything.
+
+    A score that judges the modalities themselves (reconstruction, log-likelihood) is of fewer data
+    if one is dropped, and may rise: use ``"drop"`` with scores against `y`.
 
     References
     ----------

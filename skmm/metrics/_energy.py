@@ -141,8 +141,8 @@ def energy_skill(
     train = check_targets(y_train, "y_train", at_least=2)
     if train.shape[1] != y.shape[1]:
         raise ValueError(
-            f"y_train has {train.shape[1]} columns and y_true has {y.shape[1]}: they must be of the "
-            "same target."
+            f"y_train has {train.shape[1]} columns and y_true has {y.shape[1]}: pass one target "
+            "in both."
         )
     varies = np.ptp(train, axis=0) > 0
     if not varies.any():

@@ -58,14 +58,26 @@ class Target(nn.Module):
             return self.standardize(raw.softmax(dim=-1))
         return raw
 
-    def values(self, raw: Tensor) -> Tensor:
-        """Return what a network gives as values, labels as indicators."""
+    def values(self, raw: Tensor, uniform: Tensor | None) -> Tensor:
+        """Return what a network gives as values (..., width), labels as indicators.
+
+        0 or 1, and the class, are drawn by `uniform` numbers (..., width) with the probabilities
+        that the network gives; without them the values are these.
+        """
         if self.kind == "binary":
-            return (raw > 0).to(raw.dtype)
+            p = raw.sigmoid()
+            return p if uniform is None else (uniform < p).to(p.dtype)
         if self.kind == "categorical":
-            return nn.functional.one_hot(raw.argmax(dim=-1), raw.shape[-1]).to(raw.dtype)
-        values = self.standardize.inverse(raw)
-        return values.round().clamp(min=0) if self.kind == "count" else values
+            p = raw.softmax(dim=-1)
+            if uniform is None:
+                return p
+            # The largest of p / e for exponential e is a draw of the class.
+            chosen = (p / -uniform.log()).argmax(dim=-1)
+            return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
+        values = self.standardize.inverse(raw).flatten(2)
+        return (
+            values.round().clamp(min=0) if self.kind == "count" and uniform is not None else values
+        )
 
 
 class ConditionNetworks(ModalityNetworks):
@@ -144,12 +156,21 @@ class Generator(ConditionNetworks):
         return self.network(both.flatten(0, 1)).unflatten(0, both.shape[:2])
 
     def values(
-        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None, *, noise: Tensor
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor | None = None,
+        *,
+        noise: Tensor,
+        uniform: Tensor | None = None,
     ) -> Tensor:
-        """Return draws (n, m, width) in the original units, for noise (m, n or 1, noise_dim)."""
+        """Return draws (n, m, width) in the original units, for noise (m, n or 1, noise_dim).
+
+        Without `uniform` numbers (m, n, width) what is discrete is given by its expectation.
+        """
         n_samples = len(next(iter(inputs.values())))
         raw = self(inputs, observed, noise.expand(-1, n_samples, -1))
-        return self.output.values(raw).flatten(2).transpose(0, 1)
+        uniform = None if uniform is None else uniform.to(raw)
+        return self.output.values(raw, uniform).transpose(0, 1)
 
 
 class Discriminator(ConditionNetworks):
