@@ -164,8 +164,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         n_samples : int, default=1
             Number of draws per row, independent of each other and of other rows'.
 
-        given : Modalities, dict, DataFrame or array-like
-            The conditions; a target is ignored. Required.
+        given : Modalities, dict, DataFrame or array-like, default=None
+            The conditions, without which there is nothing to sample; a target is ignored.
 
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's.

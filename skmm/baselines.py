@@ -121,6 +121,18 @@ class RidgeSampler(_Baseline):
     covariance_ : ndarray of shape (n_targets, n_targets)
         Of the residuals.
 
+    categories_ : dict of str to ndarray
+        Classes of each modality of labels.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
+
     See Also
     --------
     skmm.ConditionalGAN : The generative model.
@@ -206,6 +218,18 @@ class NeighborsSampler(_Baseline):
     neighbors_ : NearestNeighbors
         Of the standardised conditions.
 
+    categories_ : dict of str to ndarray
+        Classes of each modality of labels.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
+
     See Also
     --------
     skmm.ConditionalGAN : The generative model.
@@ -274,6 +298,20 @@ class MarginalSampler(_Baseline):
 
     random_state : int, RandomState instance or None, default=None
         Seeds `sample`.
+
+    Attributes
+    ----------
+    categories_ : dict of str to ndarray
+        Classes of each modality of labels.
+
+    modality_names_in_ : tuple of str
+        Names of the modalities.
+
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if `X` was a flat DataFrame with string names.
 
     See Also
     --------

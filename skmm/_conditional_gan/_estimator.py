@@ -232,7 +232,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     >>> rng = np.random.default_rng(0)
     >>> x = rng.uniform(-1, 1, (600, 1))
     >>> y = np.sin(3 * x) + (0.1 + 0.4 * (x > 0)) * rng.standard_normal((600, 1))
-    >>> model = ConditionalGAN(hidden_layer_sizes=(64,), random_state=0).fit(x[:500], y[:500])
+    >>> model = ConditionalGAN(random_state=0).fit(x[:500], y[:500])
     >>> model.sample(50, given=x[500:]).shape
     (50, 100, 1)
     >>> wide = model.predict(x[500:], 0.9) - model.predict(x[500:], 0.1)
