@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
     from skmm._deep_cca import DeepCCA
     from skmm._multimodal_autoencoder import MultimodalAutoencoder
+    from skmm._multimodal_predictor import MultimodalClassifier, MultimodalRegressor
     from skmm._multimodal_vae import MultimodalVAE
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "DeepCCA",
     "Modalities",
     "MultimodalAutoencoder",
+    "MultimodalClassifier",
+    "MultimodalRegressor",
     "MultimodalVAE",
     "check_modalities",
 ]
@@ -28,6 +31,8 @@ _DEEP = {  # imported at first use: they need torch
     "ConditionalGAN": "skmm._conditional_gan",
     "DeepCCA": "skmm._deep_cca",
     "MultimodalAutoencoder": "skmm._multimodal_autoencoder",
+    "MultimodalClassifier": "skmm._multimodal_predictor",
+    "MultimodalRegressor": "skmm._multimodal_predictor",
     "MultimodalVAE": "skmm._multimodal_vae",
 }
 

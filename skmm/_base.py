@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -95,12 +95,12 @@ class DeepEstimator(BaseEstimator):
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
 
-    def _data(self, X: Modalities) -> TensorData:
-        """Return checked data as tensors for training."""
+    def _data(self, X: Modalities, extra: Mapping[str, Array] | None = None) -> TensorData:
+        """Return checked data as tensors for training, and what else rows have beside it."""
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return tensors(X, device, self._dtype(), X.names)
+        return tensors(X, device, self._dtype(), X.names, extra)
 
     def _train(
         self,
@@ -186,7 +186,11 @@ def precision_of(X: Modalities) -> torch.dtype:
 
 
 def tensors(
-    X: Modalities, device: str | torch.device, dtype: torch.dtype, names: Sequence[str]
+    X: Modalities,
+    device: str | torch.device,
+    dtype: torch.dtype,
+    names: Sequence[str],
+    extra: Mapping[str, Array] | None = None,
 ) -> TensorData:
     """Return checked data as tensors; the numbers at missing rows are never read.
 
@@ -197,7 +201,7 @@ def tensors(
         observed = np.zeros((len(X), len(names)), dtype=bool)
         observed[:, [list(names).index(name) for name in X.names]] = ~X._mask
     arrays = {name: np.asarray(value) for name, value in X.items()}
-    return TensorData(arrays, observed, device=device, dtype=dtype)
+    return TensorData({**arrays, **(extra or {})}, observed, device=device, dtype=dtype)
 
 
 def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:

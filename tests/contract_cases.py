@@ -18,6 +18,8 @@ from skmm import (
     DeepCCA,
     Modalities,
     MultimodalAutoencoder,
+    MultimodalClassifier,
+    MultimodalRegressor,
     MultimodalVAE,
 )
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
@@ -62,6 +64,8 @@ class Case:
     linear: bool = False  # law 6 holds
     pairs: bool = False  # form 4 takes y as the second modality
     paired: dict[str, Any] = field(default_factory=dict)  # parameters for that
+    target: type | None = None  # as the default's class, but fit finds y by itself
+    exempt: tuple[str, ...] = ()  # checks of scikit-learn that it need not pass
 
     @property
     def name(self) -> str:
@@ -69,7 +73,8 @@ class Case:
 
     @property
     def small(self) -> BaseEstimator:
-        return clone(self.default).set_params(**self.quick, random_state=0)
+        kind = self.target or type(self.default)
+        return kind(**self.quick, random_state=0)
 
 
 CHECKPOINTS = tempfile.mkdtemp(prefix="skmm-tests-")
@@ -122,6 +127,35 @@ def gan(**params: Any) -> ConditionalGAN:
     """Return a generator that is trained in no time."""
     brief = {name: value for name, value in BRIEF.items() if name != "n_components"}
     return ConditionalGAN(**{**brief, "target": "sound", "random_state": 0, **params})
+
+
+class _FindsTarget:
+    """fit and score without y, so that the laws are stated for predictors as for all others."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        return super().fit(X, _classes_for(X))  # type: ignore[misc]
+
+    def score(self, X: Any, y: Any = None) -> float:
+        return super().score(X, _classes_for(X))  # type: ignore[misc]
+
+
+class Classifier(_FindsTarget, MultimodalClassifier):
+    pass
+
+
+class Regressor(_FindsTarget, MultimodalRegressor):
+    pass
+
+
+def _classes_for(X: Any) -> np.ndarray:
+    first = X
+    if isinstance(X, dict) and X:
+        first = next(iter(X.values()))
+    n_samples = len(first) if hasattr(first, "shape") and np.ndim(first) else 60
+    return np.array([0, 0, 1, 2])[np.arange(n_samples) % 4]
+
+
+PREDICTORS = {k: v for k, v in BRIEF.items() if k != "n_components"} | {"random_state": 0}
 
 
 # Parameters that mean the same in every deep estimator.
@@ -410,6 +444,50 @@ CASES = (
             (RidgeSampler(), {"modalities": CONDITIONS}, {}),
             (NeighborsSampler(), {"modalities": CONDITIONS, "n_neighbors": Effect((1, 5))}, {}),
             (MarginalSampler(), {"modalities": Effect((None, ["image", "sound"]))}, {}),
+        )
+    ),
+    *(
+        Case(
+            default,
+            quick={k: v for k, v in PREDICTORS.items() if k != "random_state"},
+            target=surrogate,
+            exempt=("check_sample_weight_equivalence_on_dense_data",),  # training is stochastic
+            variants=(
+                Variant(surrogate(**PREDICTORS)),
+                Variant(surrogate(**PREDICTORS, fusion="mean", normalization="batch")),
+                Variant(surrogate(**{**PREDICTORS, **STOPPING}, fusion="attention")),
+                Variant(surrogate(**PREDICTORS, fusion="late")),
+            ),
+            effects={
+                **DEEP_EFFECTS,
+                "fusion": Effect(("concat", "mean", "attention", "late")),
+                "head_layer_sizes": Effect(((), (4,))),
+                "modality_dropout": Effect((0.0, 0.5)),
+                "scoring": Effect(
+                    (None, scoring), {**STOPPING, "max_epochs": 60, "lr": 0.1, "dropout": 0.5}
+                ),
+                "early_stopping": Effect((True, False), STOPPING),
+                "validation_fraction": Effect((0.4, 0.5), STOPPING),
+                "n_iter_no_change": Effect(
+                    (1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3, "dropout": 0.5}
+                ),
+                **more,
+            },
+            no_effect=DEEP_NO_EFFECT,
+            invalid={
+                **DEEP_INVALID,
+                "unknown fusion": ({"fusion": "sum"}, ("sum", "concat", "attention", "late")),
+                "unknown scorer": ({"scoring": "beauty"} | STOPPING, ("beauty", "accuracy")),
+            },
+        )
+        for default, surrogate, scoring, more in (
+            (
+                MultimodalClassifier(),
+                Classifier,
+                "accuracy",
+                {"class_weight": Effect((None, "balanced", {0: 5.0}))},
+            ),
+            (MultimodalRegressor(), Regressor, "neg_median_absolute_error", {}),
         )
     ),
 )

@@ -58,7 +58,8 @@ def test_every_estimator_has_a_case():
 def _sklearn_checks():
     for case in CASES:
         for estimator, check in estimator_checks.estimator_checks_generator(case.default):
-            yield pytest.param(estimator, check, id=f"{case.name}-{check.func.__name__}")
+            if check.func.__name__ not in case.exempt:
+                yield pytest.param(estimator, check, id=f"{case.name}-{check.func.__name__}")
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(_sklearn_checks()))
@@ -296,7 +297,7 @@ def test_float32_stays_float32(variant, form):
     wrong = {
         key: value.dtype
         for key, value in found.items()
-        if not key.startswith("score") and value.dtype != np.float32
+        if not key.startswith("score") and value.dtype.kind == "f" and value.dtype != np.float32
     }
     assert not wrong
     assert_same(found, expected, 1e-3)

@@ -28,6 +28,7 @@ FLOORS = {
     "_decoding": 3,
     "_reconstruction": 3,
     "_conditional": 3,
+    "_fusion": 3,
     "_latent": 3,
     "_base": 3,
     "baselines": 3,

@@ -14,9 +14,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE
 from skmm._decoding import draw, fit_density
+from skmm._fusion import fusion_network
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
-from skmm._multimodal_autoencoder._fusion import fusion_network
 from skmm._nets import build
 from skmm._parts import modality_networks
 from skmm._random import Seed
@@ -327,9 +327,10 @@ class MultimodalAutoencoder(LatentEstimator):
         k, M = self.n_components, len(X.names)
         width = self.hidden_layer_sizes[-1] if len(self.hidden_layer_sizes) else k
         n_features = k if self.fusion == "mean" else width
+        hidden = [n_features] if len(self.hidden_layer_sizes) else []
         networks = modality_networks(self, X, seed, n_features=n_features, n_codes=k)
         module = AutoencoderNetwork(
-            fusion=build(partial(fusion_network, self, n_features, M), seed + 2 * M),
+            fusion=build(partial(fusion_network, self, n_features, M, k, hidden), seed + 2 * M),
             modality_dropout=self.modality_dropout,
             noise=self.noise,
             aligned=self.alignment_weight > 0 and M > 1,

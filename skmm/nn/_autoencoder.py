@@ -124,7 +124,7 @@ class AutoencoderNetwork(ModalityNetworks):
         self, inputs: Mapping[str, Tensor], observed: Tensor | None = None
     ) -> Reconstruction:
         """Encode all modalities and reconstruct them from the joint code."""
-        codes = self._codes(inputs, observed)
+        codes = self.encoded(inputs, observed, self.noise)
         visible = self.hide(observed, codes[0], len(codes))
         z = self.fusion(codes, visible)
         log_probs = []
@@ -137,19 +137,7 @@ class AutoencoderNetwork(ModalityNetworks):
 
     def encode(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
         """Return the joint codes (N, k); modalities that are not in `inputs` are missing."""
-        return self.fusion(self._codes(inputs, observed), observed)
-
-    def _codes(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> list[Tensor]:
-        codes: list[Tensor | None] = []
-        for m, name in enumerate(self.names):
-            here = None if observed is None else observed[:, m]
-            if name not in inputs:
-                codes.append(None)
-                continue
-            x = inputs[name] if here is None else inputs[name][here]
-            codes.append(spread(self.features(m, x, self.noise), here))
-        blank = torch.zeros_like(next(code for code in codes if code is not None))
-        return [blank if code is None else code for code in codes]
+        return self.fusion(self.encoded(inputs, observed, self.noise), observed)
 
     def _alone(self, m: int, code: Tensor) -> Tensor:
         """Return the joint code of a modality by itself."""

@@ -127,6 +127,24 @@ class ModalityNetworks(nn.Module):
             x = noise(x)
         return self.encoders[m](x)
 
+    def encoded(
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor | None = None,
+        noise: nn.Module | None = None,
+    ) -> list[Tensor]:
+        """Return what each encoder gives; zeros for what a row, or all of `inputs`, lacks."""
+        codes: list[Tensor | None] = []
+        for m, name in enumerate(self.names):
+            here = None if observed is None else observed[:, m]
+            if name not in inputs:
+                codes.append(None)
+                continue
+            x = inputs[name] if here is None else inputs[name][here]
+            codes.append(spread(self.features(m, x, noise), here))
+        blank = torch.zeros_like(next(code for code in codes if code is not None))
+        return [blank if code is None else code for code in codes]
+
     def scaled(self, m: int, x: Tensor) -> Tensor:
         """Return the input of the encoder: scaled and clipped, the mean for NaN."""
         x = self.scalers[m](x)

@@ -1,0 +1,235 @@
+"""What classifier and regressor share: modalities and a target in, outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import TransformerMixin
+from sklearn.metrics import check_scoring
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+)
+from torch import Tensor
+
+from skmm._base import (
+    DEEP_CONSTRAINTS,
+    DeepEstimator,
+    continue_from,
+    n_rows_per_step,
+    unchanged_on_error,
+)
+from skmm._fusion import fusion_network
+from skmm._labels import find_categories, number_labels
+from skmm._modalities import Modalities, check_modalities
+from skmm._nets import Net, build
+from skmm._parts import check_tokens, modality_networks
+from skmm._random import check_random_state, seed_of
+from skmm.nn import ACTIVATIONS, FeedForward
+from skmm.nn._prediction import (
+    TARGET,
+    WEIGHT,
+    Prediction,
+    PredictionObjective,
+    PredictorNetwork,
+)
+
+Array = np.ndarray
+N_FEATURES = 64  # of encoders, where no hidden layer says how many
+PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
+    **DEEP_CONSTRAINTS,
+    "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
+    "head_layer_sizes": ["array-like"],
+    "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+    "scoring": [str, callable, None],
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """In the place of X, what the network gives for it: for scorers in training."""
+
+    outputs: Array
+
+
+def _attends(estimator: Any) -> bool:
+    return estimator.fusion == "attention"
+
+
+class MultimodalPredictor(TransformerMixin, DeepEstimator):
+    """A predictor of a target from modalities; abstract."""
+
+    net_: Net
+    fusion: str
+    categories_: dict[str, Array]
+    _target: Any
+
+    def _read_target(self, y: Any) -> Array:
+        """Return the target as a network takes it (n, n_targets), and keep how to read it."""
+        raise NotImplementedError
+
+    def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
+        return sample_weight
+
+    def transform(self, X: Any) -> Array:
+        """Return the fused representation, which the head predicts from.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features_out)
+            With ``fusion="late"`` the mean of what the encoders give.
+        """
+        return self._apply(PredictorNetwork.represent, self._check(X))
+
+    @available_if(_attends)
+    def attention_weights(self, X: Any) -> pd.DataFrame:
+        """Return the weight of each modality in the fusion, with ``fusion="attention"``.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        weights : DataFrame of shape (n_samples, n_modalities)
+            They sum to one in each row, and are 0 where a modality is missing.
+        """
+        weights = self._apply(PredictorNetwork.attention, self._check(X))
+        return pd.DataFrame(weights, columns=list(self.modality_names_in_))
+
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of `X`; checked only.
+
+        Returns
+        -------
+        names : ndarray of str
+            The name of the class in lower case, and a number.
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
+        name = type(self).__name__.lower()
+        return np.asarray([f"{name}{k}" for k in range(self._n_features())], dtype=object)
+
+    def _raw(self, X: Any) -> Array:
+        """Return the outputs of the network."""
+        if isinstance(X, Known):
+            return X.outputs
+        return self._apply(PredictorNetwork.predict, self._check(X))
+
+    def _fit_rows(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        with unchanged_on_error(self):
+            self._fit(X, y, sample_weight)
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        X = check_modalities(self, X, reset=True)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        self.categories_ = find_categories(X)
+        X = number_labels(X, self.categories_)
+        target = self._read_target(y)
+        check_consistent_length(np.empty(len(X)), target)
+        extra = {TARGET: target}
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, target, ensure_non_negative=True)
+        if (weights := self._row_weights(y, sample_weight)) is not None:
+            extra[WEIGHT] = (weights / weights.mean())[:, None]
+        rng = check_random_state(self.random_state)
+        train, valid = self._split(len(X), rng)
+        seed = seed_of(rng)
+        module = self._network(X, seed)
+        check_tokens(X, module)
+        if previous is not None:
+            continue_from(previous, module)
+        data = self._data(X, extra)
+        self.net_ = self._train(
+            module,
+            PredictionObjective(self._target.tasks),
+            data.subset(train),
+            None if valid is None else data.subset(valid),
+            batch_size=n_rows_per_step(self.batch_size, len(train)),
+            seed=seed,
+            scoring=self._scoring(y, valid),
+        )
+
+    def _scoring(self, y: Any, valid: Array | None) -> Callable[..., float] | None:
+        """Return what judges the network's outputs for the validation rows."""
+        if self.scoring is None or valid is None:
+            return None
+        truth = y.iloc[valid] if hasattr(y, "iloc") else np.asarray(y)[valid]
+        return partial(judge, self, check_scoring(self, scoring=self.scoring), truth)
+
+    def _n_features(self) -> int:
+        return self.hidden_layer_sizes[-1] if len(self.hidden_layer_sizes) else N_FEATURES
+
+    def _network(self, X: Modalities, seed: int) -> PredictorNetwork:
+        k, M = self._n_features(), len(X.names)
+        networks = modality_networks(self, X, seed, n_features=k, n_codes=k, decode=False)
+        late = self.fusion == "late"
+        fuse = partial(fusion_network, self, k, M, k)
+        head = partial(
+            FeedForward,
+            k,
+            self.head_layer_sizes,
+            sum(task.width for task in self._target.tasks),
+            activation=self.activation,
+            normalization=self.normalization,
+            dropout=self.dropout,
+        )
+        return PredictorNetwork(
+            fusion=None if late else build(fuse, seed + M),
+            activation=ACTIVATIONS[self.activation](),
+            heads=[build(head, seed + M + 1 + m) for m in range(M if late else 1)],
+            tasks=self._target.tasks,
+            modality_dropout=self.modality_dropout,
+            **networks,
+        )
+
+    def _check(self, X: Any) -> Modalities:
+        check_is_fitted(self)
+        X = check_modalities(self, X, reset=False)
+        return number_labels(X, {n: c for n, c in self.categories_.items() if n in X})
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def judge(
+    model: Any, scorer: Any, truth: Any, net: Net, outputs: Prediction, observed: Tensor | None
+) -> float:
+    """Return what a scorer of scikit-learn says of outputs for validation rows."""
+    return float(scorer(model, Known(outputs.outputs.double().cpu().numpy()), truth))
