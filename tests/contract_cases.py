@@ -151,7 +151,7 @@ def _classes_for(X: Any) -> np.ndarray:
     first = X
     if isinstance(X, dict) and X:
         first = next(iter(X.values()))
-    n_samples = len(first) if hasattr(first, "shape") and np.ndim(first) else 60
+    n_samples = len(first) if getattr(first, "shape", ()) else 60
     return np.array([0, 0, 1, 2])[np.arange(n_samples) % 4]
 
 
@@ -467,7 +467,10 @@ CASES = (
                     (None, scoring), {**STOPPING, "max_epochs": 60, "lr": 0.1, "dropout": 0.5}
                 ),
                 "early_stopping": Effect((True, False), STOPPING),
-                "validation_fraction": Effect((0.4, 0.5), STOPPING),
+                "validation_fraction": Effect(
+                    (0.4, 0.5),
+                    {**STOPPING, "lr": 0.01, "lr_schedule": "constant", "max_epochs": 20},
+                ),
                 "n_iter_no_change": Effect(
                     (1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3, "dropout": 0.5}
                 ),
@@ -477,7 +480,7 @@ CASES = (
             invalid={
                 **DEEP_INVALID,
                 "unknown fusion": ({"fusion": "sum"}, ("sum", "concat", "attention", "late")),
-                "unknown scorer": ({"scoring": "beauty"} | STOPPING, ("beauty", "accuracy")),
+                "unknown scorer": ({"scoring": "beauty"} | STOPPING, ("beauty", "get_scorer_names")),
             },
         )
         for default, surrogate, scoring, more in (
