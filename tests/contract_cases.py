@@ -480,7 +480,10 @@ CASES = (
             invalid={
                 **DEEP_INVALID,
                 "unknown fusion": ({"fusion": "sum"}, ("sum", "concat", "attention", "late")),
-                "unknown scorer": ({"scoring": "beauty"} | STOPPING, ("beauty", "get_scorer_names")),
+                "unknown scorer": (
+                    {"scoring": "beauty"} | STOPPING,
+                    ("beauty", "get_scorer_names"),
+                ),
             },
         )
         for default, surrogate, scoring, more in (

@@ -312,10 +312,12 @@ def test_the_bound_of_training_is_that_of_the_paper(posterior):
         single = [product_of_experts([mean], [v]) for mean, v in experts]
         joint = product_of_experts(*zip(*experts, strict=True))
         share = CONDITIONAL_SHARE / 2
-        draws = {"poe": [joint, *single], "mvtcae": [joint], "moe": single}[posterior]
+        subset = module.hide(torch.ones(50, 2, dtype=torch.bool))
+        part = product_of_experts(*zip(*experts, strict=True), subset)
+        draws = {"poe": [joint, *single, part], "mvtcae": [joint], "moe": single}[posterior]
         weight = {"poe": 1.0, "mvtcae": 1 - share, "moe": 0.5}[posterior]
         for m, name in enumerate("ab"):
-            used = [joint, single[m]] if posterior == "poe" else draws
+            used = [joint, single[m], part] if posterior == "poe" else draws
             expected = weight * sum(
                 log_likelihood(module, m, name, inputs, manual_draw(*q)) for q in used
             )

@@ -244,12 +244,15 @@ class VAENetwork(ModalityNetworks):
         kl = kl_to_prior(*normal)
         draw = Draw(normal, full, one)
         if self.kind == "poe":
-            draws = [draw, *(Draw(n, seen, one) for n, seen in self._parts(experts, full))]
-            parts = [kl_to_prior(*draw.normal) for draw in draws]
+            draws = self._product_draws(normal, experts, full)
+            parts = [draw.weight[:, None] * kl_to_prior(*draw.normal) for draw in draws]
             return draws, torch.stack(parts).sum(dim=0), torch.zeros_like(kl)
         if self.kind == "joint":
             target = normal[0].detach(), normal[1].detach()
-            gaps = [kl_between(*target, part) for part, _ in self._parts(experts, full)]
+            subsets = self._subsets(full)
+            if len(self.names) == 2:  # of which the random one is none of its own
+                del subsets[2]
+            gaps = [kl_between(*target, product_of_experts(*experts, seen)) for seen in subsets]
             return [draw], kl, torch.stack(gaps).sum(dim=0) if gaps else torch.zeros_like(kl)
         # mvtcae
         share = CONDITIONAL_SHARE / n_seen.clamp(min=1).to(one.dtype)
@@ -261,15 +264,31 @@ class VAENetwork(ModalityNetworks):
             gap = gap + (full[:, m] * share)[:, None] * kl_between(*normal, single)
         return [Draw(normal, full, 1 - share)], (1 - CONDITIONAL_SHARE) * kl + gap, gap * 0
 
-    def _parts(self, experts: Experts, full: Tensor) -> list[tuple[Normal, Tensor]]:
-        """Return the products of single modalities, and of a random subset where it can differ."""
+    def _product_draws(self, normal: Normal, experts: Experts, full: Tensor) -> list[Draw]:
+        """Return the draws of "poe": of all that rows have, of single modalities, of a subset.
+
+        The random subset reconstructs whatever the row has, since nothing else trains the
+        prediction of modalities from others. A part that is all of an incomplete row would count
+        it again. Rows with few modalities say little of how modalities go together, and can be
+        many: as in "mvtcae" they weigh less.
+        """
+        M = len(self.names)
+        n_seen = full.sum(dim=1).clamp(min=1).to(normal[0].dtype)
+        row = (1 - CONDITIONAL_SHARE / n_seen) / (1 - CONDITIONAL_SHARE / M)
+        draws, complete = [Draw(normal, full, row)], full.all(dim=1)
+        for i, seen in enumerate(self._subsets(full)):
+            own = (seen != full).any(dim=1) | complete
+            part = product_of_experts(*experts, seen)
+            draws.append(Draw(part, seen if i < M else full, row * own))
+        return draws
+
+    def _subsets(self, full: Tensor) -> list[Tensor]:
+        """Return single modalities (N, M), and a random subset, of more than one modality."""
         M = len(self.names)
         if M == 1:
             return []
-        masks = [full & single for single in torch.eye(M, dtype=torch.bool, device=full.device)]
-        if M > 2:
-            masks.append(self.hide(full))
-        return [(product_of_experts(*experts, mask), mask) for mask in masks]
+        singles = torch.eye(M, dtype=torch.bool, device=full.device)
+        return [*(full & single for single in singles), self.hide(full)]
 
     def _product(self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor) -> Normal:
         """Return the posterior that is one normal; complete rows may have their own encoder."""
