@@ -213,7 +213,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         -------
         skill : float
             At most 1; 0 is no better than ignoring the condition. Rows without a target do not
-            count.
+            count. Of targets that never vary it is 1 if the draws are exact and else 0.
 
         Raises
         ------
@@ -231,8 +231,10 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         for rows, part in self._chunks(conditions, N_DRAWS):
             draws = self._draw(part, N_DRAWS, rng)[:, :, self._varies] / self._spread
             scores.append(energy_scores(truth[rows], draws.swapaxes(0, 1)))
-        mean = float(np.mean(np.concatenate(scores)))
-        return 1.0 - mean / float(np.mean(marginal_scores(truth, reference)))
+        mean, marginal = np.concatenate(scores).mean(), marginal_scores(truth, reference).mean()
+        if marginal == 0:  # all targets are the same
+            return float(mean == 0)
+        return float(1.0 - mean / marginal)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns of the target, ``target__column``.

@@ -81,3 +81,10 @@ def test_labels_and_images_as_conditions_and_targets(sampler):
     assert set(labels.sample(4, given=X).ravel()) == {"a", "b", "c"}
     if not isinstance(sampler, MarginalSampler):
         assert (labels.predict(X) == X["label"]).mean() > 0.9
+
+
+def test_score_of_a_target_that_never_varies():
+    x, y = linear_data(50)
+    assert MarginalSampler().fit(x, 0 * y).score(x, 0 * y) == 1.0
+    assert MarginalSampler().fit(x, 0 * y + 3).score(x, 0 * y + 3) == 1.0
+    assert abs(MarginalSampler().fit(x, 0 * y).score(x, y)) < 1e-9
