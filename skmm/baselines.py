@@ -13,7 +13,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils._param_validation import Interval
 
 from skmm._conditional import N_DRAWS, ConditionalSampler
@@ -24,6 +24,7 @@ __all__ = ["MarginalSampler", "NeighborsSampler", "RidgeSampler"]
 
 Array = np.ndarray
 ALPHAS = np.logspace(-2, 5, 15)
+LIMIT = 10.0
 PARAMETERS: dict[str, list[Any]] = {
     "target": [str, None],
     "modalities": [dict, list, tuple, None],
@@ -98,8 +99,9 @@ class _Baseline(ConditionalSampler):
 class RidgeSampler(_Baseline):
     """Ridge regression with Gaussian residuals: the linear model of a conditional distribution.
 
-    The residuals are those of five folds, so that their covariance, shrunk after Ledoit and Wolf,
-    is that of predictions for new rows. The penalty is chosen by leave-one-out.
+    Conditions are standardised and clipped at ±10. The residuals are those of five folds, so that
+    their covariance, shrunk after Ledoit and Wolf, is that of predictions for new rows. The penalty
+    is chosen by leave-one-out.
 
     Parameters
     ----------
@@ -165,7 +167,9 @@ class RidgeSampler(_Baseline):
         self.random_state = random_state
 
     def _learn(self, conditions: Array, values: Array, rng: np.random.RandomState) -> None:
-        self.regression_ = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
+        # Clipped as in the deep estimators: columns that hardly vary would reach hundreds.
+        clip = FunctionTransformer(np.clip, kw_args={"a_min": -LIMIT, "a_max": LIMIT})
+        self.regression_ = make_pipeline(StandardScaler(), clip, RidgeCV(ALPHAS))
         folds = KFold(min(5, len(values)), shuffle=True, random_state=seed_of(rng))
         expected = cross_val_predict(self.regression_, conditions, values, cv=folds)
         residuals = values - expected.reshape(values.shape)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from skmm.nn._adversarial import SpectralNorm, moving_average
+from skmm.nn._adversarial import SpectralNorm
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
@@ -120,14 +120,3 @@ def test_spectral_norm_rests_in_evaluation():
     before = normed.left0.clone()
     normed(torch.ones(1, 5))
     torch.testing.assert_close(normed.left0, before)
-
-
-def test_moving_average_forgets_its_start():
-    averages, weights = [torch.zeros(2)], [torch.ones(2)]
-    expected = 0.0
-    for n in range(1, 100):
-        moving_average(averages, weights, torch.tensor(n), decay=0.9)
-        decay = min(0.9, (1 + n) / (10 + n))
-        expected = decay * expected + 1 - decay
-        np.testing.assert_allclose(averages[0], expected, rtol=1e-5)
-    assert expected > 0.999

@@ -289,7 +289,7 @@ def test_average_is_that_of_the_weights():
     model = ConditionalGAN(callbacks=[recorder], ema_decay=0.5, **BRIEF).fit(x, y)
     average = recorder.weights[0]
     for n, weight in enumerate(recorder.weights[1:], 1):
-        decay = min(0.5, (1 + n) / (10 + n))
+        decay = min(0.5, n / (9 + n))
         average = decay * average + (1 - decay) * weight
     torch.testing.assert_close(model.net_.module_.average.network[0].output.weight, average)
 

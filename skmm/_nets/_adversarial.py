@@ -23,7 +23,8 @@ class AdversarialNet(Net):
     Parameters
     ----------
     module : torch.nn.Module
-        With `generator`, `discriminator` and `update_average`.
+        With `generator`, `discriminator` and `update_average`, called with the number of steps
+        before.
     criterion : torch.nn.Module
         The objectives.
     n_critic : int, default=1
@@ -71,7 +72,7 @@ class AdversarialNet(Net):
         with self._autocast(), _fixed(self.module_.discriminator):
             found = self.criterion_.generator(self.module_, **arguments)
             loss = self._descend(self.optimizer_, found, batch)
-        self.module_.update_average()
+        self.module_.update_average(self._step - 1)
         terms = {name: term.detach() for name, term in (terms | found).items()}
         return {"loss": loss, "y_pred": None, "terms": terms}
 

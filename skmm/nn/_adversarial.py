@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.optim.swa_utils import AveragedModel
 
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
@@ -284,17 +284,11 @@ class ConditionalGANNetwork(nn.Module):
         self.conditions = [m for m, name in enumerate(names) if name != target]
         self.generator = generator
         self.discriminator = discriminator
-        self.averaged = AveragedModel(
-            generator, multi_avg_fn=partial(moving_average, decay=ema_decay)
-        )
+        self.average = copy.deepcopy(generator).requires_grad_(False)
+        self.ema_decay = ema_decay
+        self._pairs: list[list[Tensor]] | None = None
         self.noise = Noise()
         self.seed = seed
-
-    @property
-    def average(self) -> Generator:
-        """The generator with averaged weights."""
-        average: Any = self.averaged.module
-        return average
 
     def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
         """Return the energy score of the average generator for each row, for validation."""
@@ -320,9 +314,24 @@ class ConditionalGANNetwork(nn.Module):
         noise = self.noise((n, len(target), self.generator.noise_dim), target)
         return self.generator.output.relaxed(self.generator(inputs, visible, noise))
 
-    def update_average(self) -> None:
-        """Take a step of the average."""
-        self.averaged.update_parameters(self.generator)
+    def update_average(self, n_before: int) -> None:
+        """Move the average towards the generator, after a step that `n_before` others preceded.
+
+        In the first steps it moves faster, so that the start is forgotten.
+        """
+        if self._pairs is None:  # found once: it takes longer than what follows
+            a, b = self.average, self.generator
+            self._pairs = [
+                [*a.parameters()], [*b.parameters()], [*a.buffers()], [*b.buffers()],
+            ]  # fmt: skip
+        averages, weights, old, new = self._pairs
+        decay = min(self.ema_decay, n_before / (9 + n_before))
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - decay)
+            torch._foreach_copy_(old, new)  # statistics of batches
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pairs": None}
 
 
 class AdversarialObjective(nn.Module):
@@ -390,12 +399,3 @@ class AdversarialObjective(nn.Module):
             judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())
         loss = ADVERSARIAL[self.loss][1](judged, critic(condition, fake))
         return {"generator": loss.mean()}
-
-
-def moving_average(
-    averages: Sequence[Tensor], weights: Sequence[Tensor], n_averaged: Tensor, *, decay: float
-) -> None:
-    """Move averages towards weights; in the first steps faster, so that the start is forgotten."""
-    n = float(n_averaged)
-    for average, weight in zip(averages, weights, strict=True):
-        average.lerp_(weight, 1 - min(decay, (1 + n) / (10 + n)))
