@@ -35,6 +35,13 @@ slow: $(READY)
 	$(PY) benchmarks/published_deep_cca.py mixture
 	$(PY) benchmarks/published_deep_cca.py mnist-halves default --seeds 0
 	$(PY) benchmarks/published_deep_cca.py noisy-mnist dcca-conv --seeds 0
+	$(PY) benchmarks/published_fusion.py transfer --seeds 0
+	$(PY) benchmarks/published_fusion.py impute --seeds 0
+	$(PY) benchmarks/published_fusion.py likelihood --seeds 0
+	$(PY) benchmarks/published_conditional_gan.py simulated
+	$(PY) benchmarks/published_conditional_gan.py mnist
+	$(PY) benchmarks/published_prediction.py tcga
+	$(PY) benchmarks/published_prediction.py mfeat
 
 lint: $(READY)
 	$(PY) -m ruff check .
