@@ -45,6 +45,7 @@ from skmm.preprocessing import LogMel
 Array = np.ndarray
 Rows = tuple[Any, Array, Any, Array]  # training X and y, test X and y
 NOISE = 0.5  # standard deviation, of pixels in [0, 1]
+HEAD = (64,)  # a hidden layer more than the default
 GRID = {"dropout": [0.0, 0.5], "fusion": ["concat", "late"], "head_layer_sizes": [(64,), ()]}
 
 
@@ -138,7 +139,11 @@ def mfeat(seeds: list[int]) -> None:
     )
     splits = RepeatedStratifiedKFold(n_splits=5, n_repeats=len(seeds), random_state=0)
     rows = [(X[i], y[i], X[j], y[j]) for i, j in splits.split(np.empty(len(X)), y)]
-    compare("mfeat", {"MultimodalClassifier": MultimodalClassifier(), **methods}, rows)
+    compare(
+        "mfeat",
+        {"MultimodalClassifier": MultimodalClassifier(head_layer_sizes=HEAD), **methods},
+        rows,
+    )
 
 
 def digits(seeds: list[int]) -> None:
@@ -201,7 +206,10 @@ def lacking(X: Modalities, rng: np.random.Generator) -> Modalities:
 
 def network(*names: str) -> MultimodalClassifier:
     return MultimodalClassifier(
-        encoders={name: Conv((8, 16)) for name in names}, lr=5e-3, max_epochs=15
+        encoders={name: Conv((8, 16)) for name in names},
+        head_layer_sizes=HEAD,
+        lr=5e-3,
+        max_epochs=15,
     )
 
 

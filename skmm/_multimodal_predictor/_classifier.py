@@ -39,7 +39,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
         modality and averages the predictions.
 
-    head_layer_sizes : sequence of int, default=(64,)
+    head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
 
     modality_dropout : float, default=0.2
@@ -198,7 +198,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         self,
         *,
         fusion: str = "concat",
-        head_layer_sizes: Sequence[int] = (64,),
+        head_layer_sizes: Sequence[int] = (),
         modality_dropout: float = 0.2,
         class_weight: Any = None,
         scoring: str | Callable[..., float] | None = None,

@@ -31,7 +31,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
         modality and averages the predictions.
 
-    head_layer_sizes : sequence of int, default=(64,)
+    head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
 
     modality_dropout : float, default=0.2
@@ -181,7 +181,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         self,
         *,
         fusion: str = "concat",
-        head_layer_sizes: Sequence[int] = (64,),
+        head_layer_sizes: Sequence[int] = (),
         modality_dropout: float = 0.2,
         scoring: str | Callable[..., float] | None = None,
         modalities: Mapping[str, Any] | Sequence[str] | None = None,
