@@ -8,9 +8,9 @@ test images are binarised once.
 
 One function evaluates all: with K draws from the posterior given the image (or both), importance
 sampling gives log p(image), log p(image, label), and log p(image | label) as log p(image, label)
-minus log p(label), the latter the logarithm of the mean over draws from the prior. Wu and Goodman
-define it so, with the posterior given the label as proposal; that estimate, which tells about the
-label's encoder, is in the column "by label". Draws are the same for all models. Further lines say
+minus log p(label), the latter the logarithm of the mean over draws from the prior. The same with
+draws from the posterior given the label, which tells about the label's encoder, is in the column
+"by label". Draws are the same for all models. Further lines say
 how far `MultimodalVAE.score_samples`, with draws of its own, is from the evaluation beside how far
 other draws are, and compare models row by row.
 Standard errors are over test rows: fits with other seeds differ by more.
