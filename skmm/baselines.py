@@ -12,8 +12,6 @@ from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils._param_validation import Interval
 
 from skmm._conditional import N_DRAWS, ConditionalSampler
@@ -62,7 +60,10 @@ class _Baseline(ConditionalSampler):
         """
         X, values = self._read(X, y)
         rng = check_random_state(self.random_state)
-        self._learn(self._matrix(X), values, rng)
+        conditions = self._matrix(X)
+        scale = conditions.std(axis=0)
+        self._moments = conditions.mean(axis=0), np.where(scale > 0, scale, 1.0)
+        self._learn(self._scaled(conditions), values, rng)
         self._draws_seed = seed_of(rng)
         self._remember(values, rng)
         return self
@@ -71,12 +72,18 @@ class _Baseline(ConditionalSampler):
         raise NotImplementedError
 
     def _sample(self, conditions: Array, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw targets (n, n_samples, width) for a matrix of conditions."""
+        """Draw targets (n, n_samples, width) for a matrix of scaled conditions."""
         raise NotImplementedError
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         conditions = self._matrix(X)
-        return self._sample(conditions, n_samples, rng).astype(conditions.dtype, copy=False)
+        draws = self._sample(self._scaled(conditions), n_samples, rng)
+        return draws.astype(conditions.dtype, copy=False)
+
+    def _scaled(self, conditions: Array) -> Array:
+        """Standardise and clip, as the deep estimators: columns that hardly vary reach hundreds."""
+        mean, scale = self._moments
+        return ((conditions - mean) / scale).clip(-LIMIT, LIMIT)
 
     def _matrix(self, X: Modalities) -> Array:
         """Return the conditions side by side, labels as indicators."""
@@ -117,8 +124,8 @@ class RidgeSampler(_Baseline):
 
     Attributes
     ----------
-    regression_ : Pipeline
-        The fitted standardisation and ridge regression.
+    regression_ : RidgeCV
+        Of the target on standardised conditions.
 
     covariance_ : ndarray of shape (n_targets, n_targets)
         Of the residuals.
@@ -167,9 +174,7 @@ class RidgeSampler(_Baseline):
         self.random_state = random_state
 
     def _learn(self, conditions: Array, values: Array, rng: np.random.RandomState) -> None:
-        # Clipped as in the deep estimators: columns that hardly vary would reach hundreds.
-        clip = FunctionTransformer(np.clip, kw_args={"a_min": -LIMIT, "a_max": LIMIT})
-        self.regression_ = make_pipeline(StandardScaler(), clip, RidgeCV(ALPHAS))
+        self.regression_ = RidgeCV(ALPHAS)
         folds = KFold(min(5, len(values)), shuffle=True, random_state=seed_of(rng))
         expected = cross_val_predict(self.regression_, conditions, values, cv=folds)
         residuals = values - expected.reshape(values.shape)
@@ -193,14 +198,15 @@ class RidgeSampler(_Baseline):
         )
         conditions = self._matrix(X)
         noise = np.concatenate([noise, -noise])  # whose mean is 0
-        draws = self._expected(conditions) + noise @ self._factor
+        draws = self._expected(self._scaled(conditions)) + noise @ self._factor
         return draws.astype(conditions.dtype, copy=False)
 
 
 class NeighborsSampler(_Baseline):
     """Draws from the targets of the nearest training rows.
 
-    Conditions are standardised; draws are with replacement, all neighbours with the same weight.
+    Conditions are standardised and clipped at ±10. Draws are with replacement, all neighbours with
+    the same weight.
 
     Parameters
     ----------
@@ -268,15 +274,13 @@ class NeighborsSampler(_Baseline):
         self.random_state = random_state
 
     def _learn(self, conditions: Array, values: Array, rng: np.random.RandomState) -> None:
-        self._scaler = StandardScaler().fit(conditions)
         n_neighbors = min(self.n_neighbors, len(values))
-        scaled = self._scaler.transform(conditions)
-        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(scaled)
+        self.neighbors_ = NearestNeighbors(n_neighbors=n_neighbors).fit(conditions)
         self._values = values
 
     def _nearest(self, conditions: Array) -> Array:
         """Return the numbers (n, n_neighbors) of training rows."""
-        return self.neighbors_.kneighbors(self._scaler.transform(conditions), return_distance=False)
+        return self.neighbors_.kneighbors(conditions, return_distance=False)
 
     def _sample(self, conditions: Array, n_samples: int, rng: np.random.RandomState) -> Array:
         nearest = self._nearest(conditions)
@@ -285,7 +289,8 @@ class NeighborsSampler(_Baseline):
 
     def _draw_again(self, X: Modalities) -> Array:
         conditions = self._matrix(X)
-        return self._values[self._nearest(conditions)].astype(conditions.dtype, copy=False)
+        nearest = self._nearest(self._scaled(conditions))
+        return self._values[nearest].astype(conditions.dtype, copy=False)
 
 
 class MarginalSampler(_Baseline):
