@@ -472,7 +472,7 @@ CASES = (
                     {**STOPPING, "lr": 0.01, "lr_schedule": "constant", "max_epochs": 20},
                 ),
                 "n_iter_no_change": Effect(
-                    (1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3, "dropout": 0.5}
+                    (1, 20), {**STOPPING, "scoring": scoring, "max_epochs": 60, "lr": 0.01}
                 ),
                 **more,
             },

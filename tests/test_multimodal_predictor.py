@@ -288,14 +288,13 @@ def test_early_stopping_on_a_scorer(scoring):
         np.testing.assert_allclose(best, -log_loss(y[rows], model.predict_proba(X[rows])), 1e-5)
 
 
-def test_same_as_scikit_learn_with_one_modality():
+def test_one_modality_is_predicted_as_by_scikit_learn():
     data = load_digits_halves()
     X, y = np.hstack([np.asarray(v) for v in data["data"].values()]), data["target"]
     model = MultimodalClassifier(random_state=0, max_epochs=30).fit(X[:1200], y[:1200])
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    assert model.score(X[1200:], y[1200:]) > linear.fit(X[:1200], y[:1200]).score(
-        X[1200:], y[1200:]
-    )
+    linear.fit(X[:1200], y[:1200])
+    assert abs(model.score(X[1200:], y[1200:]) - linear.score(X[1200:], y[1200:])) < 0.02
 
 
 def test_grid_search_over_fusion_and_encoders():
