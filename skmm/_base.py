@@ -159,7 +159,9 @@ class DeepEstimator(BaseEstimator):
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
         data = [(name, np.asarray(value.cpu())) for name, value in train.inputs.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
-        return f"{type(self).__name__.lower()}-{joblib.hash((said, data, rest))}"
+        return (
+            f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
+        )
 
     def _apply(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -173,7 +173,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Returns
         -------
         draws : ndarray of shape (n_samples, n_rows, ...)
-            Each draw as the target in `fit`; labels where it had labels.
+            Each draw in the shape of the target in `fit`, as floats, or labels.
 
         Raises
         ------
@@ -313,7 +313,12 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return X
 
     def _conditions(self, X: Any) -> Modalities:
-        """Return the checked conditions of any X that is not for fit."""
+        """Return the checked conditions of any X that is not for fit; its target is not read."""
+        check_is_fitted(self)
+        if isinstance(X, Mapping):
+            X = Modalities(X)
+        if isinstance(X, Modalities) and self._target in X and len(X.names) > 1:
+            X = X.select([name for name in X.names if name != self._target])
         return self._without_target(self._check(X))
 
     def _without_target(self, X: Modalities) -> Modalities:

@@ -88,12 +88,14 @@ class _Baseline(ConditionalSampler):
     def _matrix(self, X: Modalities) -> Array:
         """Return the conditions side by side, labels as indicators."""
         X = self._without_target(X)
+        floats = [np.asarray(v).dtype for v in X.values() if v.dtype.kind == "f"]
+        dtype = np.result_type(*floats) if floats else np.dtype(np.float64)
         parts = []
         for name, value in X.items():
             if X.kinds[name] == "tokens":
                 raise ValueError(f"Modality {name!r} holds tokens, which this baseline cannot use.")
             if name in self.categories_:
-                labels = np.eye(len(self.categories_[name]), dtype=np.float32)
+                labels = np.eye(len(self.categories_[name]), dtype=dtype)
                 parts.append(labels[np.asarray(value)])
             else:
                 parts.append(np.asarray(value).reshape(len(value), -1))
@@ -190,7 +192,16 @@ class RidgeSampler(_Baseline):
 
     def _sample(self, conditions: Array, n_samples: int, rng: np.random.RandomState) -> Array:
         noise = rng.standard_normal((len(conditions), n_samples, len(self._factor)))
-        return self._expected(conditions) + noise @ self._factor
+        return self._possible(self._expected(conditions) + noise @ self._factor)
+
+    def _possible(self, draws: Array) -> Array:
+        """Return the values nearest to draws that a discrete target can have."""
+        kind = self._schema.kinds[self._target]
+        if kind == "categorical":
+            return np.eye(draws.shape[-1])[draws.argmax(axis=-1)]
+        if kind == "binary":
+            return (draws > 0.5).astype(draws.dtype)
+        return draws.round().clip(0) if kind == "count" else draws
 
     def _draw_again(self, X: Modalities) -> Array:
         noise = np.random.RandomState(self._draws_seed).standard_normal(
@@ -198,7 +209,7 @@ class RidgeSampler(_Baseline):
         )
         conditions = self._matrix(X)
         noise = np.concatenate([noise, -noise])  # whose mean is 0
-        draws = self._expected(self._scaled(conditions)) + noise @ self._factor
+        draws = self._possible(self._expected(self._scaled(conditions)) + noise @ self._factor)
         return draws.astype(conditions.dtype, copy=False)
 
 

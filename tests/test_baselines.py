@@ -88,3 +88,26 @@ def test_score_of_a_target_that_never_varies():
     assert MarginalSampler().fit(x, 0 * y).score(x, 0 * y) == 1.0
     assert MarginalSampler().fit(x, 0 * y + 3).score(x, 0 * y + 3) == 1.0
     assert abs(MarginalSampler().fit(x, 0 * y).score(x, y)) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["binary", "count", "categorical"])
+def test_ridge_draws_what_a_discrete_target_can_be(kind):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 2))
+    value = {
+        "binary": np.c_[x[:, 0] > 0, x[:, 1] > 0],
+        "count": rng.poisson(np.exp(x)),
+        "categorical": np.where(x[:, 0] > 0, "a", "b"),
+    }[kind]
+    X = Modalities({"x": x, "t": value}, kinds={"t": kind})
+    model = RidgeSampler(target="t", random_state=0).fit(X)
+    draws = model.sample(20, given=X)
+    assert (
+        set(np.unique(draws))
+        <= {
+            "binary": {0.0, 1.0},
+            "count": set(np.arange(100.0)),
+            "categorical": {"a", "b"},
+        }[kind]
+    )
+    assert 0 < model.score(X) < 1

@@ -360,3 +360,19 @@ def test_pipeline_with_encoded_categories_before_it():
     assert pipe.fit(frame).score(frame) > 0.3
     draws = pipe[-1].sample(3, given=pipe[:-1].transform(frame))
     assert draws.shape == (3, len(frame), 4)
+
+
+def test_what_stands_in_the_target_is_not_read():
+    X = mixed()
+    model = ConditionalGAN(target="label", **BRIEF).fit(X)
+    other = {**dict(X.items()), "label": np.full(len(X), "unseen")}
+    given = Modalities(other, kinds=X.kinds)
+    np.testing.assert_array_equal(model.transform(given), model.transform(X))
+
+
+def test_parameters_set_after_fit_do_not_change_it():
+    x, y, *_ = linear_data(60)
+    model = ConditionalGAN(**BRIEF).fit(x, y)
+    expected = model.sample(2, given=x, random_state=0)
+    found = model.set_params(noise_dim=3).sample(2, given=x, random_state=0)
+    np.testing.assert_array_equal(found, expected)

@@ -334,3 +334,49 @@ def test_warm_start_and_checkpoints(tmp_path):
     saved = MultimodalClassifier(**params, checkpoint_dir=tmp_path).fit(X, y)
     again = MultimodalClassifier(**params, checkpoint_dir=tmp_path, warm_start=True).fit(X, y)
     np.testing.assert_array_equal(again.predict_proba(X), saved.predict_proba(X))
+
+
+# What contradicts
+
+
+def test_rows_without_weight_do_not_count():
+    X, y = complementary(200)
+    target, weights = y.astype(float), np.ones(200)
+    target[7], weights[7] = 1e6, 0.0
+    model = MultimodalRegressor(**BRIEF).fit(X, target, sample_weight=weights)
+    rest = np.arange(200) != 7
+    assert model.score(X[rest], target[rest]) > 0.9
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        MultimodalRegressor(**BRIEF).fit(X, target, sample_weight=0 * weights)
+
+
+def test_warm_start_refuses_other_classes():
+    X, y = complementary(100)
+    model = MultimodalClassifier(**BRIEF, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="needs the classes of the fit before"):
+        model.fit(X, y + 1)
+
+
+def test_scorers_that_cannot_judge_are_named():
+    X, _ = complementary(60)
+    rare = (np.arange(60) == 0).astype(int)
+    params = {**BRIEF, "early_stopping": True}
+    with (
+        pytest.warns(UserWarning, match="Only one class"),
+        pytest.raises(ValueError, match=r"roc_auc.*validation rows"),
+    ):
+        MultimodalClassifier(scoring="roc_auc", **params).fit(X, rare)
+
+
+def test_frames_of_labels_are_labels():
+    X, y = complementary(100)
+    labels = np.c_[y // 2, y % 2]
+    frame = MultimodalClassifier(**BRIEF).fit(X, pd.DataFrame(labels))
+    array = MultimodalClassifier(**BRIEF).fit(X, labels)
+    np.testing.assert_array_equal(frame.predict_proba(X), array.predict_proba(X))
+
+
+def test_parameters_set_after_fit_do_not_change_it():
+    X, y = complementary(100)
+    model = MultimodalClassifier(**BRIEF).fit(X, y).set_params(hidden_layer_sizes=(5,))
+    assert len(model.get_feature_names_out()) == model.transform(X).shape[1] == 16

@@ -38,6 +38,7 @@ PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "a
 BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
 N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
 N_JUDGED = 1000  # rows at most that the spread of the samples is judged by
+N_JUDGED_VALUES = 2**24  # and values in the draws for them
 COLLAPSED = 0.5  # spread over error below which there is a warning
 
 
@@ -393,7 +394,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _judge(self, X: Modalities, values: Array, rows: Array) -> None:
         """Compare the spread of the samples with their error."""
-        rows = rows[:N_JUDGED]
+        most = max(20, N_JUDGED_VALUES // (N_DRAWS * values.shape[1]))
+        rows = np.random.RandomState(self._seed).permutation(rows)[: min(N_JUDGED, most)]
         X, truth = self._without_target(X[rows]), values[rows][:, self._varies] / self._spread
         rng = np.random.RandomState(self._seed)
         draws = [self._draw(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
@@ -409,7 +411,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             )
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        noise = rng.standard_normal((n_samples, len(X), self.noise_dim))
+        noise = rng.standard_normal((n_samples, len(X), self.net_.module_.average.noise_dim))
         uniform = rng.uniform(size=(n_samples, len(X), len(self._varies) if self._discrete else 1))
         return self._apply(
             Generator.values,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.metrics import check_scoring
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -74,7 +75,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
     categories_: dict[str, Array]
     _target: Any
 
-    def _read_target(self, y: Any) -> Array:
+    def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         """Return the target as a network takes it (n, n_targets), and keep how to read it."""
         raise NotImplementedError
 
@@ -129,7 +130,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
         name = type(self).__name__.lower()
-        return np.asarray([f"{name}{k}" for k in range(self._n_features())], dtype=object)
+        return np.asarray([f"{name}{k}" for k in range(self._width)], dtype=object)
 
     def _raw(self, X: Any) -> Array:
         """Return the outputs of the network."""
@@ -154,15 +155,27 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
             )
         self.categories_ = find_categories(X)
         X = number_labels(X, self.categories_)
-        target = self._read_target(y)
-        check_consistent_length(np.empty(len(X)), target)
-        extra = {TARGET: target}
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, target, ensure_non_negative=True)
-        if (weights := self._row_weights(y, sample_weight)) is not None:
-            extra[WEIGHT] = (weights / weights.mean())[:, None]
+            rows = np.empty(len(X))
+            sample_weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+        before = getattr(self, "_target", None)
+        target = self._read_target(y, sample_weight)
+        check_consistent_length(np.empty(len(X)), target)
+        if previous is not None and not self._target.is_like(before):
+            raise ValueError(
+                "warm_start=True needs the classes of the fit before; with others use "
+                "warm_start=False."
+            )
+        extra = {TARGET: target}
+        weights = self._row_weights(y, sample_weight)
+        counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights > 0)
+        if not len(counted):
+            raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         rng = check_random_state(self.random_state)
-        train, valid = self._split(len(X), rng)
+        train, valid = self._split(len(counted), rng)
+        train, valid = counted[train], None if valid is None else counted[valid]
+        if weights is not None:
+            extra[WEIGHT] = (weights / weights[train].mean())[:, None]
         seed = seed_of(rng)
         module = self._network(X, seed)
         check_tokens(X, module)
@@ -183,7 +196,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         """Return what judges the network's outputs for the validation rows."""
         if self.scoring is None or valid is None:
             return None
-        truth = y.iloc[valid] if hasattr(y, "iloc") else np.asarray(y)[valid]
+        truth = _safe_indexing(y, valid)
         return partial(judge, self, check_scoring(self, scoring=self.scoring), truth)
 
     def _n_features(self) -> int:
@@ -191,6 +204,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
 
     def _network(self, X: Modalities, seed: int) -> PredictorNetwork:
         k, M = self._n_features(), len(X.names)
+        self._width = k
         networks = modality_networks(self, X, seed, n_features=k, n_codes=k, decode=False)
         late = self.fusion == "late"
         fuse = partial(fusion_network, self, k, M, k)
@@ -232,4 +246,17 @@ def judge(
     model: Any, scorer: Any, truth: Any, net: Net, outputs: Prediction, observed: Tensor | None
 ) -> float:
     """Return what a scorer of scikit-learn says of outputs for validation rows."""
-    return float(scorer(model, Known(outputs.outputs.double().cpu().numpy()), truth))
+    known = Known(outputs.outputs.double().cpu().numpy())
+    try:
+        found = float(scorer(model, known, truth))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"scoring={model.scoring!r} fails on the {len(known.outputs)} validation rows: "
+            f"{error} Use another scorer, or a larger validation_fraction."
+        ) from error
+    if not np.isfinite(found):
+        raise ValueError(
+            f"scoring={model.scoring!r} is {found} on the {len(known.outputs)} validation rows; "
+            "they may lack a class. Use another scorer, or a larger validation_fraction."
+        )
+    return found

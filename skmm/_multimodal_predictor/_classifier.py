@@ -357,13 +357,13 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         score : float
             At most 1. Of several labels the share of rows in which all are right.
         """
-        found, true = self.predict(X), y
+        found, true = self.predict(X), y.toarray() if hasattr(y, "toarray") else y
         if isinstance(self._target, LabelTargets) or found.ndim == 1:
             return float(accuracy_score(true, found, sample_weight=sample_weight))
         right = np.mean(np.asarray(true) == found, axis=1)
         return float(np.average(right, weights=sample_weight))
 
-    def _read_target(self, y: Any) -> Array:
+    def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         self._target, encoded = read_classes(y, self)
         self.classes_ = self._target.classes
         return encoded

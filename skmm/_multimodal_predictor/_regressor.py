@@ -285,6 +285,6 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         raw = self._raw(X)
         return self._target.numbers_of(raw)
 
-    def _read_target(self, y: Any) -> Array:
-        self._target, encoded = read_numbers(y, self)
+    def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
+        self._target, encoded = read_numbers(y, self, sample_weight)
         return encoded

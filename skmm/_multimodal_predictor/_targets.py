@@ -22,6 +22,10 @@ class ClassTargets:
 
     classes: Array
 
+    def is_like(self, other: Any) -> bool:
+        """Whether outputs for the other mean the same."""
+        return type(other) is type(self) and np.array_equal(self.classes, other.classes)
+
     @property
     def tasks(self) -> list[Task]:
         """Return what a network has to give."""
@@ -47,6 +51,10 @@ class LabelTargets:
 
     n_labels: int
     dtype: Any
+
+    def is_like(self, other: Any) -> bool:
+        """Whether outputs for the other mean the same."""
+        return type(other) is type(self) and self.n_labels == other.n_labels
 
     @property
     def tasks(self) -> list[Task]:
@@ -76,6 +84,12 @@ class MultiTargets:
     """Classes of several tasks."""
 
     parts: list[ClassTargets]
+
+    def is_like(self, other: Any) -> bool:
+        """Whether outputs for the other mean the same."""
+        if type(other) is not type(self) or len(self.parts) != len(other.parts):
+            return False
+        return all(a.is_like(b) for a, b in zip(self.parts, other.parts, strict=True))
 
     @property
     def tasks(self) -> list[Task]:
@@ -112,6 +126,10 @@ class NumberTargets:
     scale: Array
     flat: bool  # whether they came as one axis
 
+    def is_like(self, other: Any) -> bool:
+        """Whether outputs for the other are of the same kind, in units that may differ."""
+        return type(other) is type(self)
+
     @property
     def tasks(self) -> list[Task]:
         """Return what a network has to give."""
@@ -125,6 +143,10 @@ class NumberTargets:
 
 def read_classes(y: Any, estimator: Any) -> tuple[Any, Array]:
     """Return how to read a classifier's target, and it as integers (n, n_targets)."""
+    if isinstance(y, pd.DataFrame) and all(
+        isinstance(t, np.dtype) and t.kind in "biu" for t in y.dtypes
+    ):
+        y = y.to_numpy()
     of_objects = isinstance(y, pd.DataFrame) or getattr(y, "dtype", "") == "object"
     if of_objects and np.ndim(y) == 2 and np.shape(y)[1] > 1:
         return _read_tasks(y)
@@ -139,14 +161,19 @@ def read_classes(y: Any, estimator: Any) -> tuple[Any, Array]:
     return _read_one(column_or_1d(y, warn=True))
 
 
-def read_numbers(y: Any, estimator: Any) -> tuple[NumberTargets, Array]:
+def read_numbers(
+    y: Any, estimator: Any, weights: Array | None = None
+) -> tuple[NumberTargets, Array]:
     """Return how to read a regressor's target, and it standardised (n, n_targets)."""
     y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
-    y = np.asarray(y, dtype=np.float64)
+    y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     values = y.reshape(len(y), -1)
-    mean, scale = values.mean(axis=0), values.std(axis=0)
+    if weights is not None and (len(weights) != len(values) or not weights.any()):
+        weights = None  # refused later
+    mean = np.average(values, axis=0, weights=weights)
+    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
     scale = np.where(scale > 1e-14 * np.abs(mean), scale, 1.0)
     return NumberTargets(mean, scale, y.ndim == 1), (values - mean) / scale
 

@@ -75,9 +75,7 @@ class Target(nn.Module):
             chosen = (p / -uniform.log()).argmax(dim=-1)
             return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
         values = self.standardize.inverse(raw).flatten(2)
-        return (
-            values.round().clamp(min=0) if self.kind == "count" and uniform is not None else values
-        )
+        return values.round().clamp(min=0) if self.kind == "count" else values
 
 
 class ConditionNetworks(ModalityNetworks):
