@@ -307,8 +307,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     def _check(self, X: Any, y: Any = None) -> Modalities:
         check_is_fitted(self)
         X = check_modalities(self, X, y, reset=False, allow_empty_rows=True)
-        known = {n: c for n, c in self.categories_.items() if n in X}
-        X = number_labels(X, known)
+        X = number_labels(X, self.categories_)
         self._check_conditions(self._without_target(X))
         return X
 

@@ -33,6 +33,7 @@ OF_KIND = {
     "categorical": "categorical",
     "tokens": "categorical",
 }
+N_FEATURES = 64  # of encoders, where no hidden layer says how many
 CLASSES = ("categorical", "tokens")  # kinds whose values are numbers of classes
 
 
@@ -147,6 +148,11 @@ def given_networks(X: Modalities, role: str, asked: Any) -> Mapping[str, Any]:
                 f"function of {sizes} that returns a module; got {factory!r}"
             )
     return given
+
+
+def n_features(model: Any) -> int:
+    """Return how many features an encoder gives: its last hidden layer says so, if there is one."""
+    return model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else N_FEATURES
 
 
 def mlp(model: Any) -> MLP:

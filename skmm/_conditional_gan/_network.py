@@ -20,6 +20,7 @@ from skmm._parts import (
     is_own,
     mlp,
     moments,
+    n_features,
     scaler,
 )
 from skmm.nn import MLP, Conv
@@ -34,8 +35,6 @@ from skmm.nn._modality_networks import OneHot, Standardize
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
-
-N_FEATURES = 64  # of encoders, where no hidden layer says how many
 
 
 def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: int) -> Any:
@@ -84,14 +83,14 @@ def _condition_networks(
     n_classes = classes(model, conditions)
     factories = encoder_factories(model, X)
     given = given_networks(X, "encoder", model.encoders)
-    n_features = model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else N_FEATURES
+    width = n_features(model)
     encoders, widths = [], []
     for m, name in enumerate(conditions.names):
         shape = encoder_shape(conditions, name, n_classes)
         if name in given or conditions.kinds[name] in ("image", "tokens"):
-            make = partial(factories[name], shape, n_features)
+            make = partial(factories[name], shape, width)
             encoders.append(build(make, seed + m, own=is_own(factories[name])))
-            widths.append(n_features)
+            widths.append(width)
         else:
             encoders.append(nn.Flatten())
             widths.append(int(np.prod(shape, dtype=int)))

@@ -34,7 +34,7 @@ from skmm._fusion import fusion_network
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net, build
-from skmm._parts import check_tokens, modality_networks
+from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import check_random_state, seed_of
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
@@ -46,7 +46,6 @@ from skmm.nn._prediction import (
 )
 
 Array = np.ndarray
-N_FEATURES = 64  # of encoders, where no hidden layer says how many
 PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
     **DEEP_CONSTRAINTS,
     "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
@@ -199,11 +198,8 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         truth = _safe_indexing(y, valid)
         return partial(judge, self, check_scoring(self, scoring=self.scoring), truth)
 
-    def _n_features(self) -> int:
-        return self.hidden_layer_sizes[-1] if len(self.hidden_layer_sizes) else N_FEATURES
-
     def _network(self, X: Modalities, seed: int) -> PredictorNetwork:
-        k, M = self._n_features(), len(X.names)
+        k, M = n_features(self), len(X.names)
         self._width = k
         networks = modality_networks(self, X, seed, n_features=k, n_codes=k, decode=False)
         late = self.fusion == "late"
@@ -229,7 +225,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)
         X = check_modalities(self, X, reset=False)
-        return number_labels(X, {n: c for n, c in self.categories_.items() if n in X})
+        return number_labels(X, self.categories_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
