@@ -18,6 +18,7 @@ Real data beside other packages: `rivals_conditional_gan.py`.
 """
 
 import argparse
+import json
 import time
 import warnings
 from pathlib import Path
@@ -65,7 +66,7 @@ def simulated(seed: int, options: argparse.Namespace) -> None:
             truths = made.sample_conditional(X_test, N_TRUTHS, random_state=rng)
             many = made.sample_conditional(X_test[:N_SCORED], N_DRAWS, random_state=rng)
             exact = made.sample_conditional(X_test, N_DRAWS, random_state=rng)
-            draws, seconds, n_epochs = all_draws(made, X, y, X_test, seed)
+            draws, seconds, n_epochs = all_draws(made, X, y, X_test, seed, options.settings)
             best = float(made.energy_score(X_test[:N_SCORED], y.std(axis=0)).mean())
             print(f"\n{task}, {n_train} rows, seed {seed}: {seconds:.1f} s, {n_epochs} epochs")
             print("| sampler | energy score, % above | variogram score, % above | 80 %, "
@@ -79,11 +80,11 @@ def simulated(seed: int, options: argparse.Namespace) -> None:
 
 
 def all_draws(
-    made: Any, X: Array, y: Array, X_test: Array, seed: int
+    made: Any, X: Array, y: Array, X_test: Array, seed: int, settings: dict[str, Any]
 ) -> tuple[dict[str, Array], float, int]:
     """Return draws (N_DRAWS, N_TEST, d) of each sampler; seconds and epochs of the GAN."""
     start = time.perf_counter()
-    gan = ConditionalGAN(random_state=seed).fit(X, y)
+    gan = ConditionalGAN(random_state=seed, **settings).fit(X, y)
     seconds = time.perf_counter() - start
     rng = np.random.default_rng(seed)
     given: dict[str, Any] = {"given": X_test, "random_state": np.random.RandomState([seed, 2])}
@@ -252,6 +253,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, help="of simulated")
     parser.add_argument("--rows", type=int, nargs="+", default=[5000], help="of simulated")
+    parser.add_argument(
+        "--settings", type=json.loads, default={}, help="of simulated, a JSON object of parameters"
+    )
     parser.add_argument("--starts", type=int, default=20, help="of repeats")
     parser.add_argument("--rows-of-mnist", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, help="of images, if not the default")

@@ -26,6 +26,8 @@ from skmm.datasets import load_digits_halves, make_conditional
 
 Array = np.ndarray
 TARGET = 1.2
+N_DRAWS = 4  # per row, in the energy score
+FIRST, SECOND = torch.triu_indices(N_DRAWS, N_DRAWS, 1)  # pairs of draws
 Step = Callable[[Tensor, Tensor], None]
 Times = tuple[float, float]  # seconds, of an epoch: by the clock, of the processor
 
@@ -89,11 +91,11 @@ def energy_step(module: Any, model: ConditionalGAN) -> Step:
 
     def step(x: Tensor, y: Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
-        noise = torch.randn(2, len(x), k)
-        both = torch.cat([x.expand(2, -1, -1), noise], dim=2)
-        draws = generate(both.flatten(0, 1)).reshape(2, *y.shape)
-        error = (draws - y).norm(dim=2).mean(dim=0)
-        loss = (error - (draws[0] - draws[1]).norm(dim=1) / 2).mean()
+        noise = torch.randn(N_DRAWS, len(x), k)
+        both = torch.cat([x.expand(N_DRAWS, -1, -1), noise], dim=2)
+        draws = generate(both.flatten(0, 1)).reshape(N_DRAWS, *y.shape)
+        error = (draws - y).norm(dim=2).mean()
+        loss = error - (draws[FIRST] - draws[SECOND]).norm(dim=2).mean() / 2
         loss.backward()
         optimizer.step()
         average.update()

@@ -73,7 +73,7 @@ def test_linear_gaussian_conditional_is_found():
 def test_nearly_the_exact_conditional_of_a_simulated_task():
     simulated = make_conditional("heteroscedastic", 3000, random_state=0)
     X, y = np.asarray(simulated.data["X"]), simulated.target
-    model = ConditionalGAN(random_state=0).fit(X[:2000], y[:2000])
+    model = ConditionalGAN(max_epochs=100, random_state=0).fit(X[:2000], y[:2000])
     draws = model.sample(100, given=X[2000:], random_state=0)
     exact = simulated.sample_conditional(X[2000:], 100, random_state=0)
     assert energy_score(y[2000:], draws) < 1.1 * energy_score(y[2000:], exact)
@@ -218,7 +218,9 @@ def test_conditions_may_be_missing_if_training_hid_them():
     X = Modalities({"a": x[:, :1], "b": x[:, 1:], "y": y})
     with pytest.raises(ValueError, match="cannot do without conditions"):
         ConditionalGAN(target="y", **BRIEF).fit(X).predict(X.with_missing("a", [0]))
-    model = ConditionalGAN(target="y", modality_dropout=0.4, lr=5e-3, random_state=0).fit(X)
+    model = ConditionalGAN(
+        target="y", modality_dropout=0.4, lr=5e-3, max_epochs=100, random_state=0
+    ).fit(X)
     # y₀ depends on a alone: without it, it has the spread of the marginal.
     draws = model.sample(200, given=X.with_missing("a"), random_state=0)[:, :, 0]
     np.testing.assert_allclose(draws.std(axis=0).mean(), y[:, 0].std(), rtol=0.3)
@@ -256,6 +258,15 @@ def test_history_has_the_terms_of_both_sides(loss):
         sides |= {"train_penalty"} if loss != "hinge" else set()
     assert sides <= set(history.columns)
     assert history["valid_score"].equals(-history["valid_energy_score"])
+
+
+@pytest.mark.parametrize("loss", ["energy", "relativistic"])
+def test_batch_normalization_of_a_single_row_is_refused(loss):
+    x, y, *_ = linear_data(20)
+    encoders = {"x": MLP((4,), normalization="batch")} if loss == "energy" else "auto"
+    params = {**BRIEF, "loss": loss, "normalization": "batch", "batch_size": 1}
+    with pytest.raises(ValueError, match="normalization='batch' needs two rows or more"):
+        ConditionalGAN(target="y", encoders=encoders, **params).fit({"x": x, "y": y})
 
 
 def test_each_side_has_its_optimizer_and_its_steps():
@@ -339,6 +350,25 @@ def test_warm_start_goes_on():
     model = ConditionalGAN(**params).fit(x, y)
     first = model.score(x, y)
     assert model.fit(x, y).score(x, y) > first
+
+
+def test_warm_start_refuses_another_meaning():
+    X = mixed()
+    params = {**BRIEF, "warm_start": True}
+    for target in ("label", "vector"):  # the labels are the target, then a condition
+        model = ConditionalGAN(target=target, **params).fit(X.select(["vector", "label"]))
+        expected = model.transform(X.select(["vector", "label"]))
+        renamed = Modalities({"vector": X["vector"], "label": np.char.add(X["label"], "x")})
+        with pytest.raises(ValueError, match="labels of the fit before; those of 'label'"):
+            model.fit(renamed)
+        np.testing.assert_array_equal(model.transform(X.select(["vector", "label"])), expected)
+    wider = {"vector": np.repeat(X["vector"], 2, axis=1), "label": X["label"]}
+    with pytest.raises(ValueError, match="networks and modalities as in the fit before"):
+        model.fit(wider)
+    twins = {"a": X["vector"], "b": X["vector"]}
+    model = ConditionalGAN(target="a", **params).fit(twins).set_params(target="b")
+    with pytest.raises(ValueError, match="the target of the fit before, 'a', but target='b'"):
+        model.fit(twins)
 
 
 # In scikit-learn's tools

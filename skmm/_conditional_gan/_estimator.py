@@ -58,7 +58,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}, default="energy"
         What the generator is trained by:
 
-        - "energy": the energy score of two draws per row, without a discriminator [1]_;
+        - "energy": the energy score of four draws per row, without a discriminator [1]_;
         - "relativistic": a discriminator that compares true with generated targets of the same
           conditions [2]_;
         - "wasserstein": the Wasserstein distance [3]_;
@@ -104,9 +104,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Of generator and discriminator, where `encoders` and `decoders` leave them open. Empty makes
         them linear.
 
-    activation : str, default="relu"
+    activation : str, default="silu"
         "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "softplus" or "identity", in the
-        networks that `encoders` and `decoders` leave open.
+        networks that `encoders` and `decoders` leave open. Smooth ones follow a spread that
+        changes with the condition more closely.
 
     normalization : {"batch", "layer"} or None, default=None
         Of the generator's hidden layers, and of encoders, in the same networks.
@@ -120,7 +121,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     lr : float, default=2e-3
         Learning rate.
 
-    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="cosine"
         How the learning rate changes with each batch. A callable takes the share of `max_epochs`
         that is done, from 0 to 1, and returns a factor.
 
@@ -131,7 +132,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
         at least 32 and at most 512.
 
-    max_epochs : int, default=100
+    max_epochs : int, default=200
         Passes through the training rows at most.
 
     early_stopping : bool, default=True
@@ -140,7 +141,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
 
-    n_iter_no_change : int, default=20
+    n_iter_no_change : int, default=50
         Epochs without a better validation score after which training stops.
 
     checkpoint_dir : str, Path or None, default=None
@@ -269,18 +270,18 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         encoders: str | Mapping[str, Any] = "auto",
         decoders: str | Mapping[str, Any] = "auto",
         hidden_layer_sizes: Sequence[int] = (128, 128, 128),
-        activation: str = "relu",
+        activation: str = "silu",
         normalization: str | None = None,
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
         lr: float = 2e-3,
-        lr_schedule: str | Callable[[float], float] = "onecycle",
+        lr_schedule: str | Callable[[float], float] = "cosine",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
-        max_epochs: int = 100,
+        max_epochs: int = 200,
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 50,
         checkpoint_dir: str | Path | None = None,
         device: str | torch.device = "auto",
         precision: str = "float32",
@@ -358,7 +359,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _fit(self, X: Any, y: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        before = None if previous is None else (self._target, self.categories_)
         X, values = self._read(X, y)
+        self._check_like(before)
         rng = check_random_state(self.random_state)
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)
@@ -382,6 +385,23 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
         self._remember(values, rng)
         self._judge(X, values, train if valid is None else valid)
+
+    def _check_like(self, before: tuple[str, dict[str, Array]] | None) -> None:
+        """Refuse to go on from a fit whose weights stand for another target or other labels."""
+        if before is None:
+            return
+        target, categories = before
+        if target != self._target:
+            raise ValueError(
+                f"warm_start=True needs the target of the fit before, {target!r}, but "
+                f"target={self._target!r}: use warm_start=False."
+            )
+        for name, labels in self.categories_.items():
+            if not np.array_equal(labels, categories.get(name, ())):
+                raise ValueError(
+                    f"warm_start=True needs the labels of the fit before; those of {name!r} are "
+                    "others: use warm_start=False."
+                )
 
     def _penalty(self) -> float:
         if isinstance(self.gradient_penalty, str):

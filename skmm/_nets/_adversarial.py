@@ -65,11 +65,11 @@ class AdversarialNet(Net):
         terms: Terms = {}
         if self.module_.discriminator is not None:
             for _ in range(self.n_critic):
-                with self._autocast():
+                with self._autocast(), _enough_rows():
                     found = self.criterion_.discriminator(self.module_, **arguments)
                 self._descend(self.discriminator_optimizer_, found, batch)
                 terms |= found
-        with self._autocast(), _fixed(self.module_.discriminator):
+        with self._autocast(), _enough_rows(), _fixed(self.module_.discriminator):
             found = self.criterion_.generator(self.module_, **arguments)
             loss = self._descend(self.optimizer_, found, batch)
         self.module_.update_average(self._step - 1)
@@ -79,6 +79,20 @@ class AdversarialNet(Net):
     def _optimizer_of(self, side: torch.nn.Module) -> Any:
         args, kwargs = self.get_params_for_optimizer("optimizer", list(side.named_parameters()))
         return self.optimizer(*args, **kwargs)
+
+
+@contextmanager
+def _enough_rows() -> Iterator[None]:
+    """Say which parameter is to blame where batch normalization meets a single row."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "normalization='batch' needs two rows or more of each modality in every batch: use "
+            "normalization='layer', a larger batch_size, more rows or fewer missing ones."
+        ) from error
 
 
 @contextmanager

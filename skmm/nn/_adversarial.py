@@ -104,7 +104,7 @@ class ConditionNetworks(ModalityNetworks):
             parts = [self._partial(m, inputs, observed[:, m]) for m in range(len(self.names))]
         if self.indicators:
             parts.append(self.presence(inputs, observed).to(parts[0].dtype))
-        return torch.cat(parts, dim=1)
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def _partial(self, m: int, inputs: Mapping[str, Tensor], here: Tensor) -> Tensor:
         if not here.any():
@@ -319,14 +319,13 @@ class ConditionalGANNetwork(nn.Module):
         """
         if self._pairs is None:  # found once: it takes longer than what follows
             a, b = self.average, self.generator
-            self._pairs = [
-                [*a.parameters()], [*b.parameters()], [*a.buffers()], [*b.buffers()],
-            ]  # fmt: skip
+            self._pairs = [[*a.parameters()], [*b.parameters()], _moving(a), _moving(b)]
         averages, weights, old, new = self._pairs
         decay = min(self.ema_decay, n_before / (9 + n_before))
         with torch.no_grad():
             torch._foreach_lerp_(averages, weights, 1 - decay)
-            torch._foreach_copy_(old, new)  # statistics of batches
+            if old:
+                torch._foreach_copy_(old, new)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pairs": None}
@@ -341,11 +340,11 @@ class AdversarialObjective(nn.Module):
         "energy" has no discriminator.
     gradient_penalty : float
         Weight of the penalty on the discriminator's gradient.
-    n_draws : int, default=2
+    n_draws : int, default=4
         Draws per row for the energy score.
     """
 
-    def __init__(self, loss: str, gradient_penalty: float, n_draws: int = 2) -> None:
+    def __init__(self, loss: str, gradient_penalty: float, n_draws: int = 4) -> None:
         super().__init__()
         self.loss = loss
         self.gradient_penalty = gradient_penalty
@@ -397,3 +396,9 @@ class AdversarialObjective(nn.Module):
             judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())
         loss = ADVERSARIAL[self.loss][1](judged, critic(condition, fake))
         return {"generator": loss.mean()}
+
+
+def _moving(side: nn.Module) -> list[Tensor]:
+    """Return buffers that training may change, as statistics of batches; scalers have none."""
+    parts = [part for part in side.modules() if not isinstance(part, Standardize | OneHot)]
+    return [buffer for part in parts for buffer in part.buffers(recurse=False)]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 Rule = Callable[[Tensor, Tensor], Tensor]
+FEW = 4  # draws of which all differences fit into memory; faster than distances from `cdist`
 
 # Per name, what the discriminator and what the generator minimise, of the discriminator's outputs
 # (n,) for real and for generated targets of the same conditions.
@@ -65,9 +66,10 @@ def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
     """
     m, n = draws.shape[:2]
     draws, target = draws.reshape(m, n, -1), target.reshape(n, -1)
-    error = root((draws - target).square().sum(dim=2)).mean(dim=0)
-    if m == 2:
-        return error - root((draws[0] - draws[1]).square().sum(dim=1)) / 2
+    error = (draws - target).norm(dim=2).mean(dim=0)
+    if m <= FEW:
+        first, second = torch.triu_indices(m, m, 1, device=draws.device)
+        return error - (draws[first] - draws[second]).norm(dim=2).mean(dim=0) / 2
     flat = draws.transpose(0, 1)
     return error - torch.cdist(flat, flat).sum(dim=(1, 2)) / (2 * m * (m - 1))
 
