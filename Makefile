@@ -3,6 +3,10 @@
 #   make test        unit tests, contract tests and doctests, without the slow ones
 #   make slow        the slow tests, published figures anew, digits of the numerics; needs SKMM_DATA
 #                    (the folder of the real data) or downloads them
+#   make full        the full suite of the benchmark on all development data sets; hours
+#   make speed       time and memory beside floors and peers; needs a quiet machine
+#   make peers       the environments of the peers, in build/peers; PEERS="cca gan" for some of them
+#   make tables      the pages of benchmarks/results anew from what is recorded there
 #   make lint        ruff, mypy
 #   make docs        check what the documentation says: docstrings, doctests, README, links
 #   make clean       remove caches and build products, but neither .venv nor results
@@ -17,7 +21,10 @@ PUBLISHED := mnist-halves mfeat wikipedia noisy-mnist
 # One thread per pytest worker; the workers share the cores.
 SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: benchmark test slow lint docs clean
+CCA_PEERS := --peers-python build/peers/cca/bin/python
+VAE_PEERS := --peers-python build/peers/vae/bin/python
+
+.PHONY: benchmark test slow full speed peers tables lint docs clean
 
 benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
@@ -42,6 +49,25 @@ slow: $(READY)
 	$(PY) benchmarks/published_conditional_gan.py mnist
 	$(PY) benchmarks/published_prediction.py tcga
 	$(PY) benchmarks/published_prediction.py mfeat
+
+full: $(READY)
+	$(PY) -m skmm.benchmark run --suite full --output benchmark-results/full
+
+speed: $(READY)
+	$(PYTHON) benchmarks/peers/install.py cca vae
+	$(PY) benchmarks/speed_cca.py $(CCA_PEERS)
+	$(PY) benchmarks/speed_deep_cca.py $(CCA_PEERS) --threads 2 --normalization none
+	$(PY) benchmarks/memory_deep_cca.py
+	$(PY) benchmarks/speed_fusion.py $(VAE_PEERS) --threads 1
+	$(PY) benchmarks/speed_conditional_gan.py
+	$(PY) benchmarks/speed_prediction.py
+	$(PY) benchmarks/import_time.py
+
+peers:
+	$(PYTHON) benchmarks/peers/install.py $(PEERS)
+
+tables: $(READY)
+	$(PY) benchmarks/tables.py
 
 lint: $(READY)
 	$(PY) -m ruff check .

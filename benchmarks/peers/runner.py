@@ -39,6 +39,11 @@ def fit_cca_zoo(X: Array, Y: Array, k: int, shrinkage: float) -> Any:
     return model.fit([X, Y])
 
 
+def fit_mvlearn(X: Array, Y: Array, k: int, shrinkage: float) -> Any:
+    embed = importlib.import_module("mvlearn.embed")
+    return embed.CCA(n_components=k, regs=shrinkage or None).fit([X, Y])
+
+
 def fit_sklearn(X: Array, Y: Array, k: int, shrinkage: float) -> Any:
     if shrinkage:
         raise ValueError("scikit-learn's CCA has no shrinkage.")
@@ -49,6 +54,7 @@ SIDES: dict[str, Fit] = {
     "floor": fit_floor,
     "skmm": fit_skmm,
     "cca_zoo": fit_cca_zoo,
+    "mvlearn": fit_mvlearn,
     "sklearn": fit_sklearn,
 }
 
@@ -59,7 +65,7 @@ def correlations(side: str, model: Any, X: Array, Y: Array) -> list[float]:
         a, b = X @ model[1], Y @ model[2]
     elif side == "skmm":
         a, b = model.transform_each(X, Y).values()
-    elif side == "cca_zoo":
+    elif side in ("cca_zoo", "mvlearn"):
         a, b = model.transform([X, Y])
     else:
         a, b = model.transform(X, Y)
