@@ -45,8 +45,8 @@ class MultimodalVAE(LatentEstimator):
         How the experts are combined; the prior is always one of them, so that a row without
         anything has the prior.
 
-        - "poe": their product; the bounds of single modalities and of a random subset are added in
-          training (Wu and Goodman 2018);
+        - "poe": their product (Wu and Goodman 2018), with a tenth of the mean divergence from
+          the posteriors of single modalities and a random subset (after Suzuki et al. 2016);
         - "moe": the mixture of the posteriors of single modalities (Shi et al. 2019);
         - "mopoe": the mixture of the products of all subsets (Sutter et al. 2021);
         - "mvtcae": the product, with divergences from the posteriors of single modalities (Hwang
@@ -60,7 +60,8 @@ class MultimodalVAE(LatentEstimator):
         the kind: gaussian for numbers and images, bernoulli for binary data, poisson for counts.
 
     beta : float, default=1.0
-        Weight of the divergence from the prior in training.
+        Weight in training of the divergence from the prior, and of those that "poe" and "mvtcae"
+        add.
 
     kl_warmup : float, default=0.1
         Share of the training in which that weight rises from 0.

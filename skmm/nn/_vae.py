@@ -19,6 +19,8 @@ Experts = tuple[list[Tensor], list[Tensor]]
 LARGEST = 12.0  # of a log-variance: beyond it precisions overflow
 # Share of the divergences from the experts of single modalities (Hwang et al. 2021, section 4).
 CONDITIONAL_SHARE = 0.9
+# Weight of the divergences of "poe": at 1 a modality of pure noise makes the posterior collapse.
+SUBSET_WEIGHT = 0.1
 
 
 class Mixture(NamedTuple):
@@ -244,16 +246,18 @@ class VAENetwork(ModalityNetworks):
         kl = kl_to_prior(*normal)
         draw = Draw(normal, full, one)
         if self.kind == "poe":
-            draws = self._product_draws(normal, experts, full)
-            parts = [draw.weight[:, None] * kl_to_prior(*draw.normal) for draw in draws]
-            return draws, torch.stack(parts).sum(dim=0), torch.zeros_like(kl)
+            # Rows with few modalities say little of how modalities go together, and can be many:
+            # as in "mvtcae" they weigh less.
+            weight = 1 - CONDITIONAL_SHARE / n_seen.clamp(min=1).to(one.dtype)
+            weight = weight / (1 - CONDITIONAL_SHARE / len(self.names))
+            gap = SUBSET_WEIGHT * self._gap(normal, experts, full)
+            return [draw._replace(weight=weight)], weight[:, None] * (kl + gap), gap * 0
         if self.kind == "joint":
-            target = normal[0].detach(), normal[1].detach()
-            subsets = self._subsets(full)
-            if len(self.names) == 2:  # of which the random one is none of its own
-                del subsets[2]
-            gaps = [kl_between(*target, product_of_experts(*experts, seen)) for seen in subsets]
-            return [draw], kl, torch.stack(gaps).sum(dim=0) if gaps else torch.zeros_like(kl)
+            # What has an encoder of its own is not bent. A product is no fixed target: experts
+            # that all try to be as sure as their product grow without bound.
+            fixed = full.all(dim=1, keepdim=True)
+            mean, log_variance = (torch.where(fixed, part.detach(), part) for part in normal)
+            return [draw], kl, self._gap((mean, log_variance), experts, full)
         # mvtcae
         share = CONDITIONAL_SHARE / n_seen.clamp(min=1).to(one.dtype)
         gap = torch.zeros_like(kl)
@@ -264,31 +268,19 @@ class VAENetwork(ModalityNetworks):
             gap = gap + (full[:, m] * share)[:, None] * kl_between(*normal, single)
         return [Draw(normal, full, 1 - share)], (1 - CONDITIONAL_SHARE) * kl + gap, gap * 0
 
-    def _product_draws(self, normal: Normal, experts: Experts, full: Tensor) -> list[Draw]:
-        """Return the draws of "poe": of all that rows have, of single modalities, of a subset.
-
-        The random subset reconstructs whatever the row has, since nothing else trains the
-        prediction of modalities from others. A part that is all of an incomplete row would count
-        it again. Rows with few modalities say little of how modalities go together, and can be
-        many: as in "mvtcae" they weigh less.
-        """
-        M = len(self.names)
-        n_seen = full.sum(dim=1).clamp(min=1).to(normal[0].dtype)
-        row = (1 - CONDITIONAL_SHARE / n_seen) / (1 - CONDITIONAL_SHARE / M)
-        draws, complete = [Draw(normal, full, row)], full.all(dim=1)
-        for i, seen in enumerate(self._subsets(full)):
-            own = (seen != full).any(dim=1) | complete
-            part = product_of_experts(*experts, seen)
-            draws.append(Draw(part, seen if i < M else full, row * own))
-        return draws
-
-    def _subsets(self, full: Tensor) -> list[Tensor]:
-        """Return single modalities (N, M), and a random subset, of more than one modality."""
+    def _gap(self, normal: Normal, experts: Experts, full: Tensor) -> Tensor:
+        """Return the mean divergence (N, k) from single modalities and from a random subset."""
         M = len(self.names)
         if M == 1:
-            return []
+            return torch.zeros_like(normal[0])
         singles = torch.eye(M, dtype=torch.bool, device=full.device)
-        return [*(full & single for single in singles), self.hide(full)]
+        subsets = [full & single for single in singles]
+        if M > 2:  # else the random one is none of its own
+            subsets.append(self.hide(full))
+        some = torch.stack([seen.any(dim=1) for seen in subsets]).to(normal[0].dtype)
+        shares = (some / some.sum(dim=0).clamp(min=1))[:, :, None]
+        parts = [kl_between(*normal, product_of_experts(*experts, seen)) for seen in subsets]
+        return (shares * torch.stack(parts)).sum(dim=0)
 
     def _product(self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor) -> Normal:
         """Return the posterior that is one normal; complete rows may have their own encoder."""
