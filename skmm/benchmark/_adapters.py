@@ -102,6 +102,23 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         X = cast(Array, validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
         return (X - self.mean_) / self.scale_
 
+    def inverse_transform(self, X: ArrayLike) -> Array:
+        """Undo the scaling and centring.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Scaled data.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of fit.
+        """
+        check_is_fitted(self)
+        X = cast(Array, validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        return X * self.scale_ + self.mean_
+
 
 class PLS(TransformerMixin, BaseEstimator):
     """Partial least squares of two modalities by scikit-learn's ``PLSCanonical``.
@@ -217,3 +234,81 @@ class PLS(TransformerMixin, BaseEstimator):
         return check_modalities(
             self, X, y, reset=reset, min_modalities=2, flatten=True, allow_missing=False
         )
+
+
+class OracleSampler(BaseEstimator):
+    """Draws from the true conditional distribution of simulated data.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(conditions, n_draws, random_state)`` returns an array (n_draws, n_samples, ...).
+    target : str, default=None
+        Name of what is drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmm import Modalities
+    >>> from skmm.benchmark import OracleSampler
+    >>> X = Modalities({"x": np.arange(3.0)})
+    >>> oracle = OracleSampler(lambda X, n, seed: np.tile(X["x"], (n, 1)), target="y").fit(X)
+    >>> oracle.sample(2, given=X)
+    array([[0., 1., 2.],
+           [0., 1., 2.]])
+    """
+
+    def __init__(self, draw: Any, *, target: str | None = None) -> None:
+        self.draw = draw
+        self.target = target
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn nothing.
+
+        Parameters
+        ----------
+        X : Modalities
+            Ignored.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : OracleSampler
+        """
+        self.n_samples_fit_ = len(X)
+        return self
+
+    def sample(self, n_samples: int = 1, *, given: Any, random_state: Any = None) -> Array:
+        """Draw from the truth.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Draws per row.
+        given : Modalities
+            The conditions.
+        random_state : int, RandomState instance or None, default=None
+            Determines the draws.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, n_rows, ...)
+        """
+        return np.asarray(self.draw(given, n_samples, random_state))
+
+    def translate(self, X: Any, to: str) -> Array:
+        """Return the mean of 200 draws.
+
+        Parameters
+        ----------
+        X : Modalities
+            The conditions.
+        to : str
+            Name of what is drawn.
+
+        Returns
+        -------
+        predicted : ndarray of shape (n_rows, ...)
+        """
+        return self.sample(200, given=X, random_state=0).mean(axis=0)

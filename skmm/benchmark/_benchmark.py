@@ -1,49 +1,79 @@
-"""Run methods on tasks, keep what came out, write it down."""
+"""Run methods on tasks: lay out the cells, take what is known, run the rest, keep it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.model_selection import ShuffleSplit, check_cv
+from sklearn.model_selection import check_cv
 
-from skmm.benchmark._cells import COLUMNS, Cell, run_cell, tidy_rows, where_warned
+from skmm.benchmark._cells import Cell, Record, run_cell
+from skmm.benchmark._fingerprint import data_hash, describe, digest, package_versions
+from skmm.benchmark._isolated import run_isolated
+from skmm.benchmark._methods import Method, as_method, usual_methods
+from skmm.benchmark._metrics import Metric, find_metrics
 from skmm.benchmark._progress import progress_bar
 from skmm.benchmark._provenance import provenance
-from skmm.benchmark._report import Report
-from skmm.benchmark._statistics import control_checks, summarize
+from skmm.benchmark._results import (
+    MethodInfo,
+    Results,
+    as_json,
+    from_records,
+    metric_info,
+    task_info,
+)
+from skmm.benchmark._splits import RandomSplits
+from skmm.benchmark._statistics import FAILED
+from skmm.benchmark._store import Store, layout_of
 from skmm.benchmark._tasks import Task
 
+EXISTING = ("only-missing", "always", "never", "only-cache")
+PROTOCOL = 1  # raise it when cells are fitted or split in another way
 
-class Benchmark:
+
+class Benchmark(Results):
     """Methods compared on tasks, on the same splits, with paired differences to a baseline.
 
     Parameters
     ----------
-    methods : dict of str to estimator or callable
-        Any estimator, Pipeline or search object with `fit`; or a function that is given the
-        :class:`Task` and returns one. Alignment is measured if its last step has
-        `transform_each`, fusion if it has `transform`. Every `random_state` that is None is set.
-    tasks : sequence of Task
-        The data. Methods are fitted without labels.
+    methods : dict of str to estimator, callable, tuple or Method; callable; or None
+        Any estimator, Pipeline or search object; a function that is given the :class:`Task` and
+        returns one; a pair of one of these and a grid, which is searched by inner splits of the
+        training rows; or a :class:`Method`, which also says what part it plays. Every
+        `random_state` that is None is set. A function from a task to such a dict gives each task
+        methods of its own; None is :func:`usual_methods`.
+    tasks : Task or sequence of Task
+        The data and the questions.
+    metrics : list of str or Metric, or dict of str to callable, default=None
+        What is computed on every task, in place of the usual metrics of its kind. A function is
+        called with estimator, held-out data and labels, as a scorer of scikit-learn.
     cv : int, splitter or iterable, default=None
-        The outer splits, as in scikit-learn. None takes 5 random splits, 80 % training. Intervals
-        assume random splits.
+        The outer splits, as in scikit-learn. None takes 5 random splits, 80 % training, which keep
+        the groups of a task together. Intervals assume random splits.
+    seeds : int or sequence of int, default=1
+        Seeds with which every method is fitted on every split, or how many.
+    train_sizes : sequence of float, default=(1.0,)
+        Shares of the training rows that methods are fitted on: more than one gives a learning
+        curve. Verdicts are those of the largest.
     baseline : str, default=None
-        The method that the others are compared with. None takes the first.
+        The method that the others are compared with. None takes the best linear one for each task
+        and metric; without linear ones the first method.
+    margin : dict of str to float, default=None
+        The smallest difference that matters, by metric.
     control : bool, default=True
-        Whether the baseline also runs on training data whose pairing is broken, see
-        :func:`shuffle_pairs`; its held-out alignment must then be at chance.
+        Whether the first linear method (or the baseline) also runs on training data whose relation
+        is broken (pairs or labels are shuffled); it must then be at chance.
+    search_budget : int, default=None
+        How many settings may be tried in a grid. Of a larger one so many are drawn at random.
     random_state : int, default=0
-        Determines splits, methods and the control.
-    descriptions : dict of str to str, default=None
-        What each method is, for the reader of the report. By default its class or its repr.
+        Determines splits, inner splits, methods and the control.
     notes : sequence of str, default=()
         Sentences that the report shows.
     command : str, default=None
@@ -52,7 +82,9 @@ class Benchmark:
     Attributes
     ----------
     results_ : DataFrame
-        One row per task, method, split and metric, see `run`.
+        One row per task, method, split, seed and metric, see `run`.
+    tasks_, methods_, metrics_ : dict
+        What is told of tasks, methods and metrics.
     provenance_ : dict of str to str
         Versions, hardware, date, splits, seeds.
 
@@ -67,227 +99,316 @@ class Benchmark:
     >>> from skmm.benchmark import Benchmark, Task
     >>> from skmm.datasets import make_shared_latent
     >>> X, y = make_shared_latent(200, n_classes=2, random_state=0, return_X_y=True)
-    >>> task = Task("simulated", X, y, metrics=("total_correlation", "probe_accuracy"))
-    >>> benchmark = Benchmark({"CCA": CCA(2), "PLS": CCA(2, shrinkage=1.0)}, [task], control=False)
-    >>> results = benchmark.run()
-    >>> results.shape
-    (20, 11)
-    >>> benchmark.summary()["mean"].round(1).tolist()
-    [1.6, 0.9, 1.6, 0.9]
+    >>> task = Task("simulated", X, y, metrics=["total_correlation", "probe_accuracy"])
+    >>> benchmark = Benchmark({"CCA": CCA(2), "PLS": CCA(2, shrinkage=1.0)}, task, control=False)
+    >>> frame = benchmark.run()
+    >>> benchmark.summary().query("metric == 'total_correlation'")["mean"].round(1).tolist()
+    [1.6, 1.6]
     """
 
     def __init__(
         self,
-        methods: Mapping[str, Any],
-        tasks: Sequence[Task],
+        methods: Mapping[str, Any] | Callable[[Task], Mapping[str, Any]] | None,
+        tasks: Task | Sequence[Task],
+        metrics: Mapping[str, Callable[..., float]] | Iterable[str | Metric] | None = None,
         *,
         cv: Any = None,
+        seeds: int | Sequence[int] = 1,
+        train_sizes: Sequence[float] = (1.0,),
         baseline: str | None = None,
+        margin: Mapping[str, float] | None = None,
         control: bool = True,
+        search_budget: int | None = None,
         random_state: int = 0,
-        descriptions: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
         command: str | None = None,
     ) -> None:
-        if not methods or not tasks:
-            raise ValueError(f"Nothing to run: {len(methods)} methods, {len(tasks)} tasks.")
-        names = [task.name for task in tasks]
+        self.tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
+        given = methods if isinstance(methods, Mapping) else None
+        if (given is not None and not given) or not self.tasks:
+            how_many = "the usual" if given is None else len(given)
+            raise ValueError(f"Nothing to run: {how_many} methods, {len(self.tasks)} tasks.")
+        names = [task.name for task in self.tasks]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"Tasks must have different names; more than one is {repeated}.")
-        if baseline is not None and baseline not in methods:
-            raise ValueError(f"baseline={baseline!r} is not a method; they are {list(methods)}.")
-        self.methods = methods
-        self.tasks = tasks
+        if baseline is not None and given is not None and baseline not in given:
+            raise ValueError(f"baseline={baseline!r} is not a method; they are {list(given)}.")
+        if metrics is not None:
+            found = list(find_metrics(metrics).values())
+            self.tasks = [replace(task, metrics=found) for task in self.tasks]
+        self.methods = methods if given is None else {n: as_method(m) for n, m in given.items()}
         self.cv = cv
-        self.baseline = next(iter(methods)) if baseline is None else baseline
+        self.seeds = _check_seeds(seeds)
+        self.train_sizes = _check_sizes(train_sizes)
+        self.baseline = baseline
+        self.margin = margin
         self.control = control
+        self.search_budget = search_budget
         self.random_state = random_state
-        self.descriptions = descriptions
-        self.notes = notes
+        self.notes = tuple(notes)
         self.command = command
 
-    @property
-    def control_name(self) -> str:
-        """Name of the control in the results."""
-        return f"{self.baseline}, pairs shuffled"
-
-    def run(self, *, n_jobs: int | None = None, verbose: int = 0) -> pd.DataFrame:
+    def run(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        n_jobs: int | None = None,
+        on_existing: str = "only-missing",
+        timeout: float | None = None,
+        isolate: bool = False,
+        verbose: int = 0,
+    ) -> pd.DataFrame:
         """Fit every method on every split of every task.
 
         Parameters
         ----------
+        path : str or path-like, default=None
+            Folder in which every finished cell is kept at once, so that a run that was interrupted
+            goes on where it was. None keeps nothing.
         n_jobs : int, default=None
-            Number of processes, as in joblib. Each uses one thread.
+            Number of processes, as in joblib, whose backends all serve. Each uses one thread.
+        on_existing : {"only-missing", "always", "never", "only-cache"}, default="only-missing"
+            What to do about cells that the folder has: run what is missing or failed; run all
+            again; run what is missing, but take failures as they are; run nothing. A cell is the
+            same if class, parameters, data, split, seed, metrics and versions of packages are.
+        timeout : float, default=None
+            Seconds after which a cell is ended and has failed. Cells then run in processes of
+            their own.
+        isolate : bool, default=False
+            Whether each cell runs in a fresh process, which also tells its peak memory.
         verbose : int, default=0
             1 shows a progress bar.
 
         Returns
         -------
         results : DataFrame
-            Columns `task`, `method`, `split`, `metric`, `value`, `chance` (what a method without
-            skill gets), `status` (``"ok"``, ``"undefined"`` for a method that has no such metric,
-            ``"not applicable"``, ``"failed"``), `n_train`, `n_test`, `seed` and `error` (the
-            traceback of a failure).
+            Columns `task`, `kind`, `method`, `role`, `train_size`, `split`, `seed`, `metric`,
+            `value`, `chance` (what a method without skill gets), `family` (of a likelihood),
+            `status` (``"ok"``, ``"undefined"`` for a method that has no such metric,
+            ``"not applicable"``, ``"failed"``, ``"timeout"``), `n_train`, `n_test`,
+            `n_candidates` (settings tried), `key` (of the stored cell) and `error` (the traceback
+            of a failure).
+
+        Raises
+        ------
+        ValueError
+            If `on_existing` is unknown, or something is to be taken from a folder without a path.
+        FileNotFoundError
+            If nothing is to be run and nothing is there.
         """
-        cells = self._cells()
+        if on_existing not in EXISTING:
+            raise ValueError(f"on_existing={on_existing!r} is unknown; valid are {list(EXISTING)}.")
+        if path is None and on_existing == "only-cache":
+            raise ValueError('on_existing="only-cache" needs the path of a folder with results.')
         start = perf_counter()
-        with progress_bar(len(cells), verbose) as advance:
-            parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-            outcomes = []
-            for outcome in parallel(delayed(run_cell)(cell) for cell in cells):
-                outcomes.append(outcome)
-                cell = cells[min(len(outcomes), len(cells) - 1)]
-                advance(f"{cell.task.name}: {cell.method}")
-        pairs = list(zip(cells, outcomes, strict=True))
-        self.results_ = pd.DataFrame(
-            [row for cell, outcome in pairs for row in tidy_rows(cell, outcome)], columns=COLUMNS
-        )
-        self._warnings = where_warned(pairs)
-        self.provenance_ = provenance(
-            command=self.command,
-            splits=self._describe_splits(),
-            random_state=self.random_state,
-            n_jobs=n_jobs,
-            seconds=perf_counter() - start,
-        )
+        store = None if path is None else Store(path)
+        cells = self._cells(stored=store is not None)
+        known = {}
+        if store is not None and on_existing != "always":
+            known = _known(store, cells, retry=on_existing == "only-missing")
+        index = self._index(cells, n_jobs)
+        if on_existing == "only-cache":
+            if not known:
+                raise FileNotFoundError(f"None of the {len(cells)} cells is in {path}: run them.")
+        else:
+            if store is not None:
+                store.sweep()
+                store.write_index(joined(store.read_index(), index))
+            todo = [(i, cell) for i, cell in enumerate(cells) if i not in known]
+            job = partial(_run_one, store=store, timeout=timeout, isolate=isolate)
+            known |= _run_all(todo, job, store, n_jobs, verbose)
+        index["provenance"]["run time"] = f"{perf_counter() - start:.0f} s"
+        found = from_records([known[i] for i in sorted(known)], index)
+        self.__dict__.pop("_summary", None)
+        self.__dict__.update(vars(found))
         return self.results_
 
-    def summary(self) -> pd.DataFrame:
-        """Return means over splits and paired differences to the baseline.
+    def __getattr__(self, name: str) -> Any:
+        hint = "" if name.startswith("__") else "; call run() first"
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
-        Returns
-        -------
-        summary : DataFrame
-            One row per task, method and metric: `status`, `mean` and `std` over splits, `chance`,
-            `n_splits`, `n_failed`, the mean `difference` to the baseline on the same splits, and
-            `low` and `high`, its 95 % :func:`corrected_interval`.
-        """
-        return summarize(self._run_results(), self.baseline)
-
-    def control_checks(self) -> pd.DataFrame:
-        """Return whether the control is at chance.
-
-        Returns
-        -------
-        checks : DataFrame
-            One row per task and alignment metric: `value` and `chance` (means over splits), and
-            `passed`: whether they cannot be told apart, at a level of 1 % over all checks; None
-            with a single split.
-        """
-        return control_checks(self._run_results(), self.control_name)
-
-    def report(self) -> Report:
-        """Return what the Markdown and HTML reports are made from."""
-        return Report(
-            frame=self._run_results(),
-            summary=self.summary(),
-            checks=self.control_checks(),
-            tasks=self.tasks,
-            baseline=self.baseline,
-            control=self.control_name,
-            provenance=self.provenance_,
-            descriptions=self._descriptions(),
-            notes=self.notes,
-            warnings=self._warnings,
-        )
-
-    def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the verdicts and tables as Markdown.
-
-        Parameters
-        ----------
-        path : str or path-like, default=None
-            Where to write it, if anywhere.
-
-        Returns
-        -------
-        text : str
-        """
-        return _write(self.report().to_markdown(), path)
-
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return one HTML page with verdicts, pictures and tables; it needs no other file.
-
-        Parameters
-        ----------
-        path : str or path-like, default=None
-            Where to write it, if anywhere.
-
-        Returns
-        -------
-        html : str
-        """
-        return _write(self.report().to_html(), path)
-
-    def save(self, folder: str | os.PathLike[str]) -> dict[str, Path]:
-        """Write ``results.csv``, ``report.md`` and ``report.html``.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            It is made if need be; files of these names are replaced.
-
-        Returns
-        -------
-        paths : dict of str to Path
-            By ``"csv"``, ``"markdown"``, ``"html"``.
-        """
-        home = Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        names = {"csv": "results.csv", "markdown": "report.md", "html": "report.html"}
-        paths = {kind: home / name for kind, name in names.items()}
-        self._run_results().to_csv(paths["csv"], index=False)
-        self.to_markdown(paths["markdown"])
-        self.to_html(paths["html"])
-        return paths
-
-    def _run_results(self) -> pd.DataFrame:
-        if not hasattr(self, "results_"):
-            raise ValueError("This Benchmark has no results yet: call run() first.")
-        return self.results_
-
-    def _descriptions(self) -> dict[str, str]:
-        given = self.descriptions or {}
-        return {name: given.get(name, _repr(method)) for name, method in self.methods.items()}
-
-    def _cells(self) -> list[Cell]:
+    def _cells(self, *, stored: bool) -> list[Cell]:
         """Lay out all cells: splits and seeds are the same for every method."""
-        cells = []
-        for task in self.tasks:
-            splits = list(self._splitter(task).split(np.zeros(len(task.X)), task.y))
-            for name, estimator, shuffled in self._estimators(task):
-                for number, (train, test) in enumerate(splits):
-                    seed = _seed(self.random_state, number)
-                    cells.append(Cell(task, name, estimator, number, train, test, seed, shuffled))
-        return cells
+        return [cell for task in self.tasks for cell in self._cells_of(task, stored)]
+
+    def _cells_of(self, task: Task, stored: bool) -> Iterator[Cell]:
+        parts = list(self._parts(task, stored))
+        data = task.fingerprint if stored else ""
+        for method, role, estimator, broken in self._estimators(task):
+            about = self._about(task, data, estimator, broken) if stored else {}
+            base = digest(about) if stored else ""
+            for part, rows in parts:
+                key = digest([base, rows, part["random_state"]]) if stored else None
+                common: dict[str, Any] = {
+                    "role": role,
+                    "broken": broken,
+                    "key": key,
+                    "about": about,
+                }
+                yield Cell(task, method, estimator, **part, **common)
+
+    def _parts(self, task: Task, stored: bool) -> Iterator[tuple[dict[str, Any], str]]:
+        """Yield rows and seeds, and a hash of the rows."""
+        splits = self._splitter(task).split(np.zeros(len(task.X)), task.y, task.groups)
+        for number, (train, test) in enumerate(splits):
+            for share in self.train_sizes:
+                rows = _some(train, share, _seed(self.random_state, number))
+                found = data_hash((rows, test)) if stored else ""
+                part = {"split": number, "train": rows, "test": test, "train_size": share}
+                for seed in self.seeds:
+                    state = _seed(self.random_state, number, seed)
+                    yield {**part, "seed": seed, "random_state": state}, found
+
+    def _estimators(self, task: Task) -> Iterator[tuple[str, str, Any, bool]]:
+        methods = self._methods_of(task)
+        options: dict[str, Any] = {"budget": self.search_budget, "random_state": self.random_state}
+        made = {name: method.make(task, **options) for name, method in methods.items()}
+        roles = {name: method.role_of(made[name]) for name, method in methods.items()}
+        for name, estimator in made.items():
+            yield name, roles[name], estimator, False
+        if self.control:
+            linear = [name for name, role in roles.items() if role == "linear"]
+            name = self.baseline or next(iter([*linear, *roles]))
+            yield f"{name}, {_BROKEN[task.kind]} shuffled", "control", made[name], True
+
+    def _methods_of(self, task: Task) -> Mapping[str, Method]:
+        if isinstance(self.methods, Mapping):
+            return self.methods
+        made = (self.methods or usual_methods)(task)
+        return {name: as_method(method) for name, method in made.items()}
+
+    def _about(self, task: Task, data: str, estimator: Any, broken: bool) -> dict[str, Any]:
+        """Return all that the figures of a method on a task depend on but rows and seed."""
+        metrics = {
+            name: [m.version, describe(m.function)] for name, m in task.found_metrics.items()
+        }
+        return {
+            "protocol": PROTOCOL,
+            "data": data,
+            "kind": task.kind,
+            "target": task.target,
+            "metrics": metrics,
+            "estimator": describe(estimator),
+            "packages": package_versions(estimator),
+            "broken": broken,
+        }
 
     def _splitter(self, task: Task) -> Any:
         if self.cv is None:
-            return ShuffleSplit(5, test_size=0.2, random_state=self.random_state)
+            return RandomSplits(5, self.random_state)
         return check_cv(self.cv, task.y, classifier=task.y is not None)
 
-    def _estimators(self, task: Task) -> Iterator[tuple[str, Any, bool]]:
-        for name, method in self.methods.items():
-            yield name, method if hasattr(method, "fit") else method(task), False
-        if self.control:
-            method = self.methods[self.baseline]
-            estimator = method if hasattr(method, "fit") else method(task)
-            yield self.control_name, estimator, True
+    def _index(self, cells: Sequence[Cell], n_jobs: int | None) -> dict[str, Any]:
+        """Return what a report has to know beside the cells."""
+        methods: dict[str, MethodInfo] = {}
+        for cell in {(c.task.name, c.method): c for c in cells}.values():
+            _describe_method(methods, cell, self._summary_of(cell))
+        metrics = {n: m for task in self.tasks for n, m in task.found_metrics.items()}
+        return {
+            "tasks": {t.name: as_json(task_info(t)) for t in self.tasks},
+            "methods": {name: as_json(info) for name, info in methods.items()},
+            "metrics": {name: metric_info(metric) for name, metric in metrics.items()},
+            "cells": layout_of(cells),
+            "baseline": self.baseline,
+            "margin": dict(self.margin or {}),
+            "notes": list(self.notes),
+            "provenance": provenance(
+                command=self.command,
+                splits=f"{self._splitter(self.tasks[0])!r}, the same for every method",
+                random_state=self.random_state,
+                n_seeds=len(self.seeds),
+                n_jobs=n_jobs,
+            ),
+        }
 
-    def _describe_splits(self) -> str:
-        splitter = self._splitter(self.tasks[0])
-        return f"{splitter!r}, the same for every method"
+    def _summary_of(self, cell: Cell) -> str:
+        if cell.broken:
+            name = cell.method.rsplit(", ", 1)[0]
+            return f"{name}, trained on {_BROKEN[cell.task.kind]} that do not belong together"
+        given = self._methods_of(cell.task)[cell.method].summary
+        return given or " ".join(repr(cell.estimator).split())
 
 
-def _repr(method: Any) -> str:
-    return " ".join(repr(method).split()) if hasattr(method, "fit") else method.__name__
+def _describe_method(methods: dict[str, MethodInfo], cell: Cell, summary: str) -> None:
+    """Note what a method is; tasks of different kinds may have different ones of that name."""
+    known = methods.setdefault(cell.method, MethodInfo(cell.method, cell.role, summary)).summary
+    if summary not in known.split(" | "):
+        methods[cell.method] = MethodInfo(cell.method, cell.role, f"{known} | {summary}")
 
 
-def _seed(random_state: int, split: int) -> int:
-    return int(np.random.SeedSequence((random_state, split)).generate_state(1)[0] >> 1)
+_BROKEN = {"align": "pairs", "fuse": "pairs", "transfer": "targets", "classify": "labels"}
 
 
-def _write(text: str, path: str | os.PathLike[str] | None) -> str:
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
+def _run_all(
+    cells: Sequence[tuple[int, Cell]],
+    job: Callable[[Cell], Record],
+    store: Store | None,
+    n_jobs: int | None,
+    verbose: int,
+) -> dict[int, Record]:
+    """Return the records of cells by their position."""
+    done = {}
+    with progress_bar(len(cells), verbose) as advance:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+        records = parallel(delayed(job)(cell) for _, cell in cells)
+        for (i, _), record in zip(cells, records, strict=True):
+            if store is not None and not store.has(record["key"]):  # a worker with disks of its own
+                store.write(record)
+            done[i] = record
+            advance(f"{record['task']}: {record['method']}")
+    return done
+
+
+def _run_one(cell: Cell, *, store: Store | None, timeout: float | None, isolate: bool) -> Record:
+    """Run a cell and keep it before anything else can happen."""
+    record = run_isolated(cell, timeout) if isolate or timeout is not None else run_cell(cell)
+    if store is not None:
+        store.write(record)
+    return record
+
+
+def _known(store: Store, cells: Sequence[Cell], *, retry: bool) -> dict[int, Record]:
+    """Return the records that are taken from the folder, by the position of their cells."""
+    found = {}
+    for i, cell in enumerate(cells):
+        record = store.read(str(cell.key))
+        if record is not None and not (retry and record["status"] in FAILED):
+            found[i] = {**record, **cell.labels()}  # tasks and methods may have other names now
+    return found
+
+
+def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an index of a folder: what was run before, unless it was run again."""
+    both = {**old, **new}
+    for part in ("tasks", "methods", "metrics"):
+        both[part] = {**old.get(part, {}), **new[part]}
+    cells = dict(old.get("cells", {}))
+    for task, methods in new["cells"].items():
+        same = old.get("tasks", {}).get(task, {}).get("data") == new["tasks"][task]["data"]
+        cells[task] = {**(cells.get(task, {}) if same else {}), **methods}
+    return {**both, "cells": cells}
+
+
+def _check_seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    if not chosen or len(set(chosen)) < len(chosen) or min(chosen) < 0:
+        raise ValueError(f"seeds={seeds!r} must be a positive number or different numbers >= 0.")
+    return chosen
+
+
+def _check_sizes(sizes: Sequence[float]) -> tuple[float, ...]:
+    if not sizes or not all(0 < size <= 1 for size in sizes):
+        raise ValueError(f"train_sizes={sizes!r} must be shares in (0, 1].")
+    return tuple(sorted({float(size) for size in sizes}))
+
+
+def _some(train: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return a share of the training rows; smaller ones lie inside larger ones."""
+    if share == 1.0:
+        return train
+    order = np.random.RandomState(seed).permutation(len(train))
+    return train[np.sort(order[: max(2, round(share * len(train)))])]
+
+
+def _seed(*words: int) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)

@@ -1,112 +1,95 @@
-"""One cell of a benchmark: one method fitted on one split of one task."""
+"""One cell of a benchmark: one method fitted on one split of one task with one seed."""
 
 from __future__ import annotations
 
+import os
+import platform
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
-from sklearn.base import clone
-from sklearn.utils import check_random_state
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from sklearn.base import BaseEstimator, clone
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from skmm._modalities import Modalities
 from skmm.benchmark._adapters import NotApplicable
-from skmm.benchmark._metrics import (
-    alignment,
-    chance_accuracy,
-    chance_alignment,
-    modality_codes,
-    probe,
-)
+from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit
+from skmm.benchmark._metrics import COSTS
 from skmm.benchmark._tasks import Task
 
 Array = np.ndarray
+Record = dict[str, Any]
 
-COLUMNS = ["task", "method", "split", "metric", "value", "chance", "status"]
-COLUMNS += ["n_train", "n_test", "seed", "error"]
+COLUMNS = ["task", "kind", "method", "role", "train_size", "split", "seed", "metric", "value"]
+COLUMNS += ["chance", "family", "status", "n_train", "n_test", "n_candidates", "key", "error"]
+N_CURVE = 100  # points that are kept of a training curve
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What to run."""
+    """What to run. The key is None where nothing is stored."""
 
     task: Task
     method: str
     estimator: Any
     split: int
+    seed: int
     train: Array
     test: Array
-    seed: int
-    shuffled: bool = False
+    random_state: int
+    train_size: float = 1.0
+    role: str = "nonlinear"
+    broken: bool = False
+    key: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def labels(self) -> Record:
+        """Return what identifies the cell in a frame."""
+        return {
+            "task": self.task.name,
+            "kind": self.task.kind,
+            "method": self.method,
+            "role": self.role,
+            "train_size": self.train_size,
+            "split": self.split,
+            "seed": self.seed,
+            "n_train": len(self.train),
+            "n_test": len(self.test),
+            "key": self.key,
+        }
 
 
-@dataclass
-class Outcome:
-    """What came of it: metrics by name, or the reason why there are none."""
-
-    status: str = "ok"
-    values: dict[str, float] = field(default_factory=dict)
-    chance: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-    warnings: list[str] = field(default_factory=list)
-
-
-def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) -> Modalities:
-    """Break the pairing: permute the rows of every modality but the first, each on its own.
-
-    Parameters
-    ----------
-    X : Modalities
-        The data.
-    random_state : int, RandomState instance or None, default=None
-        Determines the permutations.
-
-    Returns
-    -------
-    X : Modalities
-        Each modality has the same rows as before, but they no longer belong together.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmm import Modalities
-    >>> from skmm.benchmark import shuffle_pairs
-    >>> X = Modalities({"a": np.arange(4.0), "b": np.arange(4.0)})
-    >>> shuffled = shuffle_pairs(X, random_state=0)
-    >>> shuffled["a"], shuffled["b"]
-    (array([0., 1., 2., 3.]), array([2., 3., 1., 0.]))
-    """
-    rng = check_random_state(random_state)
-    first, *others = X.names
-    rows = {name: rng.permutation(len(X)) for name in others}
-    parts = {name: X.select(name)[rows[name]] for name in others}
-    values = {first: X[first], **{name: part[name] for name, part in parts.items()}}
-    missing = X.missing.to_numpy().copy()
-    for column, name in enumerate(X.names):
-        missing[:, column] = missing[rows.get(name, slice(None)), column]
-    return Modalities(values, missing=missing, kinds=X.kinds)
-
-
-def run_cell(cell: Cell) -> Outcome:
+def run_cell(cell: Cell) -> Record:
     """Fit and measure in one thread; an error is recorded, not raised."""
-    outcome = Outcome()
+    record = {**cell.labels(), "status": "ok", "error": "", "n_candidates": 1}
+    record |= {"values": {}, "chance": {}, "family": "", "curve": {}}
+    record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record |= {"host": platform.node(), "process": os.getpid()}
     # Cells side by side would fight for the processors if each also used them all.
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    with _thread_pools().limit(limits=1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
-            _measure(cell, outcome)
+            _measure(cell, record)
         except NotApplicable as error:
-            outcome.status, outcome.error = "not applicable", str(error)
+            record |= {"status": "not applicable", "error": str(error)}
         except Exception:
-            outcome.status, outcome.error = "failed", traceback.format_exc()
-    outcome.warnings = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
-    return outcome
+            record |= {"status": "failed", "error": traceback.format_exc()}
+    record["warnings"] = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
+    return {**record, "about": dict(cell.about)}
+
+
+def failed(cell: Cell, status: str, error: str) -> Record:
+    """Return the record of a cell that could not even say what went wrong."""
+    record = {**cell.labels(), "status": status, "error": error, "n_candidates": 1}
+    record |= {"values": {}, "chance": {}, "family": "", "curve": {}, "warnings": []}
+    record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
+    return {**record, "about": dict(cell.about)}
 
 
 def seeded(estimator: Any, seed: int) -> Any:
@@ -120,51 +103,103 @@ def seeded(estimator: Any, seed: int) -> Any:
     )
 
 
-def tidy_rows(cell: Cell, outcome: Outcome) -> Iterator[dict[str, object]]:
+def tidy_rows(record: Record, measured: list[str]) -> Iterator[Record]:
     """Yield one row per metric; a metric that does not exist for the method is "undefined"."""
-    for metric in cell.task.measured:
-        known = metric in outcome.values and outcome.status == "ok"
+    done = record["status"] == "ok"
+    for metric in measured:
+        known = metric in record["values"] and done
+        if metric in COSTS and not known:  # such as memory, which only fresh processes tell
+            continue
         yield {
-            "task": cell.task.name,
-            "method": cell.method,
-            "split": cell.split,
+            **{name: record[name] for name in COLUMNS if name in record},
             "metric": metric,
-            "value": outcome.values[metric] if known else np.nan,
-            "chance": outcome.chance.get(metric, np.nan),
-            "status": outcome.status if known or outcome.status != "ok" else "undefined",
-            "n_train": len(cell.train),
-            "n_test": len(cell.test),
-            "seed": cell.seed,
-            "error": outcome.error,
+            "value": record["values"][metric] if known else np.nan,
+            "chance": record["chance"].get(metric, np.nan),
+            "family": record["family"] if metric == "log_likelihood" else "",
+            "status": record["status"] if known or not done else "undefined",
         }
 
 
-def where_warned(pairs: Sequence[tuple[Cell, Outcome]]) -> dict[str, list[str]]:
-    """Return the distinct warnings and where they came up."""
-    found: dict[str, list[str]] = {}
-    for cell, outcome in pairs:
-        for message in outcome.warnings:
-            found.setdefault(message, []).append(f"{cell.task.name}: {cell.method}")
-    return {message: sorted(set(places)) for message, places in found.items()}
+@cache
+def _thread_pools() -> Any:
+    """Return what limits threads; to look for the libraries takes longer than many a fit."""
+    return ThreadpoolController()
 
 
-def _measure(cell: Cell, outcome: Outcome) -> None:
+def _measure(cell: Cell, record: Record) -> None:
     task, X = cell.task, cell.task.X
-    train, test = X[cell.train], X[cell.test]
-    # The control shuffles whatever training sees, the axes of the total correlation included;
-    # the probe's rows stay whole, since labels belong to whole rows.
-    paired = shuffle_pairs(train, cell.seed) if cell.shuffled else train
-    estimator = seeded(cell.estimator, cell.seed)
-    start = perf_counter()
-    estimator.fit(paired)
-    outcome.values["fit_seconds"] = perf_counter() - start
     y_train, y_test = (None if task.y is None else task.y[rows] for rows in (cell.train, cell.test))
-    codes = modality_codes(estimator, test)
-    if codes:
-        labels = y_test if "mean_average_precision" in task.measured else None
-        outcome.values |= alignment(modality_codes(estimator, paired), codes, labels)
-        outcome.chance |= chance_alignment(codes, labels)
-    if y_train is not None and y_test is not None and hasattr(estimator, "transform"):
-        fused = estimator.transform(train), estimator.transform(test)
-        outcome.values["probe_accuracy"] = probe(fused[0], y_train, fused[1], y_test)
-        outcome.chance["probe_accuracy"] = chance_accuracy(y_train, y_test)
+    train = X[cell.train]
+    split = Split(task, train, train, X[cell.test], y_train, y_test, cell.random_state)
+    if cell.broken:
+        split = break_relation(split)
+    estimator = seeded(cell.estimator, cell.random_state)
+    start = perf_counter()
+    fit(estimator, split)
+    values = {"fit_seconds": perf_counter() - start}
+    found = KINDS[task.kind].measure(estimator, split)
+    for name, metric in task.found_metrics.items():
+        if metric.function is not None:
+            found.values[name] = float(metric.function(estimator, split.test, y_test))
+    _note(record, found, {**values, **_costs(estimator, found)}, task.measured)
+    record["n_candidates"] = n_candidates(estimator)
+    record["curve"] = _curve(estimator)
+
+
+def _note(record: Record, found: Measured, costs: Mapping[str, float], measured: Any) -> None:
+    values = {**found.values, **costs}
+    record["values"] = _finite({name: values[name] for name in measured if name in values})
+    record["chance"] = _finite({name: v for name, v in found.chance.items() if name in measured})
+    record["family"] = found.family
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Return what is a number; the rest is as good as not measured."""
+    return {name: float(value) for name, value in values.items() if np.isfinite(value)}
+
+
+def _costs(estimator: Any, found: Measured) -> dict[str, float]:
+    return {"predict_seconds": found.seconds, "parameters": float(n_parameters(estimator))}
+
+
+def n_candidates(estimator: Any) -> int:
+    """Return how many settings a search has tried; 1 without one."""
+    results = getattr(estimator, "cv_results_", None)
+    return 1 if results is None else len(results["params"])
+
+
+def n_parameters(estimator: Any) -> int:
+    """Return the weights of networks; else the floating-point numbers of fitted attributes."""
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    module = getattr(getattr(estimator, "net_", None), "module_", None)
+    if module is not None:
+        return sum(weights.numel() for weights in module.parameters())
+    if hasattr(estimator, "steps"):
+        inside = [step for _, step in estimator.steps]
+        return sum(n_parameters(step) for step in inside if isinstance(step, BaseEstimator))
+    attributes = vars(estimator) if isinstance(estimator, BaseEstimator) else {}
+    return sum(_count(v) for name, v in attributes.items() if name.endswith("_"))
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, np.ndarray):
+        return value.size if value.dtype.kind == "f" else 0
+    if isinstance(value, Mapping):
+        return sum(map(_count, value.values()))
+    if isinstance(value, (list, tuple)):
+        return sum(map(_count, value))
+    return n_parameters(value) if isinstance(value, BaseEstimator) else 0
+
+
+def _curve(estimator: Any) -> dict[str, list[float]]:
+    """Return the losses of the epochs of a network, not more than a picture can show."""
+    history = getattr(final_step(estimator), "history_", None)
+    if history is None:
+        return {}
+    names = [name for name in ("epoch", "train_loss", "valid_loss") if name in history]
+    kept = history[names].dropna()
+    rows = np.unique(np.linspace(0, max(len(kept) - 1, 0), N_CURVE).astype(int))
+    return (
+        {name: kept[name].iloc[rows].astype(float).tolist() for name in names} if len(kept) else {}
+    )

@@ -1,56 +1,103 @@
-"""What is measured on held-out rows, and what a method without any skill would get."""
+"""What is measured on held-out rows: names, directions, meanings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skmm.metrics import foscttm, mean_average_precision, retrieval_report, total_correlation
-
-Array = np.ndarray
-Codes = dict[str, Array]
-Values = dict[str, float]
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Name, direction and meaning of a metric."""
+    """Name, direction and meaning of a metric.
+
+    Parameters
+    ----------
+    name : str
+        Name in frames.
+    label : str
+        Name in tables.
+    about : str, default=""
+        What it says, for the reader of the report.
+    higher_is_better : bool, default=True
+        Direction.
+    percent : bool, default=False
+        Whether tables show a hundred times the value.
+    theme : str, default="own"
+        The question that it answers; each theme of a task gets a verdict, ``"cost"`` gets none.
+    chance : {"exact", "at most"} or None, default=None
+        What broken pairing must do to it: be at chance, or not above it. None: nothing is checked.
+    margin : float, default=0.0
+        The smallest difference that matters.
+    digits : int, default=3
+        Digits behind the point in tables.
+    unit : str, default=""
+        What follows a value.
+    function : callable, default=None
+        For metrics of your own: called as ``function(estimator, X, y)`` with held-out rows, like
+        a scorer of scikit-learn.
+    version : int, default=1
+        Raise it when the metric changes, so that stored results are not taken for new ones.
+
+    Examples
+    --------
+    >>> from skmm.benchmark import Metric
+    >>> Metric("foscttm", "FOSCTTM", higher_is_better=False).text(0.25)
+    '0.250'
+    """
 
     name: str
     label: str
-    about: str
+    about: str = ""
     higher_is_better: bool = True
     percent: bool = False
-    theme: str = "retrieval"  # the question that it answers
-    exact_chance: bool = True  # whether codes without relation are at chance in expectation
+    theme: str = "own"
+    chance: str | None = None
+    margin: float = 0.0
+    digits: int = 3
+    unit: str = ""
+    function: Callable[..., float] | None = None
+    version: int = 1
 
     def text(self, value: float, *, sign: bool = False) -> str:
-        """Write a value, in percent or with about three digits."""
+        """Write a value, in percent where that is usual.
+
+        Parameters
+        ----------
+        value : float
+            The value.
+        sign : bool, default=False
+            Whether a positive one gets a plus sign.
+
+        Returns
+        -------
+        text : str
+        """
         if not np.isfinite(value):
             return "–"
-        digits = 1 if self.percent else 3 if self.name in _FINE else 2
-        if self.name == "fit_seconds":
+        digits = self.digits
+        if self.theme == "cost":
             digits = 0 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
         rounded = round(100 * value if self.percent else value, digits) + 0.0  # no negative zero
-        return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
+        return f"{rounded:{'+' if sign and rounded else ''},.{digits}f}".replace("-", "−")
 
     @property
-    def unit(self) -> str:
-        """What follows a value."""
-        return "\N{NO-BREAK SPACE}%" if self.percent else self._plain_unit
+    def after(self) -> str:
+        """What follows a value: its unit or a percent sign."""
+        unit = "%" if self.percent else self.unit
+        return f"{NO_BREAK}{unit}" if unit else ""
 
     @property
-    def _plain_unit(self) -> str:
-        return "\N{NO-BREAK SPACE}s" if self.name == "fit_seconds" else ""
+    def header(self) -> str:
+        """Label and unit, for the head of a column."""
+        unit = "%" if self.percent else self.unit
+        return f"{self.label}, {unit}" if unit else self.label
 
 
-_FINE = ("mean_reciprocal_rank", "foscttm", "mean_average_precision")
 _ALL = (
     Metric(
         "total_correlation",
@@ -58,35 +105,54 @@ _ALL = (
         "correlation of the modalities' codes on held-out rows, along axes fixed in training, "
         "summed over components: at most the number of components, 0 for unrelated codes",
         theme="alignment",
+        chance="exact",
+        margin=0.05,
+        digits=2,
     ),
     Metric(
         "recall_at_1",
         "recall at 1",
         "how often the nearest code of the other modality is that of the same sample",
         percent=True,
+        theme="retrieval",
+        chance="exact",
+        margin=0.005,
+        digits=1,
     ),
     Metric(
         "recall_at_10",
         "recall at 10",
         "how often the same sample is among the ten nearest",
         percent=True,
+        theme="retrieval",
+        chance="exact",
+        margin=0.005,
+        digits=1,
     ),
     Metric(
         "mean_reciprocal_rank",
         "MRR",
         "mean reciprocal rank: the mean of 1 / rank of the same sample",
+        theme="retrieval",
+        chance="exact",
+        margin=0.005,
     ),
     Metric(
         "foscttm",
         "FOSCTTM",
         "fraction of samples closer than the true match: 0 is perfect, 0.5 is chance",
         higher_is_better=False,
+        theme="retrieval",
+        chance="exact",
+        margin=0.005,
     ),
     Metric(
         "mean_average_precision",
         "mAP",
         "mean average precision of retrieving samples with the same label from the other modality",
-        exact_chance=False,  # codes in clusters gain more from luck than they lose
+        # No chance: codes in clusters gain more from luck than they lose.
+        theme="retrieval",
+        margin=0.005,
     ),
     Metric(
         "probe_accuracy",
@@ -95,7 +161,72 @@ _ALL = (
         "raw data keep every column, the other methods as many as there are components",
         percent=True,
         theme="fusion",
-        exact_chance=False,
+        margin=0.005,
+        digits=1,
+    ),
+    Metric(
+        "energy_skill",
+        "energy skill",
+        "1 less the energy score of draws of the target over that of draws which ignore the "
+        "condition: 0 is no better than those, 1 is perfect",
+        theme="transfer",
+        chance="at most",
+        margin=0.005,
+    ),
+    Metric(
+        "r2",
+        "R²",
+        "variance-weighted R² of the predicted target relative to the mean of the training rows",
+        theme="prediction",
+        chance="at most",
+        margin=0.005,
+    ),
+    Metric(
+        "interval_error",
+        "interval error",
+        "distance of the coverage of central 80 % intervals from 80 %, mean over columns",
+        higher_is_better=False,
+        percent=True,
+        theme="calibration",
+        margin=0.01,
+        digits=1,
+    ),
+    Metric(
+        "accuracy",
+        "accuracy",
+        "held-out accuracy",
+        percent=True,
+        theme="classification",
+        chance="at most",
+        margin=0.005,
+        digits=1,
+    ),
+    Metric(
+        "balanced_accuracy",
+        "balanced accuracy",
+        "mean over the classes of the share that is recognised",
+        percent=True,
+        theme="classification",
+        chance="exact",
+        margin=0.005,
+        digits=1,
+    ),
+    Metric(
+        "log_loss",
+        "log loss",
+        "mean negative logarithm of the probability given to the true class",
+        higher_is_better=False,
+        theme="probabilities",
+        margin=0.005,
+    ),
+    Metric(
+        "log_likelihood",
+        "log-likelihood",
+        "mean `score_samples` of held-out rows in nats, in the units of the data; compared within "
+        "one family of likelihoods only",
+        theme="likelihood",
+        margin=0.05,
+        digits=2,
     ),
     Metric(
         "fit_seconds",
@@ -103,57 +234,63 @@ _ALL = (
         "seconds to fit, scaling and tuning included",
         higher_is_better=False,
         theme="cost",
-        exact_chance=False,
+        unit="s",
+    ),
+    Metric(
+        "predict_seconds",
+        "prediction time",
+        "seconds to encode, predict or draw 100 times for the held-out rows",
+        higher_is_better=False,
+        theme="cost",
+        unit="s",
+    ),
+    Metric(
+        "parameters",
+        "parameters",
+        "weights of the networks; of other estimators the floating-point numbers that they keep",
+        higher_is_better=False,
+        theme="cost",
+    ),
+    Metric(
+        "peak_memory",
+        "peak memory",
+        "by how much fit and prediction raise the memory of a fresh process (`isolate=True`)",
+        higher_is_better=False,
+        theme="cost",
+        unit="MiB",
+    ),
+    Metric(
+        "cuda_memory",
+        "CUDA memory",
+        "peak memory of the graphics card during fit and prediction",
+        higher_is_better=False,
+        theme="cost",
+        unit="MiB",
     ),
 )
 METRICS = {metric.name: metric for metric in _ALL}
+COSTS = tuple(metric.name for metric in _ALL if metric.theme == "cost")
 
 
-def modality_codes(estimator: Any, X: Any) -> Codes:
-    """Return each modality's codes, from the end of pipelines and searches; none without."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            break
-    return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
+def find_metrics(asked: Mapping[str, Any] | Iterable[Any]) -> dict[str, Metric]:
+    """Return metrics by name from names, metrics of one's own, or a dict of functions."""
+    if isinstance(asked, str):
+        raise TypeError(f"metrics={asked!r} must be a list of names, not one name.")
+    pairs = asked.items() if isinstance(asked, Mapping) else ((None, one) for one in asked)
+    found = [_find(name, one) for name, one in pairs]
+    return {metric.name: metric for metric in found}
 
 
-def alignment(train: Codes, test: Codes, y: Array | None) -> Values:
-    """Return the metrics of held-out codes, means over directions and pairs of modalities."""
-    values = [_of_pair(test[a], test[b], y) for a, b in combinations(test, 2)]
-    means = {name: float(np.mean([v[name] for v in values])) for name in values[0]}
-    return {"total_correlation": total_correlation(train, test), **means}
-
-
-def chance_alignment(test: Codes, y: Array | None) -> Values:
-    """Return what codes without any relation get: that of codes which are all alike."""
-    alike = {name: np.where(np.isnan(code[:, :1]), np.nan, 1.0) for name, code in test.items()}
-    values = [_of_pair(alike[a], alike[b], y) for a, b in combinations(alike, 2)]
-    means = {name: float(np.mean([v[name] for v in values])) for name in values[0]}
-    return {"total_correlation": 0.0, **means}
-
-
-def probe(train: Array, y_train: Array, test: Array, y_test: Array) -> float:
-    """Return the held-out accuracy of a linear classifier."""
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(classifier.fit(train, y_train).score(test, y_test))
-
-
-def chance_accuracy(y_train: Array, y_test: Array) -> float:
-    """Return the held-out accuracy of always guessing the largest class of training."""
-    classes, counts = np.unique(y_train, return_counts=True)
-    return float(np.mean(y_test == classes[np.argmax(counts)]))
-
-
-def _of_pair(a: Array, b: Array, y: Array | None) -> Values:
-    report = retrieval_report(a, b, k=(1, 10)).T["mean"]
-    values = {str(name): value for name, value in report.items() if name in METRICS}
-    values["foscttm"] = foscttm(a, b)
-    if y is not None:
-        both = (mean_average_precision(a, b, y, y), mean_average_precision(b, a, y, y))
-        values["mean_average_precision"] = float(np.mean(both))
-    return values
+def _find(name: str | None, one: Any) -> Metric:
+    if isinstance(one, Metric):
+        if one.function is None and one.name not in METRICS:
+            raise ValueError(f"The metric {one.name!r} is not built in: give it a function.")
+        return one
+    if isinstance(one, str) and one in METRICS:
+        return METRICS[one]
+    if name is not None and callable(one):
+        return Metric(name, name.replace("_", " "), function=one)
+    raise ValueError(
+        f"{one!r} is not a metric: give a name out of {list(METRICS)}, a Metric, or a dict from "
+        "names to functions of (estimator, X, y)."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 
 from joblib import cpu_count, effective_n_jobs
@@ -17,22 +18,34 @@ def provenance(
     command: str | None,
     splits: str,
     random_state: int,
+    n_seeds: int,
     n_jobs: int | None,
-    seconds: float,
 ) -> dict[str, str]:
     """Return label and text of everything that a reader needs to repeat a run."""
-    made = {
+    return {
         "command": command or "from Python",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "run time": f"{seconds:.0f} s",
-        "hardware": f"{_processor()}, {cpu_count()} usable of {os.cpu_count()} processors",
         "parallel": f"{effective_n_jobs(n_jobs)} processes of one thread each",
+        **_machine(),
+        "outer splits": splits,
+        "seed": f"{random_state}; {n_seeds} per method and split",
+    }
+
+
+@cache
+def _machine() -> dict[str, str]:
+    return {
+        "hardware": f"{_processor()}, {cpu_count()} usable of {os.cpu_count()} processors{_card()}",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "outer splits": splits,
-        "seed": str(random_state),
     }
-    return made
+
+
+def _card() -> str:
+    """Return the graphics card, if there is one."""
+    import torch
+
+    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
 
 
 def _processor() -> str:

@@ -2,259 +2,306 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
 from dataclasses import dataclass
-from importlib import resources
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from skmm.benchmark._extras import require
-from skmm.benchmark._metrics import METRICS, Metric
-from skmm.benchmark._panels import Panel, make_panel
-from skmm.benchmark._tasks import Task
-from skmm.benchmark._verdicts import Verdict, verdict
+from skmm.benchmark._lines import Chart, Scatter, learning_curve, scatter, training_curves
+from skmm.benchmark._markdown import markdown
+from skmm.benchmark._metrics import Metric
+from skmm.benchmark._statistics import FAILED, Margins, Ranks
+from skmm.benchmark._strips import Diagram, Forest, Panel, diagram, forest, panel
+from skmm.benchmark._tables import (
+    Table,
+    controls_table,
+    costs_table,
+    differences_table,
+    means_table,
+    methods_table,
+    metrics_shown,
+    wins_table,
+)
+from skmm.benchmark._verdicts import SYMBOLS, Verdict, listed, verdicts
 
-_REASONS = {"undefined": "–", "not applicable": "n/a"}
+if TYPE_CHECKING:
+    from skmm.benchmark._results import Curve, Results, TaskInfo
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of a table: text, and whether it stands out."""
+class Control:
+    """What the control of a task says in a sentence."""
 
+    passed: bool | None
     text: str
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a row per method."""
-
-    header: list[str]
-    rows: list[tuple[str, list[Entry]]]
 
 
 @dataclass(frozen=True)
 class Section:
     """All that the report says of a task."""
 
+    number: int
     task: str
     description: str
     protocol: str
+    remarks: list[str]
     verdicts: list[Verdict]
-    control: str
-    control_passed: bool | None
+    control: Control
     means: Table
-    differences: Table
+    differences: Table | None
+    costs: Table | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All pictures of a task."""
+
+    forests: list[Forest]
     panels: list[Panel]
+    scatters: list[Scatter]
+    learning: list[Chart]
+    training: list[Chart]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A method that failed: where, how often, why."""
+    """A traceback, and where it was met."""
 
-    task: str
-    method: str
+    places: list[str]
     error: str
-    splits: str
 
 
-@dataclass(frozen=True)
 class Report:
-    """What a report is made from."""
+    """What the reports of results say.
 
-    frame: pd.DataFrame
-    summary: pd.DataFrame
-    checks: pd.DataFrame
-    tasks: Sequence[Task]
-    baseline: str
-    control: str
-    provenance: Mapping[str, str]
-    descriptions: Mapping[str, str]
-    notes: Sequence[str]
-    warnings: Mapping[str, Sequence[str]]
+    Parameters
+    ----------
+    results : Results
+        What they tell of.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.summary = results.summary()
+        self.checks = results.control_checks()
+        frame = results.results_
+        largest = frame.groupby("task")["train_size"].transform("max")
+        self._all = _by(frame, "task")
+        self._full = _by(frame[frame["train_size"] == largest], "task")
+        self._rows = _by(self.summary, "task")
+        self._curves = _competing(results)
 
     def to_markdown(self) -> str:
-        """Return Markdown: verdicts, one table per task, provenance."""
-        parts = ["# Benchmark", self._markdown_verdicts()]
-        for section in self.sections():
-            parts += [f"## {section.task}", section.description, section.protocol]
-            parts += [_markdown_table(section.means), f"Control: {section.control}"]
-            parts += [f"Difference to {self.baseline} on the same splits, 95 % interval:"]
-            parts += [_markdown_table(section.differences)]
-        parts += [f"- {note}" for note in self.notes]
-        for failure in self.failures():
-            parts += [f"## Failed: {failure.method} on {failure.task}, {failure.splits}"]
-            parts += [f"```\n{failure.error.rstrip()}\n```"]
-        parts += ["## Methods", _markdown_list(self.descriptions)]
-        parts += ["## Provenance", _markdown_list(self.provenance)]
-        return "\n\n".join(filter(None, parts)) + "\n"
+        """Return Markdown: verdicts, tables of each task, controls, failures, provenance."""
+        return markdown(self)
 
     def to_html(self) -> str:
         """Return one page without external files."""
         jinja2 = require("jinja2")
         environment = jinja2.Environment(
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=jinja2.PackageLoader("skmm.benchmark"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
-        template = resources.files("skmm.benchmark").joinpath("templates", "report.html")
-        used = dict.fromkeys(self.frame["metric"])
-        return str(
-            environment.from_string(template.read_text("utf-8")).render(
-                sections=self.sections(),
-                failures=self.failures(),
-                baseline=self.baseline,
-                control=self.control,
-                descriptions=self.descriptions,
-                metrics=[METRICS[name] for name in METRICS if name in used],
-                provenance=self.provenance,
-                notes=self.notes,
-                warnings=self.warnings,
-            )
-        )
+        return str(environment.get_template("report.html").render(report=self))
 
+    @property
+    def title(self) -> str:
+        """The question that the page answers."""
+        if self.results.baseline is not None:
+            return f"Does anything beat {self.results.baseline}?"
+        roles = set(self.summary["role"])
+        if {"deep", "linear"} <= roles:
+            return "Does deep beat linear?"
+        return "Does anything beat the baseline?"
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """A verdict for every task and headline metric."""
+        return verdicts(self.results, self.summary)
+
+    @property
+    def tally(self) -> str:
+        """How many verdicts there are of each sort, in a sentence."""
+        counts = Counter(verdict.outcome for verdict in self.verdicts)
+        names = {"win": "won", "loss": "lost", "tie": "equal", "unclear": "not clear"}
+        names[""] = "without verdict"
+        parts = [f"{counts[k]} {SYMBOLS[k]} {word}" for k, word in names.items() if counts[k]]
+        return f"{len(self.verdicts)} comparisons with the baseline: {', '.join(parts)}."
+
+    @cached_property
     def sections(self) -> list[Section]:
-        """Return what there is to say of each task."""
-        return [self._section(task) for task in self.tasks]
+        """What there is to say of each task."""
+        known = [info for name, info in self.results.tasks_.items() if name in self._rows]
+        return [self._section(i + 1, info) for i, info in enumerate(known)]
 
+    @cached_property
     def failures(self) -> list[Failure]:
-        """Return every distinct traceback."""
-        failed = self.frame[self.frame["status"] == "failed"]
-        groups = failed.groupby(["task", "method", "error"], sort=False)["split"]
-        found = []
-        for keys, splits in groups:
-            task, method, error = map(str, keys)
-            where = f"splits {_listed(sorted(set(splits + 1)))}"
-            found.append(Failure(task, method, error, where))
-        return found
+        """Every distinct traceback."""
+        frame = self.results.results_
+        keys = ["task", "method", "split", "seed", "train_size"]
+        failed = frame[frame["status"].isin(FAILED)].drop_duplicates(keys)
+        groups = failed.groupby("error", sort=False)
+        return [
+            Failure(_places(rows), str(error).rstrip() or "no traceback was recorded")
+            for error, rows in groups
+        ]
 
-    def _section(self, task: Task) -> Section:
-        summary = self.summary[self.summary["task"] == task.name]
-        frame = self.frame[self.frame["task"] == task.name]
-        control, passed = self._control(task.name)
+    @cached_property
+    def wins(self) -> Table | None:
+        """How often each method wins against the baseline."""
+        return wins_table(self.results.win_tie_loss())
+
+    @cached_property
+    def diagrams(self) -> list[Diagram]:
+        """Mean ranks over tasks by each headline metric, from eight tasks on."""
+        headlines = [name for info in self.results.tasks_.values() for name in info.headline]
+        names = [name for name in dict.fromkeys(headlines) if name in self.results.metrics_]
+        found = ((name, self._ranks(name)) for name in names)
+        return [diagram(self.results.metrics_[name], r) for name, r in found if r is not None]
+
+    @property
+    def controls(self) -> Table | None:
+        """All controls."""
+        return controls_table(self.checks, self.results.metrics_)
+
+    @property
+    def methods(self) -> Table:
+        """Roles and descriptions of the methods."""
+        return methods_table(self.results.methods_.values())
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics that are explained."""
+        shown = metrics_shown(self.results.metrics_, self.results.metrics_)
+        return [metric for metric in shown.values() if metric.about]
+
+    def _ranks(self, metric: str) -> Ranks | None:
+        families = self.summary[self.summary["metric"] == metric].groupby("task")["family"]
+        return None if families.nunique().max() > 1 else self.results.ranks(metric)
+
+    def _section(self, number: int, info: TaskInfo) -> Section:
+        name, rows = info.name, self._rows[info.name]
+        shown = metrics_shown(dict.fromkeys(rows["metric"]), self.results.metrics_)
         return Section(
-            task=task.name,
-            description=task.description,
-            protocol=_protocol(task, frame),
-            verdicts=[self._verdict(task, name) for name in task.headline],
-            control=control,
-            control_passed=passed,
-            means=self._means(task, summary),
-            differences=self._differences(task, summary),
-            panels=[
-                make_panel(METRICS[name], frame, self.baseline, self.control)
-                for name in task.measured
-            ],
+            number=number,
+            task=name,
+            description=info.description,
+            protocol=_protocol(info, self._all[name], self._full[name]),
+            remarks=_remarks(self._full[name]),
+            verdicts=[verdict for verdict in self.verdicts if verdict.task == name],
+            control=self._control(name),
+            means=means_table(rows, shown),
+            differences=differences_table(rows, shown),
+            costs=costs_table(rows, shown),
         )
 
-    def _verdict(self, task: Task, metric: str) -> Verdict:
-        return verdict(self.summary, task.name, metric, self.baseline, self.control)
+    def pictures(self, task: str) -> Pictures:
+        """Return the pictures of a task, for pages."""
+        rows = _by(self._rows[task], "metric")
+        of_frame, every = _by(self._full[task], "metric"), _by(self._all[task], "metric")
+        shown = metrics_shown(rows, self.results.metrics_)
+        headline = [shown[name] for name in self.results.tasks_[task].headline if name in shown]
+        margins = Margins(self.results.margin or {})
+        forests = (forest(m, rows[m.name], margins.of(m)) for m in headline)
+        scatters = (scatter(m, self._rows[task]) for m in headline)
+        learning = (learning_curve(m, every[m.name]) for m in headline)
+        return Pictures(
+            forests=[found for found in forests if found is not None],
+            panels=[panel(m, of_frame[m.name], rows[m.name]) for m in shown.values()],
+            scatters=[found for found in scatters if found is not None],
+            learning=[chart for chart in learning if chart is not None],
+            training=training_curves(c for c in self._curves if c.task == task),
+        )
 
-    def _control(self, task: str) -> tuple[str, bool | None]:
+    def _control(self, task: str) -> Control:
         checks = self.checks[self.checks["task"] == task]
         if checks.empty:
-            return (
-                "there is none, or it failed: nothing vouches for held-out figures.",
-                None,
-            )
-        found = [
-            f"{METRICS[metric].label} of {METRICS[metric].text(value)} (chance "
-            f"{METRICS[metric].text(chance)}{METRICS[metric].unit})"
-            for metric, value, chance in zip(
-                checks["metric"], checks["value"], checks["chance"], strict=True
-            )
-        ]
+            return Control(None, self._unchecked(task))
         if checks["passed"].isna().any():
-            return "a single split does not tell. Found: " + ", ".join(found) + ".", None
-        failed = [METRICS[m].label for m in checks.loc[checks["passed"].eq(False), "metric"]]
-        if failed:
-            lead = f"NOT at chance in {', '.join(failed)}: do not trust the figures of this task"
-            return f"{lead}. Found: {', '.join(found)}.", False
-        lead = "trained on shuffled pairs, the baseline is at chance, as it must be"
-        return f"{lead}: {', '.join(found)}.", True
+            return Control(None, "One split is too few to check the control.")
+        failed = checks.loc[checks["passed"].eq(False), "metric"]
+        if len(failed):
+            labels = listed(self.results.metrics_[name].label for name in failed)
+            text = (
+                f"The control is NOT at chance in {labels}: do not trust the figures of this task."
+            )
+            return Control(False, text)
+        return Control(True, "The control, trained on broken data, is at chance, as it must be.")
 
-    def _means(self, task: Task, summary: pd.DataFrame) -> Table:
-        best = {name: _best(summary, METRICS[name], self.control) for name in task.measured}
-        return _table(
-            task,
-            summary,
-            lambda metric, row: Entry(_mean(metric, row), row["method"] == best[metric.name]),
-        )
-
-    def _differences(self, task: Task, summary: pd.DataFrame) -> Table:
-        others = summary[~summary["method"].isin([self.baseline, self.control])]
-        return _table(task, others[others["metric"] != "fit_seconds"], _difference)
-
-    def _markdown_verdicts(self) -> str:
-        lines = [
-            f"- {task.name}, {found.theme.lower()}: {found.text}"
-            for task in self.tasks
-            for found in (self._verdict(task, name) for name in task.headline)
-        ]
-        return "\n".join(lines)
+    def _unchecked(self, task: str) -> str:
+        rows = self._rows[task]
+        if not rows["role"].eq("control").any():
+            return "No control vouches for these figures: none ran."
+        if not (rows["role"].eq("control") & rows["status"].eq("ok")).any():
+            return "No control vouches for these figures: it failed."
+        return "No metric of this task must be at chance for the control, so it is not checked."
 
 
-def _table(task: Task, summary: pd.DataFrame, entry: Callable[[Metric, pd.Series], Entry]) -> Table:
-    measures = [METRICS[name] for name in task.measured if name in set(summary["metric"])]
-    header = [f"{metric.label}{' %' if metric.percent else ''}" for metric in measures]
-    header = [
-        f"{label}, s" if metric.name == "fit_seconds" else label
-        for metric, label in zip(measures, header, strict=True)
+def _by(frame: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
+    return {str(name): rows for name, rows in frame.groupby(column, sort=False)}
+
+
+def _competing(results: Results) -> list[Curve]:
+    """Return the curves of competing methods."""
+    roles = {name: info.role for name, info in results.methods_.items()}
+    return [curve for curve in results.curves_ if roles.get(curve.method) != "control"]
+
+
+def _places(rows: pd.DataFrame) -> list[str]:
+    """Say which cells failed with one traceback."""
+    found = []
+    for (task, method, status), group in rows.groupby(["task", "method", "status"], sort=False):
+        splits = sorted(set(group["split"] + 1))
+        where = f"split{'s' if len(splits) > 1 else ''} {', '.join(map(str, splits))}"
+        verb = "out of time" if status == "timeout" else "failed"
+        found.append(f"{method} on {task}: {verb} on {where}")
+    return found
+
+
+def _remarks(rows: pd.DataFrame) -> list[str]:
+    """Say which methods are not made for the data, and why."""
+    others = rows[rows["status"] == "not applicable"].drop_duplicates("method")
+    return [
+        f"{row['method']} is not for these data: {row['error'] or 'no reason was recorded'}"
+        for row in others.to_dict("records")
     ]
-    rows = []
-    for method, group in summary.groupby("method", sort=False):
-        by_metric = group.set_index("metric", drop=False).T
-        rows.append((str(method), [entry(metric, by_metric[metric.name]) for metric in measures]))
-    return Table(header, rows)
 
 
-def _mean(metric: Metric, row: pd.Series) -> str:
-    if row["status"] in _REASONS:
-        return _REASONS[row["status"]]
-    text = f"{metric.text(row['mean'])} ± {metric.text(row['std'])}"
-    if row["status"] == "failed":
-        share = f"{row['n_failed']} of {row['n_splits']} failed"
-        return "failed" if row["n_failed"] == row["n_splits"] else f"{text} ({share})"
-    return text
-
-
-def _difference(metric: Metric, row: pd.Series) -> Entry:
-    if row["status"] in _REASONS or pd.isna(row["difference"]):
-        return Entry(_REASONS.get(row["status"], "–"))
-    texts = [metric.text(row[name], sign=True) for name in ("difference", "low", "high")]
-    apart = row["low"] > 0 or row["high"] < 0
-    return Entry("{} [{}, {}]".format(*texts), bool(apart))
-
-
-def _best(summary: pd.DataFrame, metric: Metric, control: str) -> str | None:
-    rows = summary[(summary["metric"] == metric.name) & (summary["status"] == "ok")]
-    rows = rows[rows["method"] != control]
-    if rows.empty or metric.name == "fit_seconds":
-        return None
-    values = rows.set_index("method")["mean"]
-    return str(values.idxmax() if metric.higher_is_better else values.idxmin())
-
-
-def _protocol(task: Task, frame: pd.DataFrame) -> str:
-    n_train, n_test = (_listed(sorted(frame[name].unique())) for name in ("n_train", "n_test"))
-    return (
-        f"{len(task.X)} samples, modalities {', '.join(task.X.names)}; {frame['split'].nunique()} "
-        f"splits into {n_train} training and {n_test} held-out samples, which are also the pool "
-        f"for retrieval; {task.n_components} components."
-    )
-
-
-def _listed(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)
-
-
-def _markdown_list(items: Mapping[str, str]) -> str:
-    return "\n".join(f"- {label}: {text}" for label, text in items.items())
-
-
-def _markdown_table(table: Table) -> str:
-    tabulate = require("tabulate").tabulate
-    rows = [
-        [method, *(f"**{e.text}**" if e.strong else e.text for e in entries)]
-        for method, entries in table.rows
+def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
+    """Say what was fitted on what, as far as it is known."""
+    modalities = f"modalities {', '.join(info.modalities)}" if info.modalities else ""
+    seeds = rows["seed"].nunique()
+    shares = sorted({f"{100 * share:g} %" for share in rows["train_size"] if share < 1})
+    parts = [
+        f"kind “{info.kind}”",
+        f"{info.n_samples:,} samples" if info.n_samples else "",
+        modalities,
+        f"target {info.target}" if info.target else "",
+        f"{info.n_components} components" if info.n_components else "",
+        _counted(rows["split"].nunique(), "split") + _sizes(full),
+        f"also trained on {listed(shares)} of these" if shares else "",
+        f"{seeds} seeds on each" if seeds > 1 else "",
     ]
-    header = ["method", *table.header]
-    return str(tabulate(rows, header, tablefmt="pipe", disable_numparse=True))
+    return "; ".join(filter(None, parts)).capitalize() + "."
+
+
+def _sizes(rows: pd.DataFrame) -> str:
+    n_train, n_test = (_numbers(rows[name]) for name in ("n_train", "n_test"))
+    return f" into {n_train} training and {n_test} held-out samples" if n_train and n_test else ""
+
+
+def _numbers(values: pd.Series) -> str:
+    known = sorted({int(value) for value in values.dropna()})
+    if len(known) > 2:
+        return f"{known[0]:,} to {known[-1]:,}"
+    return " or ".join(f"{value:,}" for value in known)
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"

@@ -1,173 +1,153 @@
-"""Tasks: data, labels, the number of components; and the suites that are made of them."""
+"""A task: data, a question about them, and what is known of the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from skmm._modalities import Modalities
-from skmm.benchmark._metrics import METRICS
-from skmm.datasets import fetch_mfeat, fetch_wikipedia, load_digits_halves
-
-_USUAL = tuple(name for name in METRICS if name != "mean_average_precision")
-_THEMES = ("alignment", "retrieval", "fusion")
-# Where several metrics answer one question, the first of these speaks for them.
-_BY_RANK = ("total_correlation", "mean_average_precision", "recall_at_10", "probe_accuracy")
+from skmm.benchmark._fingerprint import data_hash
+from skmm.benchmark._kinds import KINDS, find_kind
+from skmm.benchmark._metrics import COSTS, Metric, find_metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
-    """Data on which methods are compared.
+    """Data on which methods are compared, and the question.
 
     Parameters
     ----------
     name : str
         Name in tables.
-    X : Modalities
-        The data: two or more modalities.
-    y : ndarray of shape (n_samples,), default=None
-        Class labels, for the metrics that need them. Methods are fitted without them.
+    X : Modalities or dict
+        The data.
+    y : array-like of shape (n_samples,), default=None
+        Class labels. Only the methods of ``"classify"`` see them; elsewhere they judge codes.
+    kind : {"align", "fuse", "transfer", "classify"}, default=None
+        The question: do the codes of the modalities agree; what can be read from the joint code;
+        how well is one modality drawn or predicted from the others; how well are labels predicted.
+        None is ``"transfer"`` where there is a target, else ``"align"``; of one modality
+        ``"classify"``.
+    target : str, default=None
+        The modality that ``"transfer"`` predicts.
     n_components : int, default=10
         Number of components of every method that has components.
     standardize : bool, default=True
         Whether the columns of a modality have different units, see :class:`BlockScaler`.
     description : str, default=""
         One or two sentences for the reader of the report.
-    metrics : tuple of str, default=None
-        Which metrics are computed. None takes all but ``"mean_average_precision"``.
+    metrics : list of str or Metric, or dict of str to callable, default=None
+        What is computed. None takes the usual ones of the kind. A function is called with
+        estimator, held-out data and labels, as a scorer of scikit-learn; higher is better.
+    groups : array-like of shape (n_samples,), default=None
+        For splitters that keep groups together.
+    oracle : callable, default=None
+        For simulated ``"transfer"``: ``oracle(conditions, n_draws, random_state)`` draws from the
+        true conditional distribution, an array of shape (n_draws, n_samples, ...).
 
     Raises
     ------
     ValueError
-        If a metric is unknown.
+        If the kind or a metric is unknown, or the data lack what the kind needs.
 
     Examples
     --------
     >>> from skmm.benchmark import Task
     >>> from skmm.datasets import load_digits_halves
     >>> X, y = load_digits_halves(return_X_y=True)
-    >>> Task("digits halves", X, y, n_components=5).n_components
-    5
+    >>> Task("digits halves", X, y).kind
+    'align'
+    >>> Task("right from left", X, target="right").measured[:2]
+    ('energy_skill', 'r2')
     """
 
     name: str
-    X: Modalities
-    y: np.ndarray | None = None
+    X: Any
+    y: Any = None
+    kind: Any = None
+    target: str | None = None
     n_components: int = 10
     standardize: bool = True
     description: str = ""
-    metrics: tuple[str, ...] | None = None
+    metrics: Mapping[str, Callable[..., float]] | Iterable[str | Metric] | None = None
+    groups: Any = None
+    oracle: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        if unknown := [name for name in self.measured if name not in METRICS]:
+        X = self.X if isinstance(self.X, Modalities) else Modalities(self.X)
+        kind = _default_kind(X, self.target) if self.kind is None else find_kind(self.kind).name
+        values = {"X": X, "kind": kind}
+        for label in ("y", "groups"):
+            if (value := getattr(self, label)) is not None:
+                values[label] = _column(self.name, label, value, len(X))
+        for label, value in values.items():
+            object.__setattr__(self, label, value)
+        _check(self)
+        _ = self.found_metrics  # says at once which names are wrong
+
+    @property
+    def found_metrics(self) -> dict[str, Metric]:
+        """The metrics that are computed, by name, costs last."""
+        if self.metrics is None:
+            asked = find_metrics(KINDS[self.kind].usual_metrics(labelled=self.y is not None))
+        else:
+            asked = find_metrics(self.metrics)
+        known = (*KINDS[self.kind].metrics, *COSTS)
+        if wrong := [n for n, m in asked.items() if m.function is None and n not in known]:
             raise ValueError(
-                f"Task {self.name!r} has unknown metrics {unknown}; valid are {list(METRICS)}."
+                f"Task {self.name!r} has metrics {wrong} that the kind {self.kind!r} does not "
+                f"have; valid are {list(known)}, and functions."
             )
+        return {**asked, **find_metrics(COSTS)}
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """The metrics that are computed."""
-        return _USUAL if self.metrics is None else tuple(self.metrics)
+        """The names of the metrics that are computed."""
+        return tuple(self.found_metrics)
 
-    @property
-    def headline(self) -> tuple[str, ...]:
-        """The metrics that get a verdict: one each for alignment, retrieval and fusion."""
-        first = {METRICS[name].theme: name for name in reversed(_BY_RANK) if name in self.measured}
-        return tuple(first[theme] for theme in _THEMES if theme in first)
-
-
-@dataclass(frozen=True)
-class Source:
-    """How to get a task of a suite."""
-
-    name: str
-    summary: str
-    load: Callable[[], Task]
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the data and the question."""
+        return data_hash((self.X, self.y, self.kind, self.target))
 
 
-def load_suite(suite: str) -> tuple[list[Task], dict[str, str]]:
-    """Return the tasks of a suite whose files are there, and why others are left out.
-
-    Nothing is downloaded.
-    """
-    tasks, absent = [], {}
-    for source in find_suite(suite):
-        try:
-            tasks.append(source.load())
-        except FileNotFoundError:
-            absent[source.name] = (
-                "its files are not on this machine. Set the environment variable SKMM_DATA to "
-                f"the folder of the data, or let skmm.datasets download them ({source.summary})."
-            )
-    return tasks, absent
+def _default_kind(X: Modalities, target: str | None) -> str:
+    if target is not None:
+        return "transfer"
+    return "align" if len(X.names) > 1 else "classify"
 
 
-def find_suite(suite: str) -> tuple[Source, ...]:
-    """Return the sources of a suite, or say which suites there are."""
-    if suite not in SUITES:
-        raise ValueError(f"suite={suite!r} is unknown; valid suites are {list(SUITES)}.")
-    return SUITES[suite]
+def _column(task: str, label: str, value: Any, n_samples: int) -> np.ndarray:
+    column = np.asarray(value)
+    if len(column) != n_samples:
+        raise ValueError(
+            f"Task {task!r}: {label} has {len(column)} rows and X has {n_samples}: give one "
+            "for each row."
+        )
+    return column
 
 
-def _digits() -> Task:
-    X, y = _read(load_digits_halves)
-    return Task(
-        "digits halves",
-        X,
-        y,
-        n_components=10,
-        standardize=False,
-        description=(
-            "1797 handwritten digits of 8 × 8 pixels, cut down the middle: the left half and the "
-            "right half are the two modalities. Labels: the ten digits."
-        ),
-    )
-
-
-def _mfeat() -> Task:
-    X, y = _read(fetch_mfeat, download_if_missing=False)
-    return Task(
-        "mfeat",
-        X.select(["fac", "fou", "kar", "pix", "zer"]),
-        y,
-        n_components=10,
-        description=(
-            "2000 handwritten digits described in five ways: profile correlations, Fourier, "
-            "Karhunen-Loève, pixel averages and Zernike moments. Alignment figures are means over "
-            "the ten pairs of modalities. Labels: the ten digits."
-        ),
-    )
-
-
-def _wikipedia() -> Task:
-    X, y = _read(fetch_wikipedia, download_if_missing=False)
-    return Task(
-        "Wikipedia",
-        X,
-        y,
-        n_components=7,
-        standardize=False,
-        description=(
-            "2866 pairs of an image (128 visual words) and a text (10 topics) from Wikipedia's "
-            "featured articles. Labels: ten categories. Random splits of all pairs, not the "
-            "published split."
-        ),
-        metrics=tuple(METRICS),
-    )
-
-
-def _read(loader: Callable[..., Any], **options: Any) -> tuple[Modalities, np.ndarray]:
-    X, y = loader(return_X_y=True, **options)
-    return X, y
-
-
-SUITES: dict[str, tuple[Source, ...]] = {
-    "quick": (
-        Source("digits halves", "two halves of small images, bundled", _digits),
-        Source("mfeat", "five descriptions of handwritten digits, local files", _mfeat),
-        Source("Wikipedia", "images and texts, local files", _wikipedia),
-    )
-}
+def _check(task: Task) -> None:
+    names = task.X.names
+    if task.kind == "transfer" and task.target not in names:
+        raise ValueError(
+            f"Task {task.name!r}: target={task.target!r} must be one of the modalities {names}."
+        )
+    if task.kind == "transfer" and task.X.kinds[task.target] == "categorical":
+        raise ValueError(
+            f"Task {task.name!r}: the target {task.target!r} has labels; make them y of a task "
+            'of the kind "classify".'
+        )
+    if task.kind != "transfer" and task.target is not None:
+        raise ValueError(
+            f'Task {task.name!r}: target={task.target!r} is for the kind "transfer", not '
+            f"{task.kind!r}."
+        )
+    if task.kind in ("align", "transfer") and len(names) < 2:
+        raise ValueError(f"Task {task.name!r} needs two or more modalities, got {names}.")
+    if task.kind in ("fuse", "classify") and task.y is None:
+        raise ValueError(f"Task {task.name!r}: the kind {task.kind!r} needs labels y.")

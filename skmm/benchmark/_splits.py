@@ -1,0 +1,36 @@
+"""Random splits that keep groups together where a task has groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+
+
+@dataclass(frozen=True)
+class RandomSplits:
+    """Random splits: 80 % training, or 80 % of the groups.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        How many. The first ones are the same for any number.
+    random_state : int, default=0
+        Determines them.
+    """
+
+    n_splits: int = 5
+    random_state: int = 0
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield training and held-out rows."""
+        kind = ShuffleSplit if groups is None else GroupShuffleSplit
+        splitter = kind(self.n_splits, test_size=0.2, random_state=self.random_state)
+        yield from splitter.split(X, y, groups)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return how many splits there are."""
+        return self.n_splits
