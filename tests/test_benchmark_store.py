@@ -12,37 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killable import FITS, Logged, data, slow_benchmark
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skmm import CCA, DeepCCA, Modalities
+from skmm import CCA, DeepCCA
 from skmm.benchmark import Benchmark, Method, Results, Task
 from skmm.benchmark import _fingerprint as fingerprint
-from skmm.benchmark._fingerprint import data_hash, describe, digest, package_versions
+from skmm.benchmark._fingerprint import describe, digest, package_versions
 from skmm.benchmark._store import Store
 from skmm.compose import ConcatModalities
 
-FITS = "fits.log"
-RUN = "from test_benchmark_store import slow_benchmark as b; b({0!r}).run({0!r}, n_jobs=2)"
-
-
-class Logged(CCA):
-    """Writes down every fit that has ended."""
-
-    def __init__(self, n_components=None, *, log=None, seconds=0.0):
-        super().__init__(n_components)
-        self.log = log
-        self.seconds = seconds
-
-    def fit(self, X, y=None, sample_weight=None):
-        super().fit(X)
-        time.sleep(self.seconds)
-        with open(self.log, "a", encoding="utf-8") as file:
-            file.write(f"{self.n_components} {data_hash(X['a'])}\n")
-        return self
+RUN = "from killable import slow_benchmark as b; b({0!r}).run({0!r}, n_jobs=2)"
 
 
 class Patchy(CCA):
@@ -79,20 +63,6 @@ class Spec:
     width: int
 
 
-def _data(n=60, seed=0):
-    rng = np.random.default_rng(seed)
-    a = rng.standard_normal((n, 3))
-    return Modalities({"a": a, "b": a[:, :2] + rng.standard_normal((n, 2))})
-
-
-def slow_benchmark(folder):
-    """Return 24 cells of a tenth of a second."""
-    log = str(Path(folder) / FITS)
-    methods = {f"CCA {k}": Logged(k, log=log, seconds=0.1) for k in (1, 2)}
-    tasks = [Task(f"task {i}", _data(seed=i), metrics=["foscttm"]) for i in range(4)]
-    return Benchmark(methods, tasks, cv=KFold(3, shuffle=True, random_state=0), control=False)
-
-
 def _n_fits(log):
     return len(log.read_text().splitlines()) if log.exists() else 0
 
@@ -107,7 +77,7 @@ def _quality(frame):
 
 def _keys(methods=None, X=None, **options):
     methods = {"CCA": CCA(1)} if methods is None else methods
-    benchmark = Benchmark(methods, Task("t", _data() if X is None else X), control=False, **options)
+    benchmark = Benchmark(methods, Task("t", data() if X is None else X), control=False, **options)
     return [cell.key for cell in benchmark._cells(stored=True)]
 
 
@@ -121,7 +91,7 @@ def test_keys_are_those_of_the_same_cells():
 def test_keys_change_with_parameters_data_splits_and_seeds(monkeypatch):
     known = set(_keys())
     assert known.isdisjoint(_keys({"CCA": CCA(2)}))
-    assert known.isdisjoint(_keys(X=_data(seed=1)))
+    assert known.isdisjoint(_keys(X=data(seed=1)))
     assert known.isdisjoint(_keys(cv=3))
     assert known.isdisjoint(_keys(train_sizes=[0.5]))
     assert known < set(_keys(seeds=2))
@@ -167,7 +137,7 @@ def test_descriptions_tell_values_apart():
         None, 0, False, 1, 1.0, "1", [1], {"a": 1}, {"a": 2}, np.arange(3), np.arange(3.0),
         PCA(2), PCA(3), LogisticRegression(), KFold(3), KFold(4), slice(0, 3), Spec(1), Spec(2),
         plus, functools.partial(plus, by=2), functools.partial(plus, by=3), PCA, np.float64(0.5),
-        FunctionTransformer(plus), FunctionTransformer(np.log), _data(), _data(seed=1),
+        FunctionTransformer(plus), FunctionTransformer(np.log), data(), data(seed=1),
     ]  # fmt: skip
     keys = [digest(describe(value)) for value in values]
     assert len(set(keys)) == len(keys)
@@ -204,7 +174,7 @@ def test_what_cannot_be_told_apart_is_refused():
 def test_what_is_there_is_not_run_again(tmp_path):
     log = tmp_path / FITS
     methods = {"one": Logged(1, log=str(log)), "two": Logged(2, log=str(log))}
-    task = Task("t", _data())
+    task = Task("t", data())
     first = Benchmark(methods, task, cv=3).run(tmp_path)
     assert _n_fits(log) == 9  # and the control
     again = Benchmark(methods, task, cv=3)
@@ -220,7 +190,7 @@ def test_what_is_there_is_not_run_again(tmp_path):
 def test_failures_are_retried_unless_told_otherwise(tmp_path):
     flag = tmp_path / "flag"
     flag.touch()
-    benchmark = Benchmark({"CCA": CCA(1), "patchy": Patchy(1, flag=str(flag))}, Task("t", _data()))
+    benchmark = Benchmark({"CCA": CCA(1), "patchy": Patchy(1, flag=str(flag))}, Task("t", data()))
     assert benchmark.run(tmp_path).query("method == 'patchy'")["status"].eq("failed").all()
     flag.unlink()
     assert "failed" in set(benchmark.run(tmp_path, on_existing="never")["status"])
@@ -229,32 +199,32 @@ def test_failures_are_retried_unless_told_otherwise(tmp_path):
 
 def test_only_cache_runs_nothing(tmp_path):
     log = tmp_path / FITS
-    benchmark = Benchmark({"CCA": Logged(1, log=str(log))}, Task("t", _data()), cv=3)
+    benchmark = Benchmark({"CCA": Logged(1, log=str(log))}, Task("t", data()), cv=3)
     with pytest.raises(FileNotFoundError, match="run them"):
         benchmark.run(tmp_path / "new", on_existing="only-cache")
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="needs the path"):
         benchmark.run(on_existing="only-cache")
     benchmark.run(tmp_path)
-    larger = Benchmark({"CCA": Logged(1, log=str(log))}, Task("t", _data()), cv=3, seeds=2)
+    larger = Benchmark({"CCA": Logged(1, log=str(log))}, Task("t", data()), cv=3, seeds=2)
     frame = larger.run(tmp_path, on_existing="only-cache")
     assert set(frame["seed"]) == {0}
     assert _n_fits(log) == 6
 
 
 def test_a_folder_keeps_methods_that_were_run_before(tmp_path):
-    task = Task("t", _data())
+    task = Task("t", data())
     for name, k in (("one", 1), ("two", 2)):
         Benchmark({name: CCA(k)}, task, control=False).run(tmp_path)
     results = Results.from_folder(tmp_path)
     assert list(results.methods_) == ["one", "two"]
-    other = Task("t", _data(seed=1))
+    other = Task("t", data(seed=1))
     Benchmark({"three": CCA(1)}, other, control=False).run(tmp_path)
     assert set(Results.from_folder(tmp_path).results_["method"]) == {"three"}
 
 
 def test_torn_files_are_run_again(tmp_path):
-    benchmark = Benchmark({"CCA": CCA(1)}, Task("t", _data()), cv=3, control=False)
+    benchmark = Benchmark({"CCA": CCA(1)}, Task("t", data()), cv=3, control=False)
     first = benchmark.run(tmp_path)
     path = next(tmp_path.glob("cells/*/*.json"))
     path.write_text(path.read_text()[:100])
@@ -265,7 +235,7 @@ def test_torn_files_are_run_again(tmp_path):
 
 
 def test_a_cell_is_plain_json(tmp_path):
-    Benchmark({"CCA": CCA(1)}, Task("t", _data()), cv=3, control=False).run(tmp_path)
+    Benchmark({"CCA": CCA(1)}, Task("t", data()), cv=3, control=False).run(tmp_path)
     paths = list(tmp_path.glob("cells/*/*.json"))
     assert len(paths) == 3
     record = json.loads(paths[0].read_text())
@@ -320,7 +290,7 @@ def test_killed_runs_lose_only_cells_in_flight(tmp_path):
 def isolated(tmp_path_factory):
     one = ShuffleSplit(1, random_state=0)
     methods = {"CCA": CCA(1), "sleeps": Sleeper(1), "dies": Dying(1), "greedy": Greedy(1)}
-    benchmark = Benchmark(methods, Task("t", _data()), cv=one, control=False)
+    benchmark = Benchmark(methods, Task("t", data()), cv=one, control=False)
     frame = benchmark.run(tmp_path_factory.mktemp("isolated"), timeout=5)
     return frame.set_index(["method", "metric"]).sort_index()
 
@@ -347,7 +317,7 @@ def test_fresh_processes_tell_the_peak_memory(isolated):
 def test_any_backend_of_joblib(tmp_path):
     import joblib
 
-    benchmark = Benchmark({"CCA": Method(CCA(1))}, Task("t", _data()), cv=3)
+    benchmark = Benchmark({"CCA": Method(CCA(1))}, Task("t", data()), cv=3)
     expected = _quality(benchmark.run())
     with joblib.parallel_config(backend="threading"):
         found = _quality(benchmark.run(n_jobs=2))
