@@ -1,7 +1,8 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from skmm._cca._n_components import (
     check_shared_rows,
     one_standard_error,
 )
+from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_pieces
 from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
@@ -213,6 +215,8 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
             If the data are not usable (the message names the modality), or `n_components` is above
             its bound.
         """
+        if in_pieces(X, y):
+            return self._fit_in_pieces(X, y, sample_weight)
         X = check_modalities(self, X, y, reset=True, min_modalities=2, flatten=True)
         rows = self._rows(X, sample_weight)
         self._moments: Moments | None = None
@@ -252,19 +256,16 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
             For ``solver="svd"``, ``n_components="auto"`` and ``shrinkage="auto"``, which need all
             rows at once.
         """
-        if self.solver == "svd" or self.n_components == "auto":
-            raise ValueError(
-                "partial_fit keeps moments only: it cannot serve solver='svd' or "
-                "n_components='auto'. Use solver='auto' and a number."
-            )
+        self._check_moments_serve("partial_fit keeps moments only")
+        chunks = iterate(X) if isinstance(X, Iterator) else [Piece(X, y, sample_weight)]
         moments = getattr(self, "_moments", None)
-        X = check_modalities(
-            self, X, y, reset=moments is None, min_modalities=2, flatten=True, min_samples=1
-        )
-        self._check_complete_set(X)
-        rows = self._rows(X, sample_weight)
         # A copy: rows that raise an error are not counted, and copies of self share nothing.
-        moments = (Moments.of(rows) if moments is None else moments.copy()).update(rows)
+        moments = None if moments is None else moments.copy()
+        for piece in chunks:
+            rows = self._piece_rows(piece, reset=moments is None)
+            moments = (Moments.of(rows) if moments is None else moments).update(rows)
+        if moments is None:
+            raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
             route = MomentRoute(moments, self._shrinkages(), self.scale)
             self._solve(route, moments.shared, self.n_components)
@@ -414,6 +415,34 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
     ) -> list[Parts]:
         return [_as_type(self._model.complete(X, rng), _dtype(X)) for _ in range(n_samples)]
 
+    def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """Fit by the moments of data that stay where they are."""
+        self._check_moments_serve("Data that do not lie in memory are read once, for their moments")
+        weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        check_rows(X, y, weight)
+        first = self._piece_rows(head(X, y, weight), reset=True)
+        start = Moments.around(Moments.of(first).shifts)
+        moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
+        if moments.shared.diagonal().min() < 2:
+            raise ValueError("fit needs two rows or more in which each modality is there.")
+        self._moments = None
+        route = MomentRoute(moments, self._shrinkages(), self.scale)
+        return self._solve(route, moments.shared, self.n_components)
+
+    def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
+        X = check_modalities(
+            self, piece.X, piece.y, reset=reset, min_modalities=2, flatten=True, min_samples=1
+        )
+        self._check_complete_set(X)
+        return self._rows(X, piece.weight)
+
+    def _check_moments_serve(self, reason: str) -> None:
+        if self.solver == "svd" or self.n_components == "auto":
+            raise ValueError(
+                f"{reason}: they cannot serve solver='svd' or n_components='auto'. Use "
+                "solver='auto' and a number."
+            )
+
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
         mask = X._mask
         if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
@@ -482,7 +511,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
 
     def _check_complete_set(self, X: Modalities) -> None:
         if absent := [name for name in self.modality_names_in_ if name not in X]:
-            raise ValueError(f"partial_fit needs every modality; {absent!r} are not in X.")
+            raise ValueError(f"Every piece needs every modality; {absent!r} are not in X.")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
@@ -494,6 +523,10 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         tags.target_tags.single_output = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _add_piece(model: CCA, piece: Piece, moments: Moments) -> Moments:
+    return moments.update(model._piece_rows(piece, reset=False))
 
 
 def _dtype(X: Modalities) -> np.dtype:

@@ -114,9 +114,14 @@ class Moments:
     @classmethod
     def of(cls, rows: Rows) -> "Moments":
         """Start empty, with a shift from the first rows."""
-        n_blocks, widths = len(rows.blocks), rows.widths
+        return cls.around([_shift(rows, m) for m in range(len(rows.blocks))])
+
+    @classmethod
+    def around(cls, shifts: Sequence[Array]) -> "Moments":
+        """Start empty, with given shifts."""
+        n_blocks, widths = len(shifts), [len(shift) for shift in shifts]
         return cls(
-            [_shift(rows, m) for m in range(n_blocks)],
+            list(shifts),
             np.zeros((n_blocks, n_blocks)),
             [np.zeros((width, n_blocks)) for width in widths],
             {
@@ -126,6 +131,16 @@ class Moments:
             },
             np.zeros((n_blocks, n_blocks), dtype=np.int64),
         )
+
+    def add(self, other: "Moments") -> "Moments":
+        """Add moments around the same shifts."""
+        self.counts += other.counts
+        self.shared += other.shared
+        for total, part in zip(self.sums, other.sums, strict=True):
+            total += part
+        for pair, product in other.products.items():
+            self.products[pair] += product
+        return self
 
     def copy(self) -> "Moments":
         """Return moments that can be updated without changing these."""

@@ -19,6 +19,7 @@ from skmm._modalities._values import (
     Value,
     flat_array,
     hide_rows,
+    is_lazy,
     is_pandas,
     is_sparse,
     read_only,
@@ -133,6 +134,12 @@ def _check_usable(
     kinds: Sequence[str] | None,
     accept_sparse: bool,
 ) -> None:
+    if is_lazy(value):
+        raise TypeError(
+            f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
+            "have to read whole. Read it yourself, e.g. by numpy.asarray; only fit of CCA takes it "
+            "as it is, and partial_fit piece by piece."
+        )
     if is_sparse(value) and not accept_sparse:
         raise TypeError(
             f"Sparse data was passed for modality {name!r}, but {class_name(estimator)} requires "

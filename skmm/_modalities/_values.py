@@ -28,6 +28,13 @@ def is_sparse(value: object) -> TypeGuard[Any]:
     return sp.issparse(value)
 
 
+def is_lazy(value: object) -> TypeGuard[Any]:
+    """Whether `value` is an array that is read in chunks when asked, as of dask, zarr or h5py."""
+    return not isinstance(value, np.ndarray) and all(
+        hasattr(value, name) for name in ("chunks", "dtype", "shape", "__getitem__")
+    )
+
+
 def as_value(name: str, value: object) -> Value:
     """Return `value` in one of the stored types; arrays become read-only views, not copies."""
     out = _convert(name, value)
@@ -62,6 +69,8 @@ def read_only(value: Value) -> Value:
 
 def missing_rows(value: Value) -> NDArray[np.bool_]:
     """Return which rows are NaN or None throughout."""
+    if is_lazy(value):  # nobody knows before it is read
+        return np.zeros(value.shape[0], dtype=bool)
     if is_sparse(value):
         return _missing_sparse_rows(value)
     if value.ndim == 1:
@@ -80,7 +89,7 @@ def hide_rows(value: Value, rows: NDArray[np.bool_]) -> Value:
 
     What is already neutral is returned as it is, so that nothing is copied in vain.
     """
-    if not rows.any():
+    if not rows.any() or is_lazy(value):  # what is lazy is hidden when it is read
         return value
     if is_sparse(value):
         return _hide_sparse_rows(value, rows)
@@ -103,6 +112,9 @@ def _convert(name: str, value: object) -> Value:
                 "Use Modalities.from_frame for a DataFrame of several modalities."
             )
         return value.copy(deep=False)
+    if is_lazy(value):
+        _check_dtype(name, value.dtype)
+        return value
     if is_sparse(value) and value.ndim == 2:
         _check_dtype(name, value.dtype)
         return value.tocsr()
