@@ -25,6 +25,7 @@ from skmm._modalities._values import (
     hide_rows,
     is_pandas,
     missing_rows,
+    n_bytes,
     take_rows,
 )
 
@@ -137,6 +138,10 @@ class Modalities:
         self._mask.flags.writeable = False
 
     # Tuples, since joblib hashes a dict regardless of its order; a copy, since it hashes strides.
+    def __sizeof__(self) -> int:
+        # Schedulers send what is large once to each worker, instead of once with each task.
+        return object.__sizeof__(self) + sum(map(n_bytes, self._values.values()))
+
     def __getstate__(self) -> tuple[Any, ...]:
         names, values = zip(*self._values.items(), strict=True)
         return names, values, tuple(self._kinds.values()), self._mask.copy(order="C")

@@ -52,6 +52,17 @@ def n_columns(value: Value) -> int:
     return int(np.prod(value.shape[1:], dtype=int))
 
 
+def n_bytes(value: Any) -> int:
+    """Return the bytes of the values; what is lazy has none yet."""
+    if is_lazy(value):
+        return 0
+    if is_sparse(value):
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
+    if is_pandas(value):
+        return int(np.sum(value.memory_usage(index=False)))
+    return int(value.nbytes)
+
+
 def take_rows(value: Value, rows: Array | slice) -> Value:
     """Slice by position; a slice of an array is a view."""
     if is_pandas(value):

@@ -341,7 +341,7 @@ _BROKEN = {"align": "pairs", "fuse": "pairs", "transfer": "targets", "classify":
 
 def _run_all(
     cells: Sequence[tuple[int, Cell]],
-    job: Callable[[Cell], Record],
+    job: Callable[[Cell, Task], Record],
     store: Store | None,
     n_jobs: int | None,
     verbose: int,
@@ -350,7 +350,8 @@ def _run_all(
     done = {}
     with progress_bar(len(cells), verbose) as advance:
         parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        records = parallel(delayed(job)(cell) for _, cell in cells)
+        # The task by itself, so that a scheduler can send it once for all of its cells.
+        records = parallel(delayed(job)(replace(cell, task=None), cell.task) for _, cell in cells)
         for (i, _), record in zip(cells, records, strict=True):
             if store is not None and not store.has(record["key"]):  # a worker with disks of its own
                 store.write(record)
@@ -359,8 +360,11 @@ def _run_all(
     return done
 
 
-def _run_one(cell: Cell, *, store: Store | None, timeout: float | None, isolate: bool) -> Record:
+def _run_one(
+    cell: Cell, task: Task, *, store: Store | None, timeout: float | None, isolate: bool
+) -> Record:
     """Run a cell and keep it before anything else can happen."""
+    cell = replace(cell, task=task)
     record = run_isolated(cell, timeout) if isolate or timeout is not None else run_cell(cell)
     if store is not None:
         store.write(record)

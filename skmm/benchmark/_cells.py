@@ -21,7 +21,6 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from skmm.benchmark._adapters import NotApplicable
 from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit
 from skmm.benchmark._metrics import COSTS
-from skmm.benchmark._tasks import Task
 
 Array = np.ndarray
 Record = dict[str, Any]
@@ -35,7 +34,7 @@ N_CURVE = 100  # points that are kept of a training curve
 class Cell:
     """What to run. The key is None where nothing is stored."""
 
-    task: Task
+    task: Any  # a Task; None on its way to a worker
     method: str
     estimator: Any
     split: int

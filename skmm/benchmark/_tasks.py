@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from sys import getsizeof
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,9 @@ class Task:
             object.__setattr__(self, label, value)
         _check(self)
         _ = self.found_metrics  # says at once which names are wrong
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + getsizeof(self.X)
 
     @property
     def found_metrics(self) -> dict[str, Metric]:
