@@ -1,8 +1,10 @@
 """A dask cluster of separate processes: the same result whatever becomes of the workers."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,12 +47,54 @@ if __name__ == "__main__":
 """
 
 
+BENCHMARK = """
+import json, os, signal, sys, threading, time
+import dask, joblib
+from killable import FITS, slow_benchmark
+from dask.distributed import Client, LocalCluster
+
+folder = sys.argv[1]
+
+def kill(cluster):
+    while not os.path.exists(os.path.join(folder, FITS)):
+        time.sleep(0.01)
+    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+
+if __name__ == "__main__":
+    with dask.config.set({"distributed.scheduler.allowed-failures": 10}):
+        cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+        with cluster, Client(cluster), joblib.parallel_config(backend="dask"):
+            threading.Thread(target=kill, args=(cluster,), daemon=True).start()
+            found = slow_benchmark(folder).run(folder, n_jobs=-1)
+    whole = slow_benchmark(folder).run()
+    values = [f[f["metric"] == "foscttm"]["value"].tolist() for f in (found, whole)]
+    fits = open(os.path.join(folder, FITS)).read().count("\\n")
+    print(json.dumps([values[0] == values[1], len(values[0]), fits - len(values[0])]))
+"""
+
+
+def _run(script, tmp_path, *arguments):
+    """Run a script, and return what its last line says."""
+    path = tmp_path / "on_workers.py"
+    path.write_text(script)
+    command = [sys.executable, str(path), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_benchmark_on_workers_of_which_one_is_killed(tmp_path):
+    same, n_cells, n_more = _run(BENCHMARK, tmp_path, str(tmp_path))
+    assert same
+    assert n_cells == 24
+    assert n_more <= 24 + 4  # those of the uninterrupted run, and what was in flight
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_workers", "fate"), [(1, "spared"), (2, "spared"), (2, "killed")])
 def test_same_result_on_any_workers(n_workers, fate, tmp_path):
-    script = tmp_path / "fit_on_workers.py"
-    script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(n_workers), fate]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) < 1e-8
+    assert _run(SCRIPT, tmp_path, str(n_workers), fate) < 1e-8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -339,36 +340,59 @@ def _describe_method(methods: dict[str, MethodInfo], cell: Cell, summary: str) -
 _BROKEN = {"align": "pairs", "fuse": "pairs", "transfer": "targets", "classify": "labels"}
 
 
+# What joblib's backends raise where a worker has died, with its cells and perhaps with the data.
+_LOST = ("TerminatedWorkerError", "FutureCancelledError", "KilledWorker", "CommClosedError")
+_ATTEMPTS = 4
+
+
 def _run_all(
     cells: Sequence[tuple[int, Cell]],
-    job: Callable[[Cell, Task], Record],
+    job: Callable[[int, Cell, Task], tuple[int, Record]],
     store: Store | None,
     n_jobs: int | None,
     verbose: int,
 ) -> dict[int, Record]:
-    """Return the records of cells by their position."""
-    done = {}
+    """Return the records of cells by their position; what dies with a worker is run again."""
+    done: dict[int, Record] = {}
     with progress_bar(len(cells), verbose) as advance:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-        # The task by itself, so that a scheduler can send it once for all of its cells.
-        records = parallel(delayed(job)(replace(cell, task=None), cell.task) for _, cell in cells)
-        for (i, _), record in zip(cells, records, strict=True):
-            if store is not None and not store.has(record["key"]):  # a worker with disks of its own
-                store.write(record)
-            done[i] = record
-            advance(f"{record['task']}: {record['method']}")
+        for attempt in range(1, _ATTEMPTS + 1):
+            waiting = [(i, cell) for i, cell in cells if i not in done]
+            try:
+                for i, record in _in_parallel(waiting, job, n_jobs):
+                    if store is not None and not store.has(record["key"]):
+                        store.write(record)  # of a worker with disks of its own
+                    done[i] = record
+                    advance(f"{record['task']}: {record['method']}")
+                break
+            except Exception as error:
+                if type(error).__name__ not in _LOST:
+                    raise
+                if attempt == _ATTEMPTS:
+                    error.add_note("isolate=True tells which cell it is, and goes on without it.")
+                    raise
+                warnings.warn(f"A worker died; its cells are run again ({error}).", stacklevel=4)
     return done
 
 
+def _in_parallel(
+    cells: Sequence[tuple[int, Cell]],
+    job: Callable[[int, Cell, Task], tuple[int, Record]],
+    n_jobs: int | None,
+) -> Iterator[tuple[int, Record]]:
+    # The task by itself, so that a scheduler can send it once for all of its cells.
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    yield from parallel(delayed(job)(i, replace(cell, task=None), cell.task) for i, cell in cells)
+
+
 def _run_one(
-    cell: Cell, task: Task, *, store: Store | None, timeout: float | None, isolate: bool
-) -> Record:
+    i: int, cell: Cell, task: Task, *, store: Store | None, timeout: float | None, isolate: bool
+) -> tuple[int, Record]:
     """Run a cell and keep it before anything else can happen."""
     cell = replace(cell, task=task)
     record = run_isolated(cell, timeout) if isolate or timeout is not None else run_cell(cell)
     if store is not None:
         store.write(record)
-    return record
+    return i, record
 
 
 def _known(store: Store, cells: Sequence[Cell], *, retry: bool) -> dict[int, Record]:

@@ -296,7 +296,7 @@ class Results:
             seeds), `std_seeds` (within splits), `chance`, `n_splits`, `n_seeds`, `n_failed`,
             `n_candidates` (settings tried), the name of the `baseline`, the mean `difference` to
             it on the same splits, `low` and `high`, its 95 % :func:`corrected_interval`,
-            `p_value`, `p_holm` (corrected for all tasks and methods of the metric) and `outcome`:
+            `p_value`, `p_holm` (corrected for all tasks of the method and metric) and `outcome`:
             ``"win"``, ``"loss"``, ``"tie"`` (smaller than the margin), ``"unclear"`` or
             ``"failed"``.
         """

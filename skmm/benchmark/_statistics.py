@@ -111,7 +111,7 @@ def summarize(
         rows += _compare_all(group, means, n_train, n_test, metrics[str(name)], baseline)
     summary = pd.DataFrame(rows)
     summary["p_holm"] = np.nan
-    for _, group in summary.groupby("metric"):
+    for _, group in summary.groupby(["method", "metric"]):
         summary.loc[group.index, "p_holm"] = holm(group["p_value"])
     summary["outcome"] = [
         _outcome(row, metrics[str(row.metric)], margins.of(metrics[str(row.metric)]))
@@ -151,7 +151,7 @@ def control_checks(
         paired = _Paired(excess.mean(), group["n_train"].mean(), group["n_test"].mean())
         low, high = paired.interval(1 - level / len(groups))
         # A few splits may agree by accident: without variance there is no interval to go by.
-        known = paired.error > 0 or paired.mean == 0
+        known = paired.n > 1 and (paired.error > 0 or paired.mean == 0)
         if metric.chance == "exact":
             inside = low <= 0 <= high
         else:

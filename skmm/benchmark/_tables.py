@@ -90,7 +90,7 @@ def differences_table(summary: pd.DataFrame, metrics: Mapping[str, Metric]) -> T
     labels = ("method", "metric", "baseline", "difference", "p (Holm)", "outcome")
     caption = (
         "Paired differences to the baseline on the same splits, with 95 % interval; p-values after "
-        "Holm's correction for all tasks and methods of the metric."
+        "Holm's correction over the tasks."
     )
     columns = [Column(label, label == "difference") for label in labels]
     return Table(caption, columns, found) if found else None

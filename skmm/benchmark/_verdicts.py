@@ -118,8 +118,8 @@ class _Comparison:
         if self.outcome == "unclear" and (low > 0 or high < 0):
             p = f"p = {self.row['p_holm']:.2g}"
             yield (
-                "The interval by itself excludes 0, but not after correction for all comparisons "
-                f"by this metric (Holm, {p})."
+                "The interval by itself excludes 0, but not after Holm's correction for the number "
+                f"of tasks ({p})."
             )
         if self.outcome == "tie" and max(-low, high) > self.margin:
             yield "There is a difference, but its mean is smaller than the margin."
