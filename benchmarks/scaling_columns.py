@@ -103,8 +103,10 @@ def main() -> None:
     if options.folder:
         print(json.dumps(fit(options.folder, options)))
         return
-    print(f"{options.rows} rows, density {options.density:g}, k = {options.components}, shrinkage "
-          f"{options.shrinkage}; medians of {options.rounds}, {time.strftime('%Y-%m-%d')}\n")  # fmt: skip
+    print(
+        f"{options.rows} rows, density {options.density:g}, k = {options.components}, "
+        f"shrinkage {options.shrinkage}; medians of {options.rounds}, {time.strftime('%Y-%m-%d')}\n"
+    )
     print("| columns | fit, s | transform, s | growth, MiB | data, MiB | dense, MiB "
           "| mean correlation |")  # fmt: skip
     print("|---" * 7 + "|")

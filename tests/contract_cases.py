@@ -257,6 +257,7 @@ CASES = (
             "shrinkage of an unknown modality": ({"shrinkage": {"smell": 0.5}}, ("smell", "text")),
         },
         linear=True,
+        takes=("sparse",),
         pairs=True,
     ),
     Case(

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmm._cca._route import Spread
+from skmm._cca._route import Spread, draw_normal
 from skmm._linalg import psd_eigh, psd_pinv
 
 Array = np.ndarray
@@ -42,7 +42,7 @@ class Margin:
 
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        rows = _draw(n_samples, *self.spread.spectrum, rng) * np.sqrt(1.0 - self.shrinkage)
+        rows = self.spread.draw(n_samples, rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape) * self.varying
             rows += np.sqrt(self.shrinkage * self.target) * noise
@@ -54,10 +54,10 @@ class Margin:
         Where S is singular and nothing is shrunk it is the density within the range of S.
         """
         x = x / np.where(self.varying, self.scales, np.inf)
-        values, vectors = self.spread.spectrum
+        values = self.spread.values
         floor = self.shrinkage * self.target
         shrunk = (1.0 - self.shrinkage) * values + floor
-        inside = x @ vectors
+        inside = self.spread.into(x)
         distance = np.sum(inside**2 / shrunk, axis=1)
         n_free, log_det = len(values), float(np.sum(np.log(shrunk)))
         if floor > 0:
@@ -145,7 +145,7 @@ class CanonicalGaussian:
         if len(given):
             B = self.regression(to, given)
             covariance, mean = covariance - self._block(to, given) @ B, codes @ B
-        return mean + _draw(n_samples, *psd_eigh(covariance), rng)
+        return mean + draw_normal(n_samples, *psd_eigh(covariance), rng)
 
     def sample_rows(self, m: int, codes: Array, rng: np.random.RandomState) -> Array:
         """Draw centred rows of modality m whose projections are `codes`."""
@@ -161,12 +161,6 @@ class CanonicalGaussian:
             total += self.margins[m].log_density(x)
             total -= _normal_log_density(u, self._block([m], [m]))
         return total
-
-
-def _draw(n_samples: int, values: Array, vectors: Array, rng: np.random.RandomState) -> Array:
-    """Draw centred normal rows, by the symmetric root: the basis of an eigenspace has no say."""
-    free = rng.standard_normal((n_samples, len(vectors)))
-    return ((free @ vectors) * np.sqrt(values)) @ vectors.T
 
 
 def _normal_log_density(x: Array, covariance: Array) -> Array:

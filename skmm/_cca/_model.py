@@ -7,8 +7,10 @@ from itertools import combinations
 import numpy as np
 
 from skmm._cca._solution import Solution, own
+from skmm._cca._sparse import project_sparse, row_batches
 from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities
+from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
 
@@ -31,7 +33,7 @@ class Model:
 
     def codes(self, X: Modalities) -> dict[str, Array]:
         """Return each modality's projections (n, k); NaN where it is missing."""
-        return {name: self._centred(X, name) @ self._weights(name) for name in X.names}
+        return {name: self._project(X, name) for name in X.names}
 
     def fuse(self, X: Modalities, fusion: str) -> Array:
         """Return the fused projections; for "concat", X must be complete."""
@@ -90,8 +92,9 @@ class Model:
         """Return each row's log-density (n,) of what it has."""
         result = np.empty(len(X))
         for names, rows in self._patterns(X):
-            centred = [self._centred(X, name)[rows] for name in names]
-            result[rows] = self.solution.gaussian.log_density(centred, self._positions(names))
+            for part in _parts(X, names, rows):
+                centred = [self._centred(X, name, part) for name in names]
+                result[part] = self.solution.gaussian.log_density(centred, self._positions(names))
         return result
 
     def total_correlation(self, X: Modalities, weight: Array | None) -> float:
@@ -115,8 +118,18 @@ class Model:
         A, B, _ = canonical_axes(C[i, i], C[j, j], C[i, j])
         return A, B
 
-    def _centred(self, X: Modalities, name: str) -> Array:
-        return np.subtract(X[name], self.means[name], dtype=np.float64)
+    def _project(self, X: Modalities, name: str) -> Array:
+        if not is_sparse(X[name]):
+            return self._centred(X, name) @ self._weights(name)
+        scale = self.solution.gaussian.margins[self.names.index(name)].scales
+        codes = project_sparse(X[name], self.means[name], scale, self._weights(name))
+        codes[X._mask[:, X.names.index(name)]] = np.nan
+        return codes
+
+    def _centred(self, X: Modalities, name: str, rows: Array | slice = slice(None)) -> Array:
+        value = X[name][rows]
+        value = value.toarray() if is_sparse(value) else value
+        return np.subtract(value, self.means[name], dtype=np.float64)
 
     def _weights(self, name: str) -> Array:
         return self.solution.weights[self.names.index(name)]
@@ -143,3 +156,13 @@ class Model:
             names = [name for name, there in zip(X.names, pattern, strict=True) if there]
             if names:
                 yield names, np.flatnonzero(which.reshape(-1) == number)
+
+
+def _parts(X: Modalities, names: Sequence[str], rows: Array) -> Iterator[Array]:
+    """Yield the rows at once, or few at a time where sparse ones are to be made dense."""
+    values = [X[name] for name in names]
+    if not any(is_sparse(value) for value in values):
+        yield rows
+        return
+    for batch in row_batches(len(rows), [value.shape[1] for value in values]):
+        yield rows[batch]

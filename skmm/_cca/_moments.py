@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import blas
 
 from skmm._linalg import row_chunks
+from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
 
@@ -23,7 +25,7 @@ class Rows:
     weight: Array | None = None  # (n,)
 
     def __len__(self) -> int:
-        return len(self.blocks[0])
+        return self.blocks[0].shape[0]
 
     @property
     def widths(self) -> list[int]:
@@ -65,7 +67,9 @@ class Rows:
                 if plain[m]:
                     chunk.append(block)
                     continue
-                z = np.subtract(block, shifts[m], out=buffers[m][: len(part)], dtype=np.float64)
+                z = np.subtract(
+                    _dense(block), shifts[m], out=buffers[m][: len(part)], dtype=np.float64
+                )
                 if scales is not None:
                     z /= scales[m]
                 if part.weight is not None:
@@ -86,7 +90,8 @@ class Rows:
     def _is_plain(self, block: Array, shift: Array) -> bool:
         """Whether the block can be used as it is, without a copy."""
         weighted = self.weight is not None or self.observed is not None
-        return block.dtype == np.float64 and not weighted and not shift.any()
+        plain = not is_sparse(block) and block.dtype == np.float64
+        return plain and not weighted and not shift.any()
 
     def _indicator(self) -> Array:
         """Return the root of the weight where a row has a block, 0 elsewhere, (n, M)."""
@@ -210,8 +215,13 @@ def _shift(rows: Rows, m: int) -> Array:
     usable = np.ones(len(rows), bool) if rows.weight is None else rows.weight > 0
     if rows.observed is not None:
         usable &= rows.observed[:, m]
-    first = np.asarray(block[np.flatnonzero(usable)[:1000]], dtype=np.float64)
+    first = np.asarray(_dense(block[np.flatnonzero(usable)[:1000]]), dtype=np.float64)
     if not len(first):
         return np.zeros(block.shape[1])
     mean, deviation = first.mean(axis=0), first.std(axis=0)
     return mean if np.any(np.abs(mean) > 8.0 * deviation) else np.zeros_like(mean)
+
+
+def _dense(rows: Any) -> Array:
+    """Return a few rows as they are, or those of a sparse block as an array."""
+    return rows.toarray() if is_sparse(rows) else rows

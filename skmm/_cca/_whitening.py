@@ -1,4 +1,4 @@
-"""Three routes from rows to whitened coordinates; they differ in cost and in digits, not in result.
+"""Routes from rows to whitened coordinates; they differ in cost and in digits, not in result.
 
 In the standardised columns of modality m let S be the covariance and R = (1 - c) S + c t I its
 shrunk form, t = trace(S) / d. A route finds K with ``K.T @ R @ K = I`` on the range of S, and the
@@ -8,6 +8,9 @@ directions agree?) happens in these small matrices.
 - `MomentRoute`: covariances and their Cholesky factors; squares the condition number.
 - `RootRoute`: singular values of the rows themselves; exact for ill-conditioned data.
 - `GramRoute`: the n x n form, for more columns than rows.
+- `IterativeRoute`: leading directions alone, for many rows and many sparse columns.
+
+Dense rows need no fourth: the smaller of d x d and n x n never exceeds the data themselves.
 """
 
 from collections.abc import Sequence
@@ -18,23 +21,30 @@ from scipy import linalg
 from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
+from skmm._cca._gram import GramRoute, SparseGramRoute
+from skmm._cca._iterative import IterativeRoute
 from skmm._cca._moments import Moments, Rows
-from skmm._cca._route import EPS, CovarianceSpread, RootSpread, Route, Spread
+from skmm._cca._route import (
+    DEPENDENT,
+    EPS,
+    TINY,
+    WELL_CONDITIONED,
+    CovarianceSpread,
+    IllConditionedError,
+    RootSpread,
+    Route,
+    Spread,
+)
+from skmm._cca._sparse import Columns, any_sparse, fourth_moment, sparse_moments
 from skmm._linalg import product, psd_eigh
+from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
-TINY = np.finfo(np.float64).tiny
 
-# Canonical correlations from covariances carry an error of about eps * cond(S). From this
-# reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
-WELL_CONDITIONED = 1e-7
-# Eigenvalues of a covariance below this, relative to the largest, are rounding: linear dependence.
-# Between the two bounds a covariance cannot tell, and "auto" goes back to the rows.
-DEPENDENT = 1e-14
-
-
-class IllConditionedError(Exception):
-    """The route would lose digits on these data."""
+# Of sparse rows: the largest n x n or d x d products that are formed unless "covariance" wants
+# them (200 MiB each), and the largest dense copy (256 MiB) by which "auto" goes back to the rows.
+LARGEST_PRODUCTS = 5000
+LARGEST_COPY = 2**25
 
 
 class MomentRoute(Route):
@@ -228,101 +238,6 @@ class RootRoute(Route):
         return RootSpread(self._roots[m])
 
 
-class GramRoute(Route):
-    """Whitening by the n x n products of the rows; complete rows only.
-
-    Raises
-    ------
-    IllConditionedError
-        If `strict` and the products are too inexact to tell the rank.
-    """
-
-    def __init__(
-        self,
-        rows: Rows,
-        shrinkages: Sequence[float | str],
-        scale: bool,
-        *,
-        strict: bool = False,
-    ) -> None:
-        super().__init__(scale)
-        self._rows = rows
-        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-        self._count = float(weight.sum())
-        self._divisors: list[Array] = []
-        self._left: list[Array] = []
-        self._spectra: list[Array] = []
-        gains: list[Array] = []
-        for m, shrinkage in enumerate(shrinkages):
-            gram = self._gram(m, weight, scale)  # the lower triangle
-            norms = np.diag(gram)
-            squares = (2 * np.einsum("ij,ij->", gram, gram) - np.sum(norms**2)) / self._count**2
-            fourth = np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / self._count
-            trace = float(norms.sum() / self._count)
-            self._shrink(shrinkage, trace, float(squares), fourth, self._count)
-            spectrum, vectors = psd_eigh(gram, DEPENDENT)
-            if self.shrinkages[m] == 0.0 and np.any(spectrum < WELL_CONDITIONED * spectrum[:1]):
-                if strict:
-                    raise IllConditionedError
-                self.inexact.append(m)
-            spectrum = spectrum / self._count
-            gains.append(np.sqrt(spectrum / self._shrunk(m, spectrum)))
-            self._spectra.append(spectrum)
-            self._left.append(vectors)
-        self.ranks = [len(gain) for gain in gains]
-        self.inner = [gain**2 for gain in gains]
-        for i, j in combinations(range(len(gains)), 2):
-            overlap = product(self._left[i].T, self._left[j])
-            self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
-
-    def _gram(self, m: int, weight: Array, scale: bool) -> Array:
-        """Settle mean and scale, and return the products of the standardised rows."""
-        block = self._rows.blocks[m]
-        mean = np.einsum("i,ij->j", weight, block) / self._count
-        variance = np.empty_like(mean)
-        for columns in _column_chunks(block):
-            z = np.subtract(block[:, columns], mean[columns], dtype=np.float64)
-            delta = np.einsum("i,ij->j", weight, z) / self._count  # what rounding left of an offset
-            mean[columns] += delta
-            z *= z
-            variance[columns] = np.einsum("i,ij->j", weight, z) / self._count - delta**2
-        self._divisors.append(self._standardise(mean, variance, scale))
-        gram = np.zeros((len(block), len(block)), order="F")
-        for columns in _column_chunks(block):
-            z = self._standardised(m, columns)
-            gram = blas.dsyrk(1.0, z.T, 1.0, gram, trans=True, lower=True, overwrite_c=True)
-        return gram
-
-    def _standardised(self, m: int, columns: slice) -> Array:
-        return self._rows.standardised(m, columns, self.means[m], self._divisors[m])
-
-    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-        """Return Z' times the dual coefficients, and Z' times the projections over n."""
-        duals, codes = [], []
-        for m, (U, spectrum, v) in enumerate(
-            zip(self._left, self._spectra, directions, strict=True)
-        ):
-            shrunk = self._shrunk(m, spectrum)[:, None]
-            duals.append(product(U, v / np.sqrt(spectrum[:, None] * shrunk * self._count)))
-            codes.append(product(U, v * np.sqrt(spectrum[:, None] / shrunk * self._count)))
-        self._left = []  # done with: n x n each
-        k, weights, between = directions[0].shape[1], [], []
-        for m, dual in enumerate(duals):
-            right = np.hstack([dual, np.hstack(codes) / self._count])
-            both = np.empty((len(self.means[m]), right.shape[1]))
-            for columns in _column_chunks(self._rows.blocks[m]):
-                both[columns] = product(self._standardised(m, columns).T, right)
-            weights.append(both[:, :k])
-            between.append(both[:, k:])
-        return weights, between
-
-    def spread(self, m: int) -> Spread:
-        """Return the standardised rows, a root of S; formed last, when the rest is done with."""
-        root = self._standardised(m, slice(None))
-        root /= np.sqrt(self._count)
-        return RootSpread(root)
-
-
 def _well_conditioned_factor(S: Array) -> Array | None:
     """Return the Cholesky factor L of S = L L', or None if S is (nearly) singular."""
     if not len(S):
@@ -335,8 +250,25 @@ def _well_conditioned_factor(S: Array) -> Array | None:
     return L if dpocon(L, norm, uplo="L")[0] > WELL_CONDITIONED else None
 
 
-def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, solver: str) -> Route:
-    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits."""
+def choose_route(
+    rows: Rows,
+    shrinkages: Sequence[float | str],
+    scale: bool,
+    solver: str,
+    *,
+    n_components: int | str | None = None,
+    objective: str = "maxvar",
+    random_state: Seed = None,
+) -> Route:
+    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits.
+
+    Components, objective and random state are for the route that finds some directions alone.
+    """
+    if any_sparse(rows) and solver != "svd":
+        if solver != "covariance" and min(len(rows), max(rows.widths)) > LARGEST_PRODUCTS:
+            k = _check_iterative(rows, n_components, objective)
+            return IterativeRoute(rows, shrinkages, scale, k, check_random_state(random_state))
+        return _sparse_route(rows, shrinkages, scale, solver)
     if solver == "svd":
         return RootRoute(rows, shrinkages, scale)
     strict = solver != "covariance"
@@ -351,6 +283,34 @@ def choose_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, sol
         return RootRoute(rows, shrinkages, scale)
 
 
+def _sparse_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, solver: str) -> Route:
+    """Return a route by sparse products; back to dense chunks of rows only if they are few."""
+    strict = solver != "covariance" and len(rows) * sum(rows.widths) <= LARGEST_COPY
+    try:
+        if max(rows.widths) > len(rows):
+            return SparseGramRoute(rows, shrinkages, scale, strict=strict)
+        return MomentRoute(
+            sparse_moments(rows), shrinkages, scale, rows, strict=strict, overwrite=True
+        )
+    except IllConditionedError:
+        return RootRoute(rows, shrinkages, scale)
+
+
+def _check_iterative(rows: Rows, n_components: int | str | None, objective: str) -> int:
+    size = f"{len(rows)} rows of up to {max(rows.widths)} sparse columns"
+    if n_components is None or isinstance(n_components, str):
+        raise ValueError(
+            f"n_components={n_components!r} would need all components of {size}: give a number, "
+            "or use solver='covariance' if the memory allows."
+        )
+    if objective == "sumcor" and len(rows.blocks) > 2:
+        raise ValueError(
+            f"objective='sumcor' needs all directions of {size}: use objective='maxvar', or "
+            "solver='covariance' if the memory allows."
+        )
+    return n_components
+
+
 def fourth_moments(
     rows: Rows | None,
     means: Sequence[Array],
@@ -363,6 +323,11 @@ def fourth_moments(
     """
     if rows is None or "auto" not in shrinkages:
         return [None for _ in means]
+    if any_sparse(rows):
+        return [
+            fourth_moment(Columns.read(block, root, lambda *_, s=divisor: s).row_norms(), root)
+            for block, root, divisor in zip(rows.blocks, rows._indicator().T, divisors, strict=True)
+        ]
     total, count = np.zeros(len(means)), np.zeros(len(means))
     for chunk, indicator in rows.chunks(means, divisors):
         weight = indicator**2
@@ -388,9 +353,3 @@ def _column_statistics(rows: Rows) -> tuple[list[Array], list[Array], Array]:
         shifts = [shift + delta for shift, delta in zip(shifts, deltas, strict=True)]
     variances = [q / counts[m, m] - deltas[m] ** 2 for m, q in enumerate(squares)]
     return shifts, variances, counts
-
-
-def _column_chunks(block: Array) -> list[slice]:
-    """Return slices of columns that cut the block into chunks of a few MiB."""
-    width = max(64, 2**18 // max(1, len(block)))
-    return [slice(start, start + width) for start in range(0, block.shape[1], width)]

@@ -204,7 +204,7 @@ def _check_finite(
     if _sum_is_finite(data):
         return
     if is_sparse(value):
-        data, missing = value.data[:, None], np.zeros(value.nnz, dtype=bool)
+        data, missing = _strange_entries(value), np.zeros(len(missing), dtype=bool)
     label = name if estimator._schema.form == PLAIN else f"modality {name!r}"
     if _count_rows(np.isinf, data, missing):
         raise ValueError(
@@ -218,6 +218,16 @@ def _check_finite(
             f"{class_name(estimator)} takes a row with or without this modality, not a part of it; "
             "impute first, e.g. with PerModality(SimpleImputer())."
         )
+
+
+def _strange_entries(value: Any) -> Array:
+    """Return one entry (n, 1) of each sparse row: infinity before NaN before anything else."""
+    rows = np.repeat(np.arange(value.shape[0]), np.diff(value.indptr))
+    entries = np.zeros((value.shape[0], 1), dtype=value.dtype)
+    for test in (np.isnan, np.isinf):
+        strange = test(value.data)
+        entries[rows[strange], 0] = value.data[strange]
+    return entries
 
 
 def _count_rows(test: Callable[[Array], Array], data: Array, missing: NDArray[np.bool_]) -> int:

@@ -12,7 +12,7 @@ import pandas as pd
 from skmm._modalities._container import Modalities
 from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._kinds import default_kind
-from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas
+from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas, is_sparse
 
 NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
 
@@ -188,6 +188,8 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     """
     if part is None:
         return value
+    if is_sparse(value):
+        return _fill_sparse(value, part, missing)
     flat = flat_array(np.asarray(value))
     holes = np.asarray(pd.isna(flat))
     if missing is not None:
@@ -199,6 +201,18 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     index = value.index if is_pandas(value) else None
     return Spec.of(value, "").restore(out, index)
+
+
+def _fill_sparse(value: Any, part: Array, missing: Array | None) -> Value:
+    """Return a sparse value with missing rows, which have no entries, taken from `part`."""
+    if missing is None or not missing.any():
+        return value
+    rows, width = np.flatnonzero(missing), value.shape[1]
+    indptr = np.concatenate([[0], np.cumsum(np.where(missing, width, 0))])
+    columns = np.tile(np.arange(width), len(rows))
+    filled = type(value)((part[rows].ravel(), columns, indptr), shape=value.shape)
+    dtype = value.dtype if value.dtype.kind == "f" else filled.dtype
+    return (value + filled).astype(dtype)
 
 
 def _columns_in_order(

@@ -1,0 +1,298 @@
+"""The route for many rows and many sparse columns: neither n x n nor d x d products are formed.
+
+What is sought are the leading eigenvectors of ``A w = lambda B w`` in the notation of CCA's notes.
+Each modality keeps a basis V_m, orthonormal with respect to R_m. In turn
+
+1. the leading directions within the bases are found as in every route (Rayleigh-Ritz);
+2. a few random combinations of their residuals ``A w - lambda B w`` are solved for R_m by conjugate
+   gradients, roughly, with a preconditioner from the leading eigenvectors of S_m (Frangella et al.
+   2023);
+3. the bases grow by what was solved, and shrink to the leading directions when they are full.
+
+It starts from a random range (Halko et al. 2011). With exact solutions the bases are block Krylov
+spaces; inexact ones (Davidson 1975; for CCA Ge et al. 2016) cost rounds, not digits. It ends when
+the residuals of all components together, in the norm of the inverse of B, are below `TOLERANCE`:
+the error of an eigenvalue is then at most the square over the gap to the next one, that of a
+projection the residual over the gap.
+
+References
+----------
+E. Davidson, "The iterative calculation of a few of the lowest eigenvalues and corresponding
+eigenvectors of large real-symmetric matrices", Journal of Computational Physics 17 (1975).
+
+Z. Frangella, J. Tropp and M. Udell, "Randomized Nyström preconditioning", SIAM Journal on Matrix
+Analysis and Applications 44 (2023).
+
+R. Ge et al., "Efficient algorithms for large-scale generalized eigenvector computation and
+canonical correlation analysis", ICML (2016).
+
+N. Halko, P.-G. Martinsson and J. Tropp, "Finding structure with randomness", SIAM Review 53 (2011).
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
+
+from skmm._cca._moments import Rows
+from skmm._cca._objectives import maxvar
+from skmm._cca._route import TINY, Route, Spread
+from skmm._cca._sparse import Columns, RowsSpread, fourth_moment
+from skmm._linalg import psd_eigh
+
+Array = np.ndarray
+Apply = Callable[[Array], Array]
+
+TOLERANCE = 1e-7
+MAX_ITER = 1000
+BLOCK = 20  # columns by which a basis grows
+INNER_TOLERANCE = 0.01  # of the solved residuals, relative; they are directions only
+INNER_MAX_ITER = 50
+
+
+class IterativeRoute(Route):
+    """Whitening within bases that the iteration has fitted to the leading components."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        shrinkages: Sequence[float | str],
+        scale: bool,
+        n_components: int,
+        random_state: np.random.RandomState,
+    ) -> None:
+        super().__init__(scale)
+        self.damped = rows.observed is not None
+        self._columns: list[Columns] = []
+        roots = rows._indicator()
+        self._counts = np.maximum(roots.T @ roots, TINY)
+        self._bounds = []
+        for m, (block, root) in enumerate(zip(rows.blocks, roots.T, strict=True)):
+            self._read(block, root, scale)
+            self._settle_shrinkage(m, shrinkages[m])
+            self._bounds.append(int(min(self.varying[m].sum(), np.count_nonzero(root) - 1)))
+        if min(self._bounds) < 1:
+            self.ranks = self._bounds  # nothing to align, as the estimator will say
+            return
+        self._check_shared_rows(rows.shared())
+        solvers = [
+            _Solver(self, m, n_components + BLOCK, random_state) for m in range(len(roots.T))
+        ]
+        bases = _Bases(self._columns, self.shrinkages, self.targets, self._counts)
+        self._iterate(bases, solvers, n_components, random_state)
+        self._bases = bases.V
+        self.ranks = [V.shape[1] for V in bases.V]
+        self.inner = [U.T @ U / self._counts[m, m] for m, U in enumerate(bases.U)]
+        self.cross = bases.cross
+
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return V_m @ v_m, and Z' times the projections over n."""
+        weights = [V @ v for V, v in zip(self._bases, directions, strict=True)]
+        codes = [Z.push(W) for Z, W in zip(self._columns, weights, strict=True)]
+        between = [
+            np.hstack([Z.pull(code) / self._counts[m, n] for n, code in enumerate(codes)])
+            for m, Z in enumerate(self._columns)
+        ]
+        return weights, between
+
+    def spread(self, m: int) -> Spread:
+        """Return the sparse root of S."""
+        return RowsSpread(self._columns[m], float(self._counts[m, m]))
+
+    def covary(self, m: int, V: Array) -> Array:
+        """Return S_m @ V."""
+        return self._columns[m].pull(self._columns[m].push(V)) / self._counts[m, m]
+
+    def shrunk(self, m: int, V: Array) -> Array:
+        """Return R_m @ V."""
+        c = self.shrinkages[m]
+        return (1.0 - c) * self.covary(m, V) + c * self.targets[m] * V
+
+    def _read(self, block: Array, root: Array, scale: bool) -> None:
+        def settle(mean: Array, variance: Array) -> Array:
+            return self._standardise(mean, variance, scale)
+
+        self._columns.append(Columns.read(block, root, settle))
+
+    def _settle_shrinkage(self, m: int, shrinkage: float | str) -> None:
+        Z, count = self._columns[m], float(self._counts[m, m])
+        norms = Z.row_norms()
+        fourth = fourth_moment(norms, Z.root)
+        self._shrink(shrinkage, float(norms.sum()) / count, Z.squares() / count**2, fourth, count)
+
+    def _is_enough(self, ranks: Sequence[int], k: int) -> bool:
+        """Return whether bases of these sizes can hold k components, or as many as there are."""
+        if len(ranks) > 2 and sum(ranks) < min(k, sum(self._bounds)):
+            return False
+        return min(ranks) >= min(k, *self._bounds)
+
+    def _check_shared_rows(self, shared: Array) -> None:
+        """Refuse modalities without shrinkage that have correlations of 1: there is no order."""
+        for i, j in combinations(range(len(self._bounds)), 2):
+            shrunk = self.shrinkages[i] > 0 or self.shrinkages[j] > 0
+            if not shrunk and self._bounds[i] + self._bounds[j] > shared[i, j] - 1:
+                raise ValueError(
+                    f"Modalities of {self._bounds[i]} and {self._bounds[j]} columns are too many "
+                    f"for {int(shared[i, j])} rows: without shrinkage canonical correlations are 1 "
+                    "and mean nothing. Use shrinkage='auto' or fewer columns."
+                )
+
+    def _iterate(
+        self,
+        bases: "_Bases",
+        solvers: Sequence["_Solver"],
+        k: int,
+        random_state: np.random.RandomState,
+    ) -> None:
+        """Fit the bases to the leading k directions."""
+        most = 2 * k + 8 * BLOCK
+        for _ in range(MAX_ITER):
+            v, values = bases.leading(k)
+            sketch = random_state.standard_normal((len(values), BLOCK))
+            residuals = bases.residuals(v, values, sketch)
+            steps = [solver(r) for solver, r in zip(solvers, residuals, strict=True)]
+            pairs = zip(steps, residuals, strict=True)
+            size = np.sqrt(sum(float(np.sum(s * r)) for s, r in pairs) / BLOCK)
+            if size <= TOLERANCE:
+                if self._is_enough([V.shape[1] for V in bases.V], k):
+                    break
+                # The bases hold all that their start can lead to: start again beside them.
+                steps = [
+                    random_state.standard_normal((len(varies), BLOCK)) * varies[:, None]
+                    for varies in self.varying
+                ]
+            if max(V.shape[1] for V in bases.V) + BLOCK > most:
+                bases.keep(k + k // 2 + BLOCK)
+            bases.add(steps)
+        else:
+            warnings.warn(
+                f"The iteration stopped at a residual of {size:.1e} after {MAX_ITER} rounds: the "
+                "last components are approximate. Use fewer components, more shrinkage, or "
+                "solver='covariance' if the memory allows.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+        bases.keep(k + BLOCK)
+
+
+class _Bases:
+    """R-orthonormal bases V of the modalities, their rows U = Z V, and ``V_i' S_ij V_j``."""
+
+    def __init__(
+        self,
+        columns: Sequence[Columns],
+        shrinkages: Sequence[float],
+        targets: Sequence[float],
+        counts: Array,
+    ) -> None:
+        self._columns, self._counts = columns, counts
+        self._c, self._floor = shrinkages, np.multiply(shrinkages, targets)
+        self.V = [np.empty((Z.shape[1], 0)) for Z in columns]
+        self.U = [np.empty((Z.shape[0], 0)) for Z in columns]
+        pairs = combinations(range(len(columns)), 2)
+        self.cross = {pair: np.empty((0, 0)) for pair in pairs}
+
+    def leading(self, k: int) -> tuple[list[Array], Array]:
+        """Return the leading directions within the bases, at most k, and their values."""
+        ranks = [V.shape[1] for V in self.V]
+        if not sum(ranks):
+            return [np.empty((0, 0)) for _ in ranks], np.empty(0)
+        return maxvar(self._joint, ranks, min(k, sum(ranks)))
+
+    def residuals(self, v: Sequence[Array], values: Array, sketch: Array) -> list[Array]:
+        """Return the residuals A w - lambda B w of the directions, times the sketch."""
+        y = [part @ sketch for part in v]
+        scaled = [part @ ((values - 1.0)[:, None] * sketch) for part in v]
+        found = []
+        for m, Z in enumerate(self._columns):
+            others = (n for n in range(len(y)) if n != m)
+            inside = np.sum([self.U[n] @ y[n] / self._counts[m, n] for n in others], axis=0)
+            inside -= (1.0 - self._c[m]) / self._counts[m, m] * (self.U[m] @ scaled[m])
+            found.append(Z.pull(inside) - self._floor[m] * (self.V[m] @ scaled[m]))
+        return found
+
+    def add(self, steps: Sequence[Array]) -> None:
+        """Extend the bases by what is new in the steps."""
+        old = [U.shape[1] for U in self.U]
+        for m, step in enumerate(steps):
+            V, U = self._new(m, step)
+            self.V[m], self.U[m] = np.hstack([self.V[m], V]), np.hstack([self.U[m], U])
+        for (i, j), block in self.cross.items():
+            a, b, count = self.U[i], self.U[j], self._counts[i, j]
+            below = a[:, old[i] :].T @ b[:, : old[j]] / count
+            aside = a.T @ b[:, old[j] :] / count
+            self.cross[i, j] = np.hstack([np.vstack([block, below]), aside])
+
+    def keep(self, size: int) -> None:
+        """Reduce the bases to the leading directions."""
+        turns = [linalg.qr(part, mode="economic")[0] for part in self.leading(size)[0]]
+        self.V = [V @ Q for V, Q in zip(self.V, turns, strict=True)]
+        self.U = [U @ Q for U, Q in zip(self.U, turns, strict=True)]
+        self.cross = {(i, j): turns[i].T @ T @ turns[j] for (i, j), T in self.cross.items()}
+
+    def _new(self, m: int, step: Array) -> tuple[Array, Array]:
+        """Return what of the steps is not in the basis, orthonormal, and its rows."""
+        V, U = step, self._columns[m].push(step)
+        norms = np.sqrt(np.diag(self._inner(m, V, U, V, U)))
+        V, U = (part / np.where(norms > 0, norms, np.inf) for part in (V, U))
+        for least in (1e-10, 0.5):  # twice is enough; what is left of a full basis is rounding
+            inside = self._inner(m, self.V[m], self.U[m], V, U)
+            V, U = V - self.V[m] @ inside, U - self.U[m] @ inside
+            values, turn = linalg.eigh(self._inner(m, V, U, V, U))
+            turn = turn[:, values > least] / np.sqrt(values[values > least])
+            V, U = V @ turn, U @ turn
+        return V, U
+
+    def _inner(self, m: int, V: Array, U: Array, W: Array, T: Array) -> Array:
+        """Return V' R W, of which the rows are U and T."""
+        return (1.0 - self._c[m]) / self._counts[m, m] * (U.T @ T) + self._floor[m] * (V.T @ W)
+
+    def _joint(self, i: int, j: int) -> Array:
+        return self.cross[i, j] if i < j else self.cross[j, i].T
+
+
+class _Solver:
+    """Approximate solutions of R_m x = b by preconditioned conjugate gradients.
+
+    The preconditioner is exact on the leading eigenvectors of S_m and a multiple of the identity
+    across them, found from a random range.
+    """
+
+    def __init__(
+        self, route: IterativeRoute, m: int, size: int, random_state: np.random.RandomState
+    ) -> None:
+        self._apply: Apply = lambda V: route.shrunk(m, V)
+        width = len(route.means[m])
+        basis = random_state.standard_normal((width, size))
+        for _ in range(3):
+            basis = np.linalg.qr(route.covary(m, basis))[0]
+        values, rotation = psd_eigh(basis.T @ route.covary(m, basis))
+        c, floor = route.shrinkages[m], route.shrinkages[m] * route.targets[m]
+        self._basis = basis @ rotation
+        self._outside = 1.0 / ((1.0 - c) * values[-1] + floor)
+        self._excess = 1.0 / ((1.0 - c) * values + floor) - self._outside
+
+    def __call__(self, B: Array) -> Array:
+        """Return x, each column by itself."""
+        x, r = np.zeros_like(B), B
+        z = self._precondition(r)
+        p, product = z, np.sum(r * z, axis=0)
+        target = INNER_TOLERANCE**2 * product
+        for _ in range(INNER_MAX_ITER):
+            image = self._apply(p)
+            curvature = np.sum(p * image, axis=0)
+            step = product / np.where(curvature > 0, curvature, np.inf)
+            x, r = x + step * p, r - step * image
+            z = self._precondition(r)
+            previous, product = product, np.sum(r * z, axis=0)
+            if np.all(product <= target):
+                break
+            p = z + product / np.where(previous > 0, previous, np.inf) * p
+        return x
+
+    def _precondition(self, r: Array) -> Array:
+        inside = self._excess[:, None] * (self._basis.T @ r)
+        return self._outside * r + self._basis @ inside
