@@ -17,9 +17,9 @@ from skmm import CCA, Modalities
 from skmm.benchmark import Benchmark, Method, Results, Task, corrected_interval, holm
 from skmm.benchmark._cli import app
 from skmm.benchmark._compare import compare, read_results
+from skmm.benchmark._frames import TaskInfo
 from skmm.benchmark._own_data import load_own
 from skmm.benchmark._progress import ProgressLines, duration
-from skmm.benchmark._results import TaskInfo
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._suites import SUITES, Source, find_sources, load_suite
 from skmm.datasets import make_conditional, make_shared_latent

@@ -11,9 +11,9 @@ import pytest
 
 from skmm.benchmark import Metric, Results, corrected_interval
 from skmm.benchmark._axes import Axis, span
+from skmm.benchmark._frames import Curve
 from skmm.benchmark._lines import LINE, NARROW, Point, place_labels, training_curves
 from skmm.benchmark._metrics import METRICS
-from skmm.benchmark._results import Curve
 from skmm.benchmark._strips import diagram
 from skmm.benchmark._verdicts import listed
 

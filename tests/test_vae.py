@@ -20,6 +20,7 @@ from skmm.nn import product_of_experts
 from skmm.nn._experts import all_subsets, kl_between, kl_to_prior, log_normal
 from skmm.nn._vae import (
     CONDITIONAL_SHARE,
+    PREDICTION_WEIGHT,
     SUBSET_WEIGHT,
     Evidence,
     Mixture,
@@ -321,16 +322,23 @@ def test_the_bound_of_training_is_that_of_the_paper(posterior):
         share = CONDITIONAL_SHARE / 2
         draws = single if posterior == "moe" else [joint]
         weight = {"poe": 1.0, "mvtcae": 1 - share, "moe": 0.5}[posterior]
+        full = torch.ones(50, 2, dtype=torch.bool)
+        some = module.hide(full)
+        part = product_of_experts(*zip(*experts, strict=True), some)
+        extra = PREDICTION_WEIGHT * (some != full).any(dim=1) * (posterior == "poe")
         for m, name in enumerate("ab"):
             expected = weight * sum(
                 log_likelihood(module, m, name, inputs, manual_draw(*q)) for q in draws
+            )
+            expected = expected + extra * log_likelihood(
+                module, m, name, inputs, manual_draw(*part)
             )
             assert_allclose(found.log_probs[m].detach(), expected, rtol=1e-4, atol=1e-4)
         kl = [kl_to_prior(*q) for q in draws]
         expected = weight * sum(kl)
         gaps = sum(kl_between(*joint, q) for q in single)
         if posterior == "poe":
-            expected = kl[0] + SUBSET_WEIGHT * gaps / 2
+            expected = kl[0] + SUBSET_WEIGHT * gaps / 2 + extra[:, None] * kl_to_prior(*part)
         elif posterior == "mvtcae":
             expected = (1 - CONDITIONAL_SHARE) * kl[0] + share * gaps
         assert_allclose(found.divergence.detach(), expected, rtol=1e-4, atol=1e-5)
@@ -351,6 +359,7 @@ def test_incomplete_rows_have_the_bound_of_what_they_have():
         means, log_variances = zip(*experts, strict=True)
         whole = product_of_experts(means, log_variances, full)
         chosen = module.hide(full)
+        some = product_of_experts(means, log_variances, chosen)
         for i, row in enumerate(full):
             n_seen = int(row.sum())
             weight = (1 - CONDITIONAL_SHARE / n_seen) / (1 - CONDITIONAL_SHARE / 3)
@@ -360,10 +369,13 @@ def test_incomplete_rows_have_the_bound_of_what_they_have():
             parts = [product_of_experts(*here, seen[None]) for seen in sets]
             gap = sum(kl_between(*normal, part) for part in parts) / len(sets)
             expected = weight * (kl_to_prior(*normal) + SUBSET_WEIGHT * gap)
+            extra = PREDICTION_WEIGHT * weight * (chosen[i] != row).any()
+            expected = expected + extra * kl_to_prior(*parts[-1])
             assert_allclose(found.divergence[i].detach(), expected[0], rtol=1e-4, atol=1e-5)
-            z = manual_draw(*whole)
+            z, z_some = manual_draw(*whole), manual_draw(*some)
             for m, name in enumerate("abc"):
                 value = weight * row[m] * log_likelihood(module, m, name, inputs, z)[i]
+                value += extra * row[m] * log_likelihood(module, m, name, inputs, z_some)[i]
                 assert_allclose(found.log_probs[m][i].detach(), value, rtol=1e-4, atol=1e-4)
 
 

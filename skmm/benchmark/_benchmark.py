@@ -17,19 +17,13 @@ from sklearn.model_selection import check_cv
 
 from skmm.benchmark._cells import Cell, Record, run_cell
 from skmm.benchmark._fingerprint import data_hash, describe, digest, package_versions
+from skmm.benchmark._frames import MethodInfo, as_json, metric_info, task_info
 from skmm.benchmark._isolated import run_isolated
 from skmm.benchmark._methods import Method, as_method, usual_methods
 from skmm.benchmark._metrics import Metric, find_metrics
 from skmm.benchmark._progress import progress_bar
 from skmm.benchmark._provenance import provenance
-from skmm.benchmark._results import (
-    MethodInfo,
-    Results,
-    as_json,
-    from_records,
-    metric_info,
-    task_info,
-)
+from skmm.benchmark._results import Results, from_records
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._statistics import FAILED
 from skmm.benchmark._store import Store, layout_of

@@ -14,7 +14,7 @@ from skmm.benchmark._axes import Axis, Tick, span
 from skmm.benchmark._metrics import METRICS, Metric
 
 if TYPE_CHECKING:
-    from skmm.benchmark._results import Curve
+    from skmm.benchmark._frames import Curve
 
 N_STYLES = 8  # of colour, dashes and marks
 N_LINES = 10  # of one small picture

@@ -28,7 +28,8 @@ from skmm.benchmark._tables import (
 from skmm.benchmark._verdicts import SYMBOLS, Verdict, listed, verdicts
 
 if TYPE_CHECKING:
-    from skmm.benchmark._results import Curve, Results, TaskInfo
+    from skmm.benchmark._frames import Curve, TaskInfo
+    from skmm.benchmark._results import Results
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from skmm.benchmark._strips import difference_text
 from skmm.benchmark._verdicts import SYMBOLS
 
 if TYPE_CHECKING:
-    from skmm.benchmark._results import MethodInfo
+    from skmm.benchmark._frames import MethodInfo
 
 _REASONS = {"undefined": "–", "not applicable": "n/a"}
 _OUTCOMES = ["win", "tie", "unclear", "loss", "failed", ""]

@@ -21,6 +21,9 @@ LARGEST = 12.0  # of a log-variance: beyond it precisions overflow
 CONDITIONAL_SHARE = 0.9
 # Weight of the divergences of "poe": at 1 a modality of pure noise makes the posterior collapse.
 SUBSET_WEIGHT = 0.1
+# Weight of the bound in which a random subset reconstructs whatever the row has. More bends the
+# decoder; without it nothing but the divergence trains the prediction of labels from images.
+PREDICTION_WEIGHT = 0.2
 
 
 class Mixture(NamedTuple):
@@ -251,7 +254,15 @@ class VAENetwork(ModalityNetworks):
             weight = 1 - CONDITIONAL_SHARE / n_seen.clamp(min=1).to(one.dtype)
             weight = weight / (1 - CONDITIONAL_SHARE / len(self.names))
             gap = SUBSET_WEIGHT * self._gap(normal, experts, full)
-            return [draw._replace(weight=weight)], weight[:, None] * (kl + gap), gap * 0
+            draws = [draw._replace(weight=weight)]
+            divergence = weight[:, None] * (kl + gap)
+            if len(self.names) > 1:
+                seen = self.hide(full)
+                part = product_of_experts(*experts, seen)
+                weight = PREDICTION_WEIGHT * weight * (seen != full).any(dim=1)
+                draws.append(Draw(part, full, weight))
+                divergence = divergence + weight[:, None] * kl_to_prior(*part)
+            return draws, divergence, gap * 0
         if self.kind == "joint":
             # What has an encoder of its own is not bent. A product is no fixed target: experts
             # that all try to be as sure as their product grow without bound.
