@@ -6,9 +6,9 @@ the ratio of the medians and the median of the ratios within rounds, target at m
 
 With ``--peers-python`` models of multivae and multi-view-AE follow, with the same networks (two
 hidden layers of 256, ReLU, no normalisation), batches and fused Adam, in a process of their own
-each under its package's own trainer. multivae's MVAE has the same bounds as "poe"; multi-view-AE's
-has that of complete rows alone, so that it decodes once where the others decode for each modality,
-a random subset and all. The two MVTCAE, as "mvtcae", all decode once. The scale of the normal
+each under its package's own trainer. multivae's MVAE has the bounds of single modalities beside
+that of all and decodes for each; "poe" decodes for all and for a random subset, multi-view-AE once.
+The two MVTCAE, as "mvtcae", all decode once. The scale of the normal
 likelihood is learned by skmm and multi-view-AE, and 1 in multivae.
 """
 

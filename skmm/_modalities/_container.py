@@ -137,11 +137,11 @@ class Modalities:
         self._values, self._kinds, self._mask = values, kinds, mask.view()
         self._mask.flags.writeable = False
 
-    # Tuples, since joblib hashes a dict regardless of its order; a copy, since it hashes strides.
     def __sizeof__(self) -> int:
         # Schedulers send what is large once to each worker, instead of once with each task.
         return object.__sizeof__(self) + sum(map(n_bytes, self._values.values()))
 
+    # Tuples, since joblib hashes a dict regardless of its order; a copy, since it hashes strides.
     def __getstate__(self) -> tuple[Any, ...]:
         names, values = zip(*self._values.items(), strict=True)
         return names, values, tuple(self._kinds.values()), self._mask.copy(order="C")

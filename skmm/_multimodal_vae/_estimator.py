@@ -46,7 +46,8 @@ class MultimodalVAE(LatentEstimator):
         anything has the prior.
 
         - "poe": their product (Wu and Goodman 2018), with a tenth of the mean divergence from
-          the posteriors of single modalities and a random subset (after Suzuki et al. 2016);
+          the posteriors of single modalities and a random subset (after Suzuki et al. 2016), and
+          a fifth of the bound in which that subset reconstructs all that the row has;
         - "moe": the mixture of the posteriors of single modalities (Shi et al. 2019);
         - "mopoe": the mixture of the products of all subsets (Sutter et al. 2021);
         - "mvtcae": the product, with divergences from the posteriors of single modalities (Hwang

@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from skmm.benchmark._adapters import NotApplicable
-from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit
+from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit, searched
 from skmm.benchmark._metrics import COSTS
 
 Array = np.ndarray
@@ -169,8 +169,7 @@ def n_candidates(estimator: Any) -> int:
 
 def n_parameters(estimator: Any) -> int:
     """Return the weights of networks; else the floating-point numbers of fitted attributes."""
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
+    estimator = searched(estimator)
     module = getattr(getattr(estimator, "net_", None), "module_", None)
     if module is not None:
         return sum(weights.numel() for weights in module.parameters())

@@ -178,7 +178,7 @@ def _row(names: tuple[str, ...], group: pd.DataFrame) -> dict[str, object] | Non
 def _decided(table: pd.DataFrame, metrics: Mapping[str, Metric], margins: Margins) -> pd.DataFrame:
     """Fill in the corrected p-values and what they say."""
     p_holm = pd.Series(np.nan, table.index)
-    for _, group in table.groupby("metric"):
+    for _, group in table.groupby(["method", "metric"]):
         p_holm[group.index] = holm(group["p_value"])
     rows = table.assign(p_holm=p_holm).to_dict("records")
     outcomes = [_outcome(r, metrics[r["metric"]], margins.of(metrics[r["metric"]])) for r in rows]

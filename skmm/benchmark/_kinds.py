@@ -28,6 +28,7 @@ from skmm.metrics import (
     retrieval_report,
     total_correlation,
 )
+from skmm.metrics._scorers import last_step
 
 if TYPE_CHECKING:
     from skmm.benchmark._tasks import Task
@@ -120,9 +121,16 @@ def final_step(estimator: Any) -> Any:
             return estimator
 
 
+def searched(estimator: Any) -> Any:
+    """Return what a search has chosen, or the estimator itself."""
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    return estimator
+
+
 def modality_codes(estimator: Any, X: Any) -> Codes:
     """Return each modality's codes, from the end of pipelines and searches; none without."""
-    estimator, X = _at_the_end(estimator, X)
+    estimator, X = last_step(estimator, X)
     return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
 
 
@@ -211,13 +219,16 @@ class _TransferScore:
 def _measure_align(estimator: Any, split: Split) -> Measured:
     start = perf_counter()
     codes = modality_codes(estimator, split.test)
-    found = Measured(seconds=perf_counter() - start)
+    seconds = perf_counter() - start
+    # A method without codes is measured by its joint code alone.
+    found = Measured()
+    if not codes or {"probe_accuracy", "log_likelihood"} & set(split.task.measured):
+        found = _measure_fuse(estimator, split)
     if codes:
         # The axes come from the rows that the method was fitted on, in their pairing.
         found.values |= _alignment(modality_codes(estimator, split.train), codes, split.y_test)
         found.chance |= _chance_alignment(codes, split.y_test)
-    elif hasattr(estimator, "transform"):
-        found.seconds = _measure_fuse(estimator, split).seconds
+        found.seconds = seconds
     return found
 
 
@@ -279,39 +290,15 @@ def _measure_classify(estimator: Any, split: Split) -> Measured:
     return found
 
 
-def _measure_align_and_fuse(estimator: Any, split: Split) -> Measured:
-    found = _measure_align(estimator, split)
-    wanted = {"probe_accuracy", "log_likelihood"} & set(split.task.measured)
-    if wanted:
-        fused = _measure_fuse(estimator, split)
-        found.values |= fused.values
-        found.chance |= fused.chance
-        found.family = fused.family
-    return found
-
-
 def likelihood_family(estimator: Any, X: Modalities) -> str:
     """Return of what, and in which units, the likelihood of an estimator is one."""
     last = final_step(estimator)
     names = likelihood_names(X, getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian")))
     family = ", ".join(f"{name}: {names[name]}" for name in sorted(names))
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
+    estimator = searched(estimator)
     steps = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
     changes = [s for s in steps if s != "passthrough" and not isinstance(s, ConcatModalities)]
     return f"{family} (of transformed data)" if changes else family
-
-
-def _at_the_end(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the last step, and the data as they reach it."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator, X
 
 
 def _conditions(X: Modalities, task: Task) -> Modalities:
@@ -320,7 +307,7 @@ def _conditions(X: Modalities, task: Task) -> Modalities:
 
 def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None:
     """Return draws (N_DRAWS, n, ...) of the target; None from what does not draw."""
-    last, inner = _at_the_end(estimator, conditions)
+    last, inner = last_step(estimator, conditions)
     if not hasattr(last, "sample"):
         return None
     draws = last.sample(N_DRAWS, given=inner, random_state=split.seed)
@@ -331,7 +318,7 @@ def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None
 
 
 def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
-    last, inner = _at_the_end(estimator, conditions)
+    last, inner = last_step(estimator, conditions)
     if not hasattr(last, "translate"):
         return np.asarray(estimator.predict(conditions), dtype=float)
     predicted = last.translate(inner, to=target)
@@ -340,9 +327,7 @@ def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
 
 def estimator_target(estimator: Any, values: Any, target: str) -> Array:
     """Return the target in the units of the data, from those that reach the last step."""
-    value = values[target]
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
+    value, estimator = values[target], searched(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         value = estimator[:-1].inverse_transform({target: value})[target]
     return np.asarray(value, dtype=float)
@@ -402,7 +387,7 @@ KINDS = {
             ("mean_average_precision", "log_likelihood"),
             ("mean_average_precision", "probe_accuracy"),
             ("total_correlation", "mean_average_precision", "recall_at_10", "probe_accuracy"),
-            _measure_align_and_fuse,
+            _measure_align,
             "do the codes of the modalities agree?",
         ),
         Kind(

@@ -165,7 +165,7 @@ class _PairScorer:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        estimator, X = _last_step(estimator, X)
+        estimator, X = last_step(estimator, X)
         labels = (_labels(estimator, y, self._name),) if self.needs_labels else ()
         codes = _codes(estimator, X, y)
         pairs = [self.pair] if self.pair is not None else list(combinations(codes, 2))
@@ -202,7 +202,7 @@ class _NamedScorer:
         return f"get_scorer({self.name!r})"
 
 
-def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
+def last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the estimator at the end of pipelines and searches, and what X is there."""
     while True:
         if isinstance(estimator, Pipeline):
@@ -245,13 +245,13 @@ def _labels(estimator: Any, y: Any, metric: str) -> Any:
 
 
 def _total_correlation(estimator: Any, X: Any, y: Any = None) -> float:
-    estimator, X = _last_step(estimator, X)
+    estimator, X = last_step(estimator, X)
     _check_scores_correlation(estimator)
     return float(estimator.score(X, y))
 
 
 def _mean_correlation(estimator: Any, X: Any, y: Any = None) -> float:
-    estimator, X = _last_step(estimator, X)
+    estimator, X = last_step(estimator, X)
     _check_scores_correlation(estimator)
     return float(estimator.score(X, y)) / int(estimator.n_components_)
 
@@ -277,7 +277,7 @@ def _label_transfer_accuracy(a: Array, b: Array, labels: ArrayLike, **kwargs: An
 
 def _cross_reconstruction(estimator: Any, X: Any, y: Any = None) -> float:
     """Return the mean R² of the numeric modalities, each predicted from the others."""
-    estimator, X = _last_step(estimator, X)
+    estimator, X = last_step(estimator, X)
     if not hasattr(estimator, "translate"):
         raise TypeError(
             f"{type(estimator).__name__} has no translate: cross_reconstruction is for estimators "
@@ -310,7 +310,7 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
 
 def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:
     """Return the mean score of modalities that are hidden at random, always the same ones."""
-    estimator, X = _last_step(estimator, X)
+    estimator, X = last_step(estimator, X)
     scores = over_imputation_score(estimator, X, y, random_state=0)
     return float(np.mean(list(scores.values())))
 

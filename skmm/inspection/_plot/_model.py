@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
-from skmm.metrics._scorers import _codes, _last_step
+from skmm.metrics._scorers import _codes, last_step
 
 Array = np.ndarray
 
@@ -15,7 +15,7 @@ Array = np.ndarray
 def fitted_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the estimator at the end of fitted pipelines and searches, and what X is there."""
     check_is_fitted(estimator)
-    model, inner = _last_step(estimator, X)
+    model, inner = last_step(estimator, X)
     check_is_fitted(model)
     return model, inner
 
