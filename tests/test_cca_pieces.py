@@ -174,7 +174,7 @@ def test_lazy_data_are_not_read_in_secret(arrays):
     with pytest.raises(TypeError, match="Modality 'a' is a Array, which CCA would have to read"):
         cca.transform(lazy)
     with pytest.raises(TypeError, match="would have to read whole"):
-        MultimodalAutoencoder(2).fit(lazy)
+        MultimodalAutoencoder(2).fit(lazy["a"])
 
 
 def test_bad_pieces_say_what_is_wrong(arrays):

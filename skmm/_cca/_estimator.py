@@ -7,14 +7,22 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    _check_sample_weight,
     check_is_fitted,
 )
 
+from skmm._cca._array_api import (
+    FollowsInput,
+    cast_to,
+    check_anywhere,
+    check_weight,
+    fitted_attributes_follow,
+    projections_follow,
+    results_follow,
+)
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._n_components import (
@@ -26,13 +34,14 @@ from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_p
 from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
-from skmm._modalities import Modalities, check_modalities
-from skmm._reconstruction import Parts, ReconstructionMixin
+from skmm._modalities import Modalities
+from skmm._reconstruction import Parts
+from skmm._state import BaseEstimator
 
 Array = np.ndarray
 
 
-class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
+class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     """Canonical correlation analysis of two or more modalities.
 
     Finds, in each modality, the directions whose projections agree best with those of the other
@@ -135,6 +144,14 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
     cross-covariances off it. Missing modalities: each covariance is estimated from the rows that
     have what it needs.
 
+    Under scikit-learn's array API dispatch, arrays of other libraries (forms 3 and 4 of
+    :func:`skmm.check_modalities`) give fitted attributes and results of their namespace and
+    device. Those of the host are read by NumPy without a copy. On a device with float64, `fit`,
+    `partial_fit`, `transform`, `transform_each` and `score` form all products over rows there, in
+    float64; decompositions of what has the size of the columns (or, with fewer rows, n x n) are
+    NumPy's. Rows with NaN, ``n_components="auto"`` and the other methods go through NumPy, and so
+    do, once, rows of more columns than rows.
+
     References
     ----------
     H. Hotelling, "Relations between two sets of variates", Biometrika 28 (1936).
@@ -195,6 +212,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fitted_attributes_follow
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the canonical directions.
 
@@ -222,9 +240,10 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         """
         if in_pieces(X, y):
             return self._fit_in_pieces(X, y, sample_weight)
-        X = check_modalities(
-            self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True
-        )
+        X = check_anywhere(
+            self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
+            local=self.n_components == "auto",
+        )  # fmt: skip
         rows = self._rows(X, sample_weight)
         self._moments: Moments | None = None
         route = choose_route(
@@ -239,6 +258,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         return self._solve(route, rows.shared(), wanted)
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
 
@@ -283,6 +303,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         self._moments = moments
         return self
 
+    @projections_follow
     def transform(self, X: Any, y: Any = None) -> Array:
         """Project and fuse.
 
@@ -310,8 +331,9 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
                 f"fusion='concat' needs every modality in every row, but {absent!r} are missing "
                 "in some: use fusion='mean' or 'posterior', or impute first."
             )
-        return self._model.fuse(X, self.fusion).astype(_dtype(X), copy=False)
+        return cast_to(self._model.fuse(X, self.fusion), _dtype(X))
 
+    @projections_follow
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Project each modality by itself.
 
@@ -330,8 +352,9 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         """
         X = self._check(X, y)
         codes = self._model.codes(X)
-        return {name: u.astype(X[name].dtype, copy=False) for name, u in codes.items()}
+        return {name: cast_to(u, X[name].dtype) for name, u in codes.items()}
 
+    @projections_follow
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the total correlation on these rows, usually held out.
 
@@ -363,9 +386,10 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        weight = None if sample_weight is None else check_weight(sample_weight, X)
         return self._model.total_correlation(X, weight)
 
+    @results_follow
     def score_samples(self, X: Any, y: Any = None) -> Array:
         """Return each row's log-likelihood in the Gaussian model, of the modalities it has.
 
@@ -411,7 +435,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         """Regress on fused projections."""
         decoders = self._model.solution.decoders(self.fusion)
         return {
-            name: (self.means_[name] + Z @ decoder).astype(Z.dtype, copy=False)
+            name: (self._model.means[name] + Z @ decoder).astype(Z.dtype, copy=False)
             for name, decoder in zip(names, decoders, strict=False)
         }
 
@@ -441,7 +465,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         return self._solve(route, moments.shared, self.n_components)
 
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
-        X = check_modalities(
+        X = check_anywhere(
             self, piece.X, piece.y, reset=reset, min_modalities=2, flatten=True, min_samples=1,
             accept_sparse=True,
         )  # fmt: skip
@@ -464,9 +488,8 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
                 "missing in some: use objective='maxvar' or drop the incomplete rows."
             )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
+            sample_weight = check_weight(sample_weight, X, **options)
         blocks = [X[name] for name in X.names]
         return Rows(blocks, ~mask if mask.any() else None, sample_weight)
 
@@ -516,7 +539,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
-        return check_modalities(
+        return check_anywhere(
             self, X, y, reset=False, min_modalities=2, flatten=True, accept_sparse=True,
             **options,
         )  # fmt: skip
@@ -534,6 +557,7 @@ class CCA(ReconstructionMixin, TransformerMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False
+        tags.array_api_support = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -6,11 +6,14 @@ cross-covariances are sums over the rows that have both, divided by their number
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy.linalg import blas
 
+from skmm._cca._device import to_numpy
 from skmm._cca._moments import Rows
+from skmm._cca._root import column_statistics
 from skmm._cca._route import (
     DEPENDENT,
     TINY,
@@ -162,6 +165,28 @@ class SparseGramRoute(GramRoute):
 
     def _pull(self, m: int, right: Array) -> Array:
         return self._columns[m].pull(right)
+
+
+class DeviceGramRoute(GramRoute):
+    """Whitening by the n x n products of rows on a device."""
+
+    def _gram(self, m: int, scale: bool) -> Array:
+        (mean,), (variance,), _ = column_statistics(self._rows.only(m))
+        self._standardise(mean, variance, scale)
+        z = self._there(m)
+        return np.tril(to_numpy(z @ z.T))
+
+    def _pull(self, m: int, right: Array) -> Array:
+        z = self._there(m)
+        return to_numpy(z.T @ self._rows.blocks[m].home.double(right))
+
+    def _there(self, m: int) -> Any:
+        """Return the standardised rows of a modality on the device."""
+        block, root = self._rows.blocks[m], None
+        if self._rows.weight is not None:
+            root = block.home.double(np.sqrt(self._rows.weight))
+        divisor = np.where(self.varying[m], self.scales[m], np.inf)
+        return block.standardised(self.means[m], divisor, root)
 
 
 def _column_chunks(block: Array) -> list[slice]:

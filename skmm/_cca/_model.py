@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any, cast
 
 import numpy as np
 
+from skmm._cca._device import Home, is_device_block, to_numpy
 from skmm._cca._solution import Solution, own
 from skmm._cca._sparse import project_sparse, row_batches
 from skmm._linalg import CONSTANT, canonical_axes, pearson
@@ -38,6 +40,8 @@ class Model:
     def fuse(self, X: Modalities, fusion: str) -> Array:
         """Return the fused projections; for "concat", X must be complete."""
         codes = self.codes(X)
+        if any(is_device_block(X[name]) for name in X.names):
+            return self._fuse_there(list(codes.values()), self._positions(X.names), fusion)
         if fusion == "concat":
             return np.hstack([codes[name] for name in self.names])
         fused = np.empty((len(X), self.n_components))
@@ -49,6 +53,17 @@ class Model:
                 given = self._positions(names)
                 fused[rows] = self.solution.gaussian.posterior_mean(np.hstack(part), given)
         return fused
+
+    def _fuse_there(self, codes: Sequence[Any], given: Sequence[int], fusion: str) -> Any:
+        """Fuse complete projections on their device."""
+        home = cast(Home, Home.of(codes[0]))
+        if fusion == "mean":
+            return sum(codes[1:], start=codes[0]) / len(codes)
+        together = home.xp.concat(codes, axis=1)
+        if fusion == "concat":
+            return together
+        every = np.eye(len(given) * self.n_components)
+        return together @ home.double(self.solution.gaussian.posterior_mean(every, given))
 
     def incomplete(self, X: Modalities) -> list[str]:
         """Return the modalities that are missing in some row of X."""
@@ -99,7 +114,7 @@ class Model:
 
     def total_correlation(self, X: Modalities, weight: Array | None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
-        codes, totals = self.codes(X), []
+        codes, totals = to_numpy(self.codes(X)), []
         present = dict(zip(X.names, ~X._mask.T, strict=True))
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
@@ -119,6 +134,8 @@ class Model:
         return A, B
 
     def _project(self, X: Modalities, name: str) -> Array:
+        if is_device_block(X[name]):
+            return X[name].project(self.means[name], self._weights(name))
         if not is_sparse(X[name]):
             return self._centred(X, name) @ self._weights(name)
         scale = self.solution.gaussian.margins[self.names.index(name)].scales

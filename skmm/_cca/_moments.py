@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas
 
+from skmm._cca._device import device_products, on_device
 from skmm._linalg import row_chunks
 from skmm._modalities._values import is_sparse
 
@@ -17,10 +18,11 @@ Array = np.ndarray
 class Rows:
     """Blocks (n, d_m) of the same rows, which of them each row has, and the rows' weights.
 
+    Blocks are arrays, CSR matrices or blocks on a device; those come all together and complete.
     `observed` is None where every row has every block; `weight` is None for equal weights.
     """
 
-    blocks: Sequence[Array]
+    blocks: Sequence[Any]
     observed: Array | None = None  # (n, M) bool
     weight: Array | None = None  # (n,)
 
@@ -36,6 +38,11 @@ class Rows:
         """Return how many rows with weight have both of each pair of blocks, (M, M)."""
         there = self._indicator() > 0
         return there.T.astype(np.int64) @ there
+
+    def only(self, m: int) -> "Rows":
+        """Return the rows of one block."""
+        observed = None if self.observed is None else self.observed[:, [m]]
+        return Rows([self.blocks[m]], observed, self.weight)
 
     def __getitem__(self, rows: slice | Array) -> "Rows":
         return Rows(
@@ -90,7 +97,7 @@ class Rows:
     def _is_plain(self, block: Array, shift: Array) -> bool:
         """Whether the block can be used as it is, without a copy."""
         weighted = self.weight is not None or self.observed is not None
-        plain = not is_sparse(block) and block.dtype == np.float64
+        plain = isinstance(block, np.ndarray) and block.dtype == np.float64
         return plain and not weighted and not shift.any()
 
     def _indicator(self) -> Array:
@@ -159,6 +166,8 @@ class Moments:
 
     def update(self, rows: Rows) -> "Moments":
         """Add the rows."""
+        if on_device(rows):
+            return self._update_from_device(rows)
         complete = rows.observed is None and rows.weight is None
         for chunk, indicator in rows.chunks(self.shifts):
             self.counts += len(indicator) if complete else indicator.T @ indicator
@@ -172,6 +181,16 @@ class Moments:
                 for j in range(i + 1, len(chunk)):
                     target = self.products[i, j]
                     blas.dgemm(1.0, a.T, chunk[j].T, 1.0, target, trans_b=True, overwrite_c=True)
+        self.shared += rows.shared()
+        return self
+
+    def _update_from_device(self, rows: Rows) -> "Moments":
+        counts, sums, products = device_products(rows, self.shifts)
+        self.counts += counts
+        for total, part in zip(self.sums, sums, strict=True):
+            total += part[:, None]
+        for pair, product in products.items():
+            self.products[pair] += product
         self.shared += rows.shared()
         return self
 

@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 
 from skmm._cca._moments import Moments
 from skmm._modalities import Modalities
+from skmm._modalities._stream import mapping_of
 from skmm._modalities._values import is_lazy
 
 Array = np.ndarray
@@ -35,7 +36,7 @@ Sum = Callable[[Piece, Moments], Moments]
 def in_pieces(X: Any, y: Any = None) -> bool:
     """Return whether data are to be read in pieces: lazy arrays, and mapped files if large."""
     values = [*_values(X), y]
-    mapped = sum(value.nbytes for value in values if _mapping(value) is not None)
+    mapped = sum(value.nbytes for value in values if mapping_of(value) is not None)
     return mapped > LARGE or any(is_lazy(value) for value in values)
 
 
@@ -139,22 +140,13 @@ def _rows(X: Any, y: Any, weight: Array | None, rows: slice) -> Piece:
 
 def _read(value: Any, rows: slice) -> Any:
     part = value[rows] if not hasattr(value, "iloc") else value.iloc[rows]
-    mapping = _mapping(value)
+    mapping = mapping_of(value)
     if mapping is None:
         return np.asarray(part) if is_lazy(value) else part
     part = np.array(part)
     if hasattr(mapping, "madvise"):
         mapping.madvise(mmap.MADV_DONTNEED)
     return part
-
-
-def _mapping(value: Any) -> mmap.mmap | None:
-    """Return the mapped file behind an array."""
-    while isinstance(value, np.ndarray) and value.base is not None:
-        value = value.base
-        if isinstance(value, mmap.mmap):
-            return value
-    return None
 
 
 def _is_dask(value: Any) -> bool:
