@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,24 +13,29 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skmm._modalities import Modalities
+from skmm._modalities._stream import Stream
 from skmm._nets import (
     SCHEDULES,
     BestWeights,
     Checkpoint,
+    LazyData,
     Net,
     Progress,
     TensorData,
     apply_in_chunks,
+    check_agreement,
     device_of,
     in_precision,
+    join,
     n_rows_at_once,
     resume,
 )
 from skmm._parts import check_tokens
+from skmm._random import check_random_state, seed_of
+from skmm._state import BaseEstimator
 from skmm.nn import ACTIVATIONS
 
 Array = np.ndarray
@@ -41,7 +45,7 @@ POSITIVE = Interval(Integral, 1, None, closed="left")
 DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "modalities": [dict, list, tuple, None],
     "encoders": [StrOptions({"auto"}), dict],
-    "hidden_layer_sizes": ["array-like"],
+    "hidden_layer_sizes": [list, tuple, np.ndarray],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -92,15 +96,19 @@ class DeepEstimator(BaseEstimator):
         order = rng.permutation(n_samples)
         return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
+    def _rng(self) -> np.random.RandomState:
+        """Return the generator of a fit, in the same state in all processes that share it."""
+        rng, (device, processes) = check_random_state(self.random_state), join(self.device)
+        if self.random_state is None and processes is not None:
+            rng = check_random_state(int(processes.first(seed_of(rng), device)))
+        return rng
+
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
 
     def _data(self, X: Modalities, extra: Mapping[str, Array] | None = None) -> TensorData:
         """Return checked data as tensors for training, and what else rows have beside it."""
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        return tensors(X, device, self._dtype(), X.names, extra)
+        return tensors(X, join(self.device)[0], self._dtype(), X.names, extra)
 
     def _train(
         self,
@@ -111,16 +119,19 @@ class DeepEstimator(BaseEstimator):
         **settings: Any,
     ) -> Net:
         """Train a module; `interrupted_` of the net tells whether Ctrl-C ended it."""
+        processes = join(self.device)[1]
+        leads = processes is None or processes.index == 0
         callbacks: list[Any] = []
         if valid is not None:
             callbacks.append(("best", BestWeights(self.n_iter_no_change)))
         path = None
         if self.checkpoint_dir is not None:
             path = Path(self.checkpoint_dir) / f"{self._key(train)}.pt"
-            callbacks.append(("checkpoint", Checkpoint(path)))
-        if self.verbose == 1:
+            callbacks += [("checkpoint", Checkpoint(path))] if leads else []
+        if self.verbose == 1 and leads:
             callbacks.append(("progress", Progress()))
         fused = {"optimizer__fused": True} if isinstance(self.optimizer, str) else {}
+        _check_callbacks(self.callbacks or [])
         settings = {
             **fused,
             "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
@@ -134,7 +145,8 @@ class DeepEstimator(BaseEstimator):
             "precision": self.precision,
             "compile": self.compile,
             "callbacks": [*callbacks, *(self.callbacks or [])],
-            "verbose": int(self.verbose),
+            "verbose": int(self.verbose) if leads else 0,
+            "processes": processes,
             **settings,
             **(self.net_params or {}),
         }
@@ -142,8 +154,12 @@ class DeepEstimator(BaseEstimator):
         if path is not None and self.warm_start:
             resume(net, path)
         done = net.history[-1]["epoch"] if net.history else 0
+        if processes is not None:
+            numbers = {"n_samples": len(train), "seed": net.seed, "epochs done": done}
+            check_agreement(processes, net.device, net.module_, **numbers)
         net.partial_fit(train, epochs=net.max_epochs - done)
-        return net.set_params(train_split=None, scoring=None)  # they hold the data
+        # They hold the data, and what the net computes from now on it computes alone.
+        return net.set_params(train_split=None, scoring=None, processes=None)
 
     def _predictor(self) -> torch.nn.Module:
         """Return the network that predictions come from."""
@@ -157,7 +173,7 @@ class DeepEstimator(BaseEstimator):
         except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
             said = repr(params)
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
-        data = [(name, np.asarray(value.cpu())) for name, value in train.inputs.items()]
+        data = [(name, _content(value)) for name, value in train.inputs.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
         return (
             f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
@@ -167,18 +183,36 @@ class DeepEstimator(BaseEstimator):
         self,
         function: Callable[..., Any],
         X: Modalities,
-        rows: Array | None = None,
+        rows: Array | slice | None = None,
         *,
         n_rows: int | None = None,
         **options: Any,
     ) -> Array:
-        """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X."""
+        """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X.
+
+        Rows are numbers, or a slice.
+        """
         dtype = precision_of(X)
         module: Any = in_precision(self._predictor(), dtype)
         check_tokens(X, module)
         data = tensors(X, device_of(module), dtype, module.names)
-        data = data if rows is None else data.subset(np.flatnonzero(rows))
+        if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
+            data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
+
+
+def _check_callbacks(callbacks: Sequence[Any]) -> None:
+    for given in callbacks:
+        callback = given[-1] if isinstance(given, tuple) and given else given
+        if not hasattr(callback, "set_params"):
+            raise TypeError(f"callbacks holds {given!r}, which is no callback of skorch.")
+
+
+def _content(value: Any) -> Any:
+    """Return what stands for an input in a hash: its values, or the hashes of its blocks."""
+    if isinstance(value, Stream):
+        return [joblib.hash(block) for _, block in value.blocks()]
+    return np.asarray(value.cpu())
 
 
 def precision_of(X: Modalities) -> torch.dtype:
@@ -202,8 +236,12 @@ def tensors(
     if X._mask.any() or len(X.names) < len(names):
         observed = np.zeros((len(X), len(names)), dtype=bool)
         observed[:, [list(names).index(name) for name in X.names]] = ~X._mask
-    arrays = {name: np.asarray(value) for name, value in X.items()}
-    return TensorData({**arrays, **(extra or {})}, observed, device=device, dtype=dtype)
+    arrays: dict[str, Any] = {
+        name: value if isinstance(value, Stream) else np.asarray(value) for name, value in X.items()
+    }
+    lazy = any(isinstance(value, Stream) for value in arrays.values())
+    kind = LazyData if lazy else TensorData
+    return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype)
 
 
 def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
@@ -211,17 +249,6 @@ def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
     if isinstance(batch_size, str):
         batch_size = int(np.clip(n_samples // 20, 32, 512))
     return min(batch_size, n_samples)
-
-
-@contextmanager
-def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave an estimator as it was before if its fit fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before
-        raise
 
 
 def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:

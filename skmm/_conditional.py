@@ -7,12 +7,14 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._stream import Stream, check_held, pieces, take_lazily
 from skmm._random import Seed, check_random_state, seed_of
+from skmm._state import BaseEstimator
 from skmm.metrics._energy import energy_scores, marginal_scores
 
 Array = np.ndarray
@@ -33,6 +35,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     categories_: dict[str, Array]
     _schema: Any
     _target: str
+
+    _reads_blocks = False  # whether it can do with arrays that are read block by block
 
     @property
     def _takes_missing(self) -> bool:
@@ -120,7 +124,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             If `to` is not the target.
         """
         check_is_fitted(self)
-        if to != self._target:
+        if not isinstance(to, str) or to != self._target:
             raise ValueError(
                 f"to={to!r}, but {type(self).__name__} was fitted to predict {self._target!r}, of "
                 f"{self.modality_names_in_!r}."
@@ -144,7 +148,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             In the form of `X`; what was observed is untouched. A pair (X, y) where the target was
             `y` in `fit`.
         """
-        checked = self._check(X, y)
+        checked = check_held(self._check(X, y))
         conditions = self._without_target(checked)
         if lacking := [
             n for n, mask in zip(conditions.names, conditions._mask.T, strict=True) if mask.any()
@@ -257,16 +261,18 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         columns = self.categories_.get(self._target, columns)
         return np.array([f"{self._target}__{column}" for column in columns], dtype=object)
 
-    def _read(self, X: Any, y: Any = None) -> tuple[Modalities, Array]:
+    def _read(self, X: Any, y: Any = None) -> tuple[Modalities, Any]:
         """Read conditions, and the target as numbers, for `fit`; leave out rows without it."""
-        X = check_modalities(self, X, y, reset=True, min_modalities=2)
+        X = check_modalities(
+            self, X, y, reset=True, min_modalities=2, accept_lazy=self._reads_blocks
+        )
         self._target = self._target_name(X)
         if X.kinds[self._target] == "tokens":
             raise ValueError(f"The target {self._target!r} holds tokens, which are not generated.")
         self.categories_ = find_categories(X)
         X = number_labels(X, self.categories_)
         rows = np.flatnonzero(~X._mask[:, X.names.index(self._target)])
-        X = X if len(rows) == len(X) else X[rows]
+        X = X if len(rows) == len(X) else take_lazily(X, rows)
         if len(X) < 2:
             raise ValueError(
                 f"Found {len(X)} sample(s) with a target (n_samples={len(X)}) while a minimum of 2 "
@@ -275,14 +281,16 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         self._check_conditions(self._without_target(X))
         return X, self._encoded(X)
 
-    def _remember(self, values: Array, rng: np.random.RandomState) -> Self:
+    def _remember(self, values: Any, rng: np.random.RandomState) -> Self:
         """Keep of the training targets what `score` needs."""
-        scale = values.std(axis=0, dtype=np.float64)
-        self._varies = scale > 1e-7 * np.abs(values).max(axis=0)
+        mean, variance, largest = _spread(values)
+        scale = np.sqrt(variance)
+        self._varies = scale > 1e-7 * largest
         if self._schema.kinds[self._target] == "image":  # pixels that seldom vary hardly count
-            channels = values.reshape(len(values), self._schema.shapes[self._target][0], -1)
-            one = channels.std(axis=(0, 2), dtype=np.float64)[:, None]
-            scale = np.broadcast_to(one, channels.shape[1:]).ravel()
+            n_channels = self._schema.shapes[self._target][0]
+            within, means = variance.reshape(n_channels, -1), mean.reshape(n_channels, -1)
+            one = np.sqrt(within.mean(axis=1) + means.var(axis=1))[:, None]
+            scale = np.broadcast_to(one, within.shape).ravel()
         if not self._varies.any():
             self._varies[:] = True
         self._spread = np.where(scale > 0, scale, 1.0)[self._varies]
@@ -306,7 +314,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, y: Any = None) -> Modalities:
         check_is_fitted(self)
-        X = check_modalities(self, X, y, reset=False, allow_empty_rows=True)
+        X = check_modalities(
+            self, X, y, reset=False, allow_empty_rows=True, accept_lazy=self._reads_blocks
+        )
         X = number_labels(X, self.categories_)
         self._check_conditions(self._without_target(X))
         return X
@@ -341,9 +351,12 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 "in some rows: drop or impute these."
             )
 
-    def _encoded(self, X: Modalities) -> Array:
+    def _encoded(self, X: Modalities) -> Any:
         """Return the target (n, width), labels as indicators."""
-        value = np.asarray(X[self._target])
+        value = X[self._target]
+        if isinstance(value, Stream):
+            return value.flat()
+        value = np.asarray(value)
         if self._target in self.categories_:
             return np.eye(len(self.categories_[self._target]))[value]
         return value.reshape(len(value), -1)
@@ -373,6 +386,20 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _spread(values: Any) -> tuple[Array, Array, Array]:
+    """Return mean, variance and largest absolute value of columns, in float64."""
+    total: Any = 0.0
+    square: Any = 0.0
+    largest: Any = 0.0
+    for piece in pieces(values):
+        total = total + piece.sum(axis=0, dtype=np.float64)
+        largest = np.maximum(largest, np.abs(piece).max(axis=0))
+    mean = total / len(values)
+    for piece in pieces(values):
+        square = square + np.square(piece - mean).sum(axis=0)
+    return mean, square / len(values), largest
 
 
 def _level(statistic: str | float) -> float | None:

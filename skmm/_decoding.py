@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn._config import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
@@ -17,6 +18,7 @@ from skmm.nn._modality_networks import ModalityNetworks
 Array = np.ndarray
 ROWS_PER_PART = 50  # of the default mixture
 MOST_PARTS = 10
+MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 
 def decode(
@@ -42,12 +44,21 @@ def decode(
 def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
     """Fit a clone of the density, by default a Gaussian mixture, to the complete rows of Z."""
     Z = Z[np.isfinite(Z).all(axis=1)]
+    Z = Z[some_rows(len(Z), rng)]
     if density is None:
         density = GaussianMixture(max(1, min(MOST_PARTS, len(Z) // ROWS_PER_PART)))
     density = clone(density)
     if "random_state" in density.get_params():
         density.set_params(random_state=seed_of(rng))
-    return density.fit(Z)
+    with config_context(array_api_dispatch=False):  # not all densities take it, codes are NumPy's
+        return density.fit(Z)
+
+
+def some_rows(n_samples: int, rng: np.random.RandomState) -> Array | slice:
+    """Return all rows, or where they are very many a random part of them."""
+    if n_samples <= MOST_ROWS:
+        return slice(None)
+    return np.sort(rng.choice(n_samples, MOST_ROWS, replace=False))
 
 
 def draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:

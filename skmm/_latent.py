@@ -10,14 +10,16 @@ import torch
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DeepEstimator, continue_from, n_rows_per_step, unchanged_on_error
+from skmm._base import DeepEstimator, continue_from, n_rows_per_step
 from skmm._decoding import decode
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._stream import pieces
 from skmm._nets import Net
 from skmm._parts import check_tokens
-from skmm._random import check_random_state, seed_of
+from skmm._random import seed_of
 from skmm._reconstruction import Parts, ReconstructionMixin
+from skmm._state import unchanged_on_error
 from skmm.metrics import r2_per_modality
 from skmm.nn._modality_networks import ModalityNetworks
 
@@ -40,6 +42,8 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
             One modality or more, of any kind, in any of the forms of
             :func:`skmm.check_modalities`. Modalities may be missing in some rows; of a row of
             numbers that is NaN in part, the rest is used.
+            Large arrays of dask, zarr or h5py are read in blocks, whose rows are mixed a buffer at
+            a time: their order is not that of rows in memory.
 
         y : None
             Ignored.
@@ -101,7 +105,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         codes = {}
         for m, name in enumerate(X.names):
             here = ~X._mask[:, m]
-            found = self._codes(X.select([name])[np.flatnonzero(here)])
+            found = self._codes(X.select([name]), here)
             codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
             codes[name][here] = found
         return codes
@@ -161,14 +165,14 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         """Compute what is left when the networks are trained; abstract."""
         raise NotImplementedError
 
-    def _codes(self, X: Modalities) -> Array:
-        """Return the joint codes of checked data; abstract."""
+    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
+        """Return the joint codes of checked data, or of some rows; abstract."""
         raise NotImplementedError
 
     def _fit(self, X: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
-        rng = check_random_state(self.random_state)
+        rng = self._rng()
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)
         module, objective = self._networks(X, seed)
@@ -189,11 +193,17 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _mean(self, X: Modalities, name: str) -> Array:
         """Return the mean of the rows that have a modality; of labels the frequencies."""
-        value = np.asarray(X[name])[~X._mask[:, X.names.index(name)]]
+        here = ~X._mask[:, X.names.index(name)]
         if name in self.categories_:
+            value = np.asarray(X[name])[here]
             return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
-        mean = np.nanmean(value.reshape(len(value), -1), axis=0, dtype=np.float64)
-        return mean.reshape(self._schema.shapes[name])
+        count: Any = 0
+        total: Any = 0.0
+        for piece in pieces(X[name], here):
+            count = count + (~np.isnan(piece)).sum(axis=0)
+            total = total + np.nansum(piece, axis=0, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # of a column that is always NaN
+            return (total / count).reshape(self._schema.shapes[name])
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
         """Return modalities that go with joint codes: expectations, or with `rng` draws."""
@@ -226,7 +236,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return self._read(X, reset=False, **options)
 
     def _read(self, X: Any, *, reset: bool, **options: Any) -> Modalities:
-        X = check_modalities(self, X, reset=reset, allow_partial=True, **options)
+        X = check_modalities(self, X, reset=reset, allow_partial=True, accept_lazy=True, **options)
         if reset:
             self.categories_ = find_categories(X)
         return number_labels(X, self.categories_)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skmm._modalities import Modalities
+from skmm._modalities._stream import pieces
 from skmm._nets import build
 from skmm.nn import (
     LIKELIHOODS,
@@ -83,9 +84,9 @@ def classes(model: Any, X: Modalities) -> dict[str, int]:
         if kind == "categorical":
             found[name] = len(model.categories_[name])
         elif kind == "tokens":
-            spec = given.get(name)
-            largest = int(np.asarray(X[name]).max())
-            found[name] = spec.vocabulary_size if isinstance(spec, Tokens) else largest + 1
+            spec: Any = given.get(name)
+            is_known = isinstance(spec, Tokens)
+            found[name] = spec.vocabulary_size if is_known else _n_tokens(X[name])
     return found
 
 
@@ -170,11 +171,12 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
     for name in X.names:
         encoder = networks.encoders[networks.index(name)]
         if isinstance(encoder, TokenEncoder):
-            observed = np.array(X[name])[~X._mask[:, X.names.index(name)]]
-            try:
-                check_token_ids(torch.from_numpy(observed), encoder.embedding.num_embeddings)
-            except ValueError as error:
-                raise ValueError(f"Modality {name!r}: {error}") from error
+            for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
+                ids = torch.from_numpy(np.array(observed))
+                try:
+                    check_token_ids(ids, encoder.embedding.num_embeddings)
+                except ValueError as error:
+                    raise ValueError(f"Modality {name!r}: {error}") from error
 
 
 def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
@@ -192,38 +194,54 @@ def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dic
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
                 f"got {found!r}."
             )
-        _check_support(name, np.asarray(X[name]), found)
+        _check_support(name, X[name], found)
         chosen[name] = found
     return chosen
 
 
 def scaler(X: Modalities, name: str, dtype: torch.dtype, n_classes: Mapping[str, int]) -> nn.Module:
     """Return the standardisation of a modality: per column, of an image per channel."""
-    value, kind = np.asarray(X[name]), X.kinds[name]
+    kind = X.kinds[name]
     if kind == "tokens":
         return nn.Identity()
     if kind == "categorical":
         return OneHot(n_classes[name], dtype)
-    if X._mask.any():
-        value = value[~X._mask[:, X.names.index(name)]]
-    mean, scale = moments(value, channels=kind == "image")
+    here = ~X._mask[:, X.names.index(name)] if X._mask.any() else None
+    mean, scale = moments(X[name], here, channels=kind == "image")
+    limits = torch.finfo(dtype)
+    if (
+        np.abs(mean).max() > limits.max
+        or not ((scale >= limits.tiny) & (scale <= limits.max)).all()
+    ):
+        raise ValueError(
+            f"Modality {name!r} has means up to {np.abs(mean).max():.1e} and standard deviations "
+            f"from {scale.min():.1e} to {scale.max():.1e}, which {dtype} cannot hold: give it "
+            "other units, e.g. by PerModality(StandardScaler())."
+        )
     return Standardize(torch.tensor(mean, dtype=dtype), torch.tensor(scale, dtype=dtype))
 
 
-def moments(value: Array, *, channels: bool = False) -> tuple[Array, Array]:
-    """Return mean and standard deviation over the rows, in float64, chunk by chunk.
+def moments(
+    value: Any, here: Array | None = None, *, channels: bool = False
+) -> tuple[Array, Array]:
+    """Return mean and standard deviation over rows that are `here`, in float64, piece by piece.
 
     Shaped as a sample; with `channels` over the pixels too. The deviation of a constant is 1.
     """
-    axes = (0, *range(2, value.ndim)) if channels else (0,)
-    chunks = [value[i : i + 4096] for i in range(0, len(value), 4096)]
-
-    def total(function: Callable[[Array], Array]) -> Any:
-        return sum(np.nansum(function(c), axis=axes, dtype=float, keepdims=True) for c in chunks)
-
-    count = total(lambda c: ~np.isnan(c)).clip(1)
-    mean = total(lambda c: c) / count
-    square = (total(lambda c: (c - mean) ** 2) / count)[0]
+    add = partial(
+        np.nansum,
+        axis=(0, *range(2, value.ndim)) if channels else (0,),
+        dtype=float,
+        keepdims=True,
+    )
+    count, total, square = 0.0, 0.0, 0.0
+    for piece in pieces(value, here):
+        count, total = count + add(~np.isnan(piece)), total + add(piece)
+    count = np.clip(count, 1, None)
+    mean = total / count
+    for piece in pieces(value, here):
+        square = square + add((piece - mean) ** 2)
+    square = (square / count)[0]
     mean = mean[0]
     scale = np.sqrt(square)
     rounding = 1e-7 if value.dtype == np.float32 else 1e-14
@@ -232,7 +250,7 @@ def moments(value: Array, *, channels: bool = False) -> tuple[Array, Array]:
 
 def _factory(model: Any, X: Modalities, name: str) -> Factory:
     if X.kinds[name] == "tokens":
-        return Tokens(int(np.asarray(X[name]).max()) + 1, dropout=model.dropout)
+        return Tokens(_n_tokens(X[name]), dropout=model.dropout)
     if X.kinds[name] == "image":
         return Conv(
             activation=model.activation, normalization=model.normalization, dropout=model.dropout
@@ -240,9 +258,16 @@ def _factory(model: Any, X: Modalities, name: str) -> Factory:
     return mlp(model)
 
 
-def _check_support(name: str, value: Array, likelihood: str) -> None:
-    observed = value[~np.isnan(value)] if value.dtype.kind == "f" else value
-    if likelihood == "bernoulli" and not ((observed >= 0) & (observed <= 1)).all():
-        raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
-    if likelihood == "poisson" and not ((observed >= 0) & (observed == np.floor(observed))).all():
-        raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
+def _check_support(name: str, value: Any, likelihood: str) -> None:
+    for piece in pieces(value) if likelihood in ("bernoulli", "poisson") else ():
+        observed = piece[~np.isnan(piece)] if piece.dtype.kind == "f" else piece
+        if likelihood == "bernoulli" and not ((observed >= 0) & (observed <= 1)).all():
+            raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
+        counts = likelihood == "bernoulli" or (observed >= 0) & (observed == np.floor(observed))
+        if not np.all(counts):
+            raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
+
+
+def _n_tokens(value: Any) -> int:
+    """Return how many token ids there are, up to the largest."""
+    return max(int(piece.max()) for piece in pieces(value)) + 1

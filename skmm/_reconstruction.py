@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._modalities._stream import check_held
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
@@ -126,7 +127,7 @@ class ReconstructionMixin:
             In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
             second modality in `fit`.
         """
-        checked = self._check(X, y, allow_empty_rows=self._any_row)
+        checked = check_held(self._check(X, y, allow_empty_rows=self._any_row))
         expected = self._expect(checked, self._lacking(checked))
         return self._schema.fill(X, y, self._values(expected))
 
@@ -157,14 +158,14 @@ class ReconstructionMixin:
         rng = check_random_state(self.random_state if random_state is None else random_state)
         if given is None:
             return self._schema.restore(self._values(self._draw(int(n_samples), rng)))
-        X = self._check(given, allow_empty_rows=self._any_row)
+        X = check_held(self._check(given, allow_empty_rows=self._any_row))
         draws = self._draw_given(X, self._lacking(X), int(n_samples), rng)
         return [self._schema.fill(given, None, self._values(one)) for one in draws]
 
     def _others(self, X: Any, to: str) -> Modalities:
         """Return the checked modalities from which to translate."""
         check_is_fitted(self)
-        if to not in self.modality_names_in_:
+        if not isinstance(to, str) or to not in self.modality_names_in_:
             raise ValueError(f"to={to!r} is not a modality of fit: {self.modality_names_in_!r}.")
         X = self._check(X, allow_empty_rows=True)
         others = [name for name in X.names if name != to]

@@ -308,10 +308,14 @@ def log_likelihood(module, m, name, inputs, z):
     return normal.log_prob(target).sum(dim=1)
 
 
-@pytest.mark.parametrize("posterior", ["poe", "mvtcae", "moe"])
-def test_the_bound_of_training_is_that_of_the_paper(posterior):
+@pytest.mark.parametrize(
+    ("posterior", "weights"), [("poe", "auto"), ("poe", None), ("mvtcae", None), ("moe", None)]
+)
+def test_the_bound_of_training_is_that_of_the_paper(posterior, weights):
     X = factor_data(50, widths=(4, 3))
-    module, inputs, found = evidence(small(posterior=posterior).fit(X), X)
+    model = small(posterior=posterior, modality_weights=weights).fit(X)
+    module, inputs, found = evidence(model, X)
+    assert module.predicts == (weights == "auto")
     with torch.no_grad():
         experts = [
             module.encoders[m](module.scaled(m, inputs[n])).chunk(2, dim=1)
@@ -325,7 +329,7 @@ def test_the_bound_of_training_is_that_of_the_paper(posterior):
         full = torch.ones(50, 2, dtype=torch.bool)
         some = module.hide(full)
         part = product_of_experts(*zip(*experts, strict=True), some)
-        extra = PREDICTION_WEIGHT * (some != full).any(dim=1) * (posterior == "poe")
+        extra = PREDICTION_WEIGHT * (some != full).any(dim=1) * (weights == "auto")
         for m, name in enumerate("ab"):
             expected = weight * sum(
                 log_likelihood(module, m, name, inputs, manual_draw(*q)) for q in draws

@@ -21,14 +21,14 @@ from skmm._base import (
     DeepEstimator,
     continue_from,
     n_rows_per_step,
-    unchanged_on_error,
 )
 from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._conditional_gan._network import gan_network
 from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
 from skmm._parts import check_tokens
-from skmm._random import Seed, check_random_state, seed_of
+from skmm._random import Seed, seed_of
+from skmm._state import unchanged_on_error
 from skmm.metrics import spread_error_ratio
 from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator
 
@@ -151,6 +151,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
@@ -254,6 +256,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "decoders": [StrOptions({"auto"}), dict],
     }
     _net_class = AdversarialNet
+    _reads_blocks = True
     net_: AdversarialNet
 
     def __init__(
@@ -334,6 +337,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         X : Modalities, dict, DataFrame or array-like
             Conditions, and in all forms but a plain array the target, in any of the forms of
             :func:`skmm.check_modalities`. Rows without a target are left out.
+            Large arrays of dask, zarr or h5py are read in blocks, whose rows are mixed a buffer at
+            a time: their order is not that of rows in memory.
 
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The target if `X` is a 2-D array alone; ignored otherwise.
@@ -362,7 +367,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         before = None if previous is None else (self._target, self.categories_)
         X, values = self._read(X, y)
         self._check_like(before)
-        rng = check_random_state(self.random_state)
+        rng = self._rng()
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)
         module = gan_network(self, X, values, seed)

@@ -64,9 +64,8 @@ def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: 
 
 
 def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
-    kind = X.kinds[model._target]
-    shape = values.shape[1:] if kind == "categorical" else X[model._target].shape[1:]
-    mean, scale = moments(values.reshape(-1, *shape), channels=kind == "image")
+    kind, is_image = X.kinds[model._target], X.kinds[model._target] == "image"
+    mean, scale = moments(values if kind == "categorical" else X[model._target], channels=is_image)
     dtype = model._dtype()
     standardize = Standardize(*(torch.tensor(a, dtype=dtype) for a in (mean, scale)))
     labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None

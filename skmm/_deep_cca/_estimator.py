@@ -13,7 +13,7 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator, unchanged_on_error
+from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator
 from skmm._decoding import decode, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
@@ -28,8 +28,9 @@ from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net
-from skmm._random import Seed, check_random_state, seed_of
+from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
+from skmm._state import unchanged_on_error
 from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
@@ -86,7 +87,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     latent_density : estimator, default=None
         Density of the fused codes that `sample` draws from, any with `fit` and `sample`. None is a
-        Gaussian mixture.
+        Gaussian mixture. It is fitted to 100 000 random rows at most.
 
     reg_covar : float, default=1e-4
         Ridge on the covariances of "cca", "gcca" and "ey", relative to the mean variance.
@@ -155,6 +156,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Covariances and what follows from
@@ -255,7 +258,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
         "objective": [StrOptions(set(OBJECTIVES)), callable],
-        "shared_layer_sizes": ["array-like"],
+        "shared_layer_sizes": [list, tuple, np.ndarray],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "likelihoods": [StrOptions({"auto"}), dict],
         "latent_density": [HasMethods(["fit", "sample"]), None],
@@ -341,6 +344,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         X : Modalities, dict, DataFrame or array-like
             Two or more modalities in any of the forms of :func:`skmm.check_modalities`, of numbers,
             images or token ids.
+            Large arrays of dask, zarr or h5py are read in blocks, whose rows are mixed a buffer at
+            a time: their order is not that of rows in memory.
 
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             The second modality if `X` is a 2-D array alone; ignored otherwise.
@@ -385,7 +390,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         ValueError
             If a row has no modality, or for ``fusion="concat"`` not all.
         """
-        return self._closing.transform(self._encode(self._check(X)))
+        codes = self._encode(self._check(X))
+        return self._closing.transform(codes)
 
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Encode each modality by itself.
@@ -403,7 +409,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         codes : dict of str to ndarray (n_samples, n_components_)
             For each modality of `X`; NaN where it is missing.
         """
-        return self._closing.transform_each(self._encode(self._check(X, y)))
+        codes = self._encode(self._check(X, y))
+        return self._closing.transform_each(codes)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the total correlation on these rows, usually held out.
@@ -430,7 +437,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         ValueError
             If `X` has fewer than two modalities.
         """
-        return self._closing.score(self._encode(self._check(X, y)))
+        codes = self._encode(self._check(X, y))
+        return self._closing.score(codes)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns that `transform` gives.
@@ -458,7 +466,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self.warm_start and not getattr(self, "is_linear_", True):
             previous = self.net_.module_
         X = self._read(X, y, reset=True)
-        rng = check_random_state(self.random_state)
+        rng = self._rng()
         train, valid = self._split(len(X), rng)
         linear = None
         if valid is not None and self.reconstruction_weight == 0 and is_cheap(X):
@@ -527,7 +535,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return self._read(X, y, reset=False, **options)
 
     def _read(self, X: Any, y: Any, **options: Any) -> Modalities:
-        X = check_modalities(self, X, y, min_modalities=2, kinds=KINDS, **options)
+        X = check_modalities(self, X, y, min_modalities=2, kinds=KINDS, accept_lazy=True, **options)
         values = {name: v[:, None] if v.ndim == 1 else v for name, v in X.items()}
         return Modalities._make(values, X.kinds, X._mask)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from skmm._cca import CCA
+from skmm._cca._moments import Moments
+from skmm._cca._whitening import MomentRoute
 from skmm._modalities import Modalities
+from skmm._modalities._stream import is_streamed, row_slices
 
 Array = np.ndarray
 Codes = dict[str, Array]
@@ -19,21 +23,27 @@ KINDS = ("numeric", "binary", "count", "image")
 LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions grow with
 MIN_VALIDATION = 20  # rows, from which on two methods can be compared
 MIN_FOLD = 4  # rows, of which correlations make sense at all
+N_VALUES = 2**24  # of held-out rows that data in files are judged by
 N_RESAMPLES = 100
 STANDARD_ERRORS = 2.0  # by which a network has to be better to be preferred
 
 
 def is_cheap(X: Modalities) -> bool:
     """Whether all modalities are numbers, and few enough for a linear CCA in passing."""
-    widths = [int(np.prod(value.shape[1:])) for value in X.values()]
-    return set(X.kinds.values()) <= set(KINDS) and min(len(X), max(widths)) <= LIMIT
+    width = max(int(np.prod(value.shape[1:])) for value in X.values())
+    least = width if is_streamed(X) else min(len(X), width)
+    return set(X.kinds.values()) <= set(KINDS) and least <= LIMIT
 
 
-def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array, seed: int) -> CCA:
+def tuned_linear(
+    X: Modalities, n_components: int, train: Array, valid: Array, seed: int
+) -> CCA | None:
     """Fit CCA on training rows, with the shrinkage that is best on validation rows.
 
     Where these are too few to choose by, the folds of a cross-validation over all rows choose.
     """
+    if is_streamed(X):
+        return _tuned_by_moments(X, n_components, train, valid)
     X = _flat(X)
     splits = [(train, valid)]
     if len(valid) < MIN_VALIDATION:
@@ -53,12 +63,50 @@ def tuned_linear(X: Modalities, n_components: int, train: Array, valid: Array, s
 
 def refit(linear: CCA, X: Modalities) -> CCA:
     """Fit a tuned CCA on all rows."""
+    if is_streamed(X):
+        moments = _moments(X, np.arange(len(X)))
+        return _by_moments(moments, linear.n_components, linear.shrinkage) or linear
     return clone(linear).fit(_flat(X))
 
 
 def project(linear: CCA, X: Modalities) -> dict[str, Array]:
     """Return the projections of each modality."""
-    return linear.transform_each(_flat(X))
+    if not is_streamed(X):
+        return linear.transform_each(_flat(X))
+    parts = [linear.transform_each(_flat(X[rows])) for rows in row_slices(X)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in X.names}
+
+
+def _tuned_by_moments(X: Modalities, n_components: int, train: Array, valid: Array) -> CCA | None:
+    """Tune on data that stay where they are: by their moments, read once, and held-out rows."""
+    width = sum(int(np.prod(value.shape[1:])) for value in X.values())
+    some = np.linspace(0, len(valid) - 1, min(len(valid), max(1000, N_VALUES // width)))
+    held_out, moments = _flat(X[valid[some.astype(np.int64)]]), _moments(X, train)
+    found = [_by_moments(moments, n_components, shrinkage) for shrinkage in SHRINKAGES]
+    return max((cca for cca in found if cca), key=lambda cca: cca.score(held_out), default=None)
+
+
+def _moments(X: Modalities, rows: Array) -> CCA:
+    """Return a CCA with the moments of some rows."""
+    chosen = np.zeros(len(X), dtype=bool)
+    chosen[rows] = True
+    parts = [part for part in row_slices(X) if chosen[part].any()]
+    # The first part has to have all modalities.
+    parts.sort(key=lambda part: bool(X._mask[part][chosen[part]].all(axis=0).any()))
+    chunks = (_flat(X[part])[np.flatnonzero(chosen[part])] for part in parts)
+    return CCA(shrinkage=0.5).partial_fit(chunks)
+
+
+def _by_moments(moments: CCA, n_components: Any, shrinkage: Any) -> CCA | None:
+    """Solve with another shrinkage; None if that would cost too many digits."""
+    cca = copy.copy(moments).set_params(n_components=n_components, shrinkage=shrinkage)
+    known = cast(Moments, cca._moments)
+    route = MomentRoute(known, cca._shrinkages(), cca.scale)
+    if route.inexact:
+        return None
+    if n_components is not None and n_components > min(route.ranks):
+        cca.set_params(n_components=None)
+    return cca._solve(route, known.shared, cca.n_components)
 
 
 def _fit(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:

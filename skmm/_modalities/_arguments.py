@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 def check_mapping(mapping: Any) -> dict[str, Value]:
     if isinstance(mapping, pd.DataFrame):
         raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
-    if not hasattr(mapping, "keys"):
+    if not hasattr(mapping, "keys") or isinstance(mapping, type):
         raise TypeError(
             f"Modalities takes a dict from name to values, got {type(mapping).__name__}."
         )
@@ -71,6 +71,14 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...], what: str) -> Mask:
     return array
 
 
+def as_mapping(given: Any, what: str) -> dict[Any, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} takes a dict from the name of a modality, got {given!r}.")
+    return dict(given)
+
+
 def check_names(given: Mapping[str, Any], names: Any, what: str) -> None:
     unknown = [name for name in given if name not in names]
     if unknown:
@@ -78,8 +86,10 @@ def check_names(given: Mapping[str, Any], names: Any, what: str) -> None:
 
 
 def as_names(names: str | Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    if not isinstance(names, Iterable):
+        raise TypeError(f"Expected names out of {list(known)}, got {names!r}.")
     names = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if not isinstance(name, str) or name not in known]
     if unknown or not names or len(set(names)) < len(names):
         raise ValueError(f"Expected distinct names out of {list(known)}, got {names}.")
     return names

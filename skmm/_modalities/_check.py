@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.linalg import blas
 
 from skmm._modalities._container import Modalities
+from skmm._modalities._kinds import check_kind
 from skmm._modalities._read import class_name, read_modalities
 from skmm._modalities._schema import PLAIN
+from skmm._modalities._stream import Stream, open_streams
 from skmm._modalities._values import (
     FLOATS,
     Array,
@@ -22,10 +24,13 @@ from skmm._modalities._values import (
     is_lazy,
     is_pandas,
     is_sparse,
+    missing_rows,
+    n_columns,
     read_only,
 )
 
 NUMBERS = ("numeric", "binary", "count", "image")
+LARGEST = 1e150  # what can be squared and summed in double precision
 
 
 def check_modalities(
@@ -41,6 +46,7 @@ def check_modalities(
     allow_partial: bool = False,
     allow_empty_rows: bool = False,
     accept_sparse: bool = False,
+    accept_lazy: bool = False,
     min_samples: int | None = None,
 ) -> Modalities:
     """Read X in any of the four forms and check it for an estimator.
@@ -73,6 +79,10 @@ def check_modalities(
         Whether every modality may be missing in a row.
     accept_sparse : bool, default=False
         Whether CSR matrices may pass.
+    accept_lazy : bool, default=False
+        Whether arrays of dask, zarr or h5py may pass. They are read once to be checked, block by
+        block; what is returned reads them again when it is sliced. Small ones become arrays, as
+        labels and single columns do.
     min_samples : int, default=None
         Fewest samples; by default 2 in fit and 1 elsewhere.
 
@@ -85,7 +95,8 @@ def check_modalities(
     Raises
     ------
     ValueError
-        For everything that the estimator cannot take.
+        For everything that the estimator cannot take, and for numbers beyond 1e150, whose squares
+        overflow.
     TypeError
         For sparse data where dense data is needed, and for values of a wrong type.
 
@@ -116,14 +127,19 @@ def check_modalities(
     )
     if kinds is None and flatten:
         kinds = NUMBERS
-    values = {}
+    values: dict[str, Any] = {}
+    X = open_streams(X) if accept_lazy else X
     for j, (name, value) in enumerate(X._values.items()):
         _check_usable(estimator, name, value, X._kinds[name], kinds, accept_sparse)
+        if isinstance(value, Stream):
+            values[name] = _inspect(estimator, value, X._kinds[name], allow_partial)
+            continue
         value = _convert(name, value, X._kinds[name], flatten)
         values[name] = read_only(hide_rows(value, X._mask[:, j]))
         _check_finite(estimator, name, values[name], X._mask[:, j], allow_partial)
+    X = Modalities._make(values, X._kinds, _mask_of(values, X._mask))
     _check_missing(estimator, X, reset, allow_missing, allow_empty_rows)
-    return Modalities._make(values, X._kinds, X._mask)
+    return X
 
 
 def _check_usable(
@@ -134,11 +150,11 @@ def _check_usable(
     kinds: Sequence[str] | None,
     accept_sparse: bool,
 ) -> None:
-    if is_lazy(value):
+    if is_lazy(value) and not isinstance(value, Stream):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
-            "have to read whole. Read it yourself, e.g. by numpy.asarray; only fit of CCA takes it "
-            "as it is, and partial_fit piece by piece."
+            "have to read whole. Read it yourself, e.g. by numpy.asarray; fit of CCA and of the "
+            "deep estimators take it as it is, partial_fit piece by piece."
         )
     if is_sparse(value) and not accept_sparse:
         raise TypeError(
@@ -158,13 +174,13 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
     if is_sparse(value):
         return value if value.dtype in FLOATS else value.astype(np.float64)
     if kind == "categorical":
-        if len(value.shape) == 2 and value.shape[1] > 1:
+        if (width := n_columns(value)) > 1:
             raise ValueError(
-                f"Modality {name!r} has labels in {value.shape[1]} columns; make each a modality, "
+                f"Modality {name!r} has labels in {width} columns; make each a modality, "
                 f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
             )
         return np.asarray(value).reshape(len(value))
-    if not flatten and kind in ("tokens", "image"):
+    if not flatten and kind in ("tokens", "image") and value.dtype != object:
         return np.asarray(value)
     array = _as_float(name, value)
     return flat_array(array) if flatten else array
@@ -188,7 +204,11 @@ def _as_float(name: str, value: Any) -> Array:
 def _sum_is_finite(data: NDArray[np.floating]) -> bool:
     """Return whether a sum over the data is finite: of squares, by BLAS, where that is faster."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if data.dtype == np.float64 and (data.flags.c_contiguous or data.flags.f_contiguous):
+        if (
+            data.size
+            and data.dtype == np.float64
+            and (data.flags.c_contiguous or data.flags.f_contiguous)
+        ):
             flat = data.ravel(order="K")
             return bool(np.isfinite(blas.ddot(flat, flat)))
         return bool(np.isfinite(data.sum()))
@@ -205,13 +225,25 @@ def _check_finite(
         return
     if is_sparse(value):
         data, missing = _strange_entries(value), np.zeros(len(missing), dtype=bool)
+    n_infinite, n_huge = (_count_rows(test, data, missing) for test in (np.isinf, _is_huge))
+    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
+    _refuse_strange(estimator, name, data.dtype, n_infinite, n_huge, n_partial)
+
+
+def _refuse_strange(
+    estimator: Any, name: str, dtype: np.dtype[Any], n_infinite: int, n_huge: int, n_partial: int
+) -> None:
     label = name if estimator._schema.form == PLAIN else f"modality {name!r}"
-    if _count_rows(np.isinf, data, missing):
+    if n_infinite:
         raise ValueError(
-            f"Input {label} contains infinity or a value too large for {data.dtype!r}. "
+            f"Input {label} contains infinity or a value too large for {dtype!r}. "
             "Replace such values, or drop their rows."
         )
-    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
+    if n_huge:
+        raise ValueError(
+            f"Input {label} contains values beyond {LARGEST:g} in {n_huge} rows, whose squares are "
+            "too large to be added. Scale them down, or drop their rows."
+        )
     if n_partial:
         raise ValueError(
             f"Input {label} contains NaN in {n_partial} rows that are not NaN throughout. "
@@ -220,14 +252,46 @@ def _check_finite(
         )
 
 
+def _inspect(estimator: Any, stream: Stream, kind: str, allow_partial: bool) -> Stream:
+    """Read a stream once: refuse what it must not hold, and note the rows that are missing."""
+    missing = np.array(stream.missing)
+    n_infinite = n_huge = n_partial = 0
+    for start, block in stream.blocks():
+        hidden = missing[start : start + len(block)]
+        if block.dtype.kind == "f" and not _sum_is_finite(block):
+            hidden |= missing_rows(block)
+            n_infinite += _count_rows(np.isinf, block, hidden)
+            n_huge += _count_rows(_is_huge, block, hidden)
+            n_partial += 0 if allow_partial else _count_rows(np.isnan, block, hidden)
+        check_kind(stream.name, block, kind, hidden)
+    _refuse_strange(estimator, stream.name, stream.dtype, n_infinite, n_huge, n_partial)
+    stream.missing = missing
+    return stream
+
+
+def _mask_of(values: Mapping[str, Any], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows are missing, now that streams have been read."""
+    if not any(isinstance(value, Stream) for value in values.values()):
+        return mask
+    mask = mask.copy()
+    for j, value in enumerate(values.values()):
+        if isinstance(value, Stream):
+            mask[:, j] = value.missing
+    return mask
+
+
 def _strange_entries(value: Any) -> Array:
-    """Return one entry (n, 1) of each sparse row: infinity before NaN before anything else."""
+    """Return one entry (n, 1) of each sparse row: infinity before NaN before what is huge."""
     rows = np.repeat(np.arange(value.shape[0]), np.diff(value.indptr))
     entries = np.zeros((value.shape[0], 1), dtype=value.dtype)
-    for test in (np.isnan, np.isinf):
+    for test in (_is_huge, np.isnan, np.isinf):
         strange = test(value.data)
         entries[rows[strange], 0] = value.data[strange]
     return entries
+
+
+def _is_huge(data: Array) -> Array:
+    return np.abs(data) > LARGEST
 
 
 def _count_rows(test: Callable[[Array], Array], data: Array, missing: NDArray[np.bool_]) -> int:

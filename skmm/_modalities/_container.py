@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from skmm._modalities._arguments import (
     Mask,
+    as_mapping,
     as_names,
     check_mapping,
     check_missing,
@@ -40,8 +41,9 @@ class Modalities:
     ----------
     mapping : dict of str to array-like, or Modalities
         Values have the samples on axis 0: ndarray (1-D, 2-D, images N x C x H x W, token
-        ids N x T), sparse matrix (kept as CSR), pandas Series or DataFrame. Arrays are
-        not copied; do not modify them afterwards.
+        ids N x T), sparse matrix (kept as CSR), pandas Series or DataFrame, an array of
+        dask, zarr or h5py (not read here). Arrays are not copied; do not modify them
+        afterwards.
     missing : DataFrame, dict of str to array-like, or array-like, default=None
         Which rows lack which modality: a boolean array or DataFrame of shape (n_samples,
         n_modalities), or a dict from modality to a boolean array of shape (n_samples,).
@@ -111,7 +113,7 @@ class Modalities:
     ) -> None:
         values = check_mapping(mapping)
         mask = np.column_stack([missing_rows(value) for value in values.values()])
-        given_kinds = dict(kinds or {})
+        given_kinds = as_mapping(kinds, "kinds=")
         check_names(given_kinds, values, "kinds=")
         if isinstance(mapping, Modalities):
             mask |= mapping._mask

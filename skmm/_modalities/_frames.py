@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,11 @@ def frame_to_mapping(
         numbers = resolve_selectors(df, modalities)
         return {name: df.iloc[:, columns] for name, columns in numbers.items()}
     numbers = level_columns(df.columns)
-    for name in (names := list(numbers) if modalities is None else modalities):
-        if name not in numbers:
+    if isinstance(modalities, str) or not isinstance(modalities, Iterable | None):
+        raise TypeError(f"modalities= is a list of names out of {list(numbers)}: {modalities!r}.")
+    names = list(numbers) if modalities is None else list(modalities)
+    for name in names:
+        if not isinstance(name, str) or name not in numbers:
             raise ValueError(f"Unknown modality {name!r}; the DataFrame has {list(numbers)}.")
     return {name: df.iloc[:, numbers[name]].droplevel(0, axis=1) for name in names}
 
@@ -94,6 +97,8 @@ def join_frames(
     frames: Mapping[str, pd.DataFrame | pd.Series], how: str
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
     """Return the aligned frames and which rows each of them lacks."""
+    if not isinstance(frames, Mapping) or not frames:
+        raise TypeError(f"Expected a dict from modality to DataFrame, got {frames!r}.")
     for name, frame in frames.items():
         if not isinstance(frame, pd.DataFrame | pd.Series):
             raise TypeError(f"Modality {name!r} is a {type(frame).__name__}, not a DataFrame.")
@@ -112,9 +117,9 @@ def join_frames(
 
 
 def _joint_index(indexes: list[pd.Index], how: str) -> pd.Index:
-    if how not in ("outer", "inner", "left"):
+    if not isinstance(how, str) or how not in ("outer", "inner", "left"):
         raise ValueError(f"how={how!r} is unknown; valid: 'outer', 'inner', 'left'.")
-    joint = indexes[0] if indexes else pd.Index([])
+    joint = indexes[0]
     for index in indexes[1:]:
         if how == "outer":
             joint = joint.append(index[~index.isin(joint)])
@@ -129,7 +134,9 @@ def _resolve(X: Any, name: str, selector: Any) -> Array:
     if callable(selector):
         selector = selector(X)
     try:
-        numbers = _get_column_indices(X, selector)
-    except (ValueError, IndexError, TypeError) as error:
+        numbers = np.asarray(_get_column_indices(X, selector), dtype=np.intp)
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"modalities[{name!r}] = {selector!r}: {error}") from error
-    return np.asarray(numbers, dtype=np.intp)
+    if numbers.ndim != 1:
+        raise ValueError(f"modalities[{name!r}] = {selector!r} must be one-dimensional.")
+    return numbers

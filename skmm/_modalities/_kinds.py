@@ -9,7 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_object_dtype
 
-from skmm._modalities._values import Array, Value, is_pandas, is_sparse, n_columns, take_rows
+from skmm._modalities._values import (
+    Array,
+    Value,
+    is_lazy,
+    is_pandas,
+    is_sparse,
+    n_columns,
+    take_rows,
+)
 
 KINDS = ("numeric", "binary", "count", "categorical", "tokens", "image")
 
@@ -43,7 +51,7 @@ def is_number(value: Value) -> bool:
 
 def check_kind(name: str, value: Value, kind: str, missing: NDArray[np.bool_]) -> None:
     """Raise ValueError unless the observed rows of `value` can be of this kind."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"Modality {name!r} has an unknown kind {kind!r}; valid: {KINDS}.")
     problem = _problem(value, kind, missing)
     if problem:
@@ -61,7 +69,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
         return f"images are N x C x H x W, got shape {value.shape}."
     if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
         return f"token ids are 2-D integers, got shape {value.shape}, dtype {_dtype_name(value)}."
-    if kind in ("binary", "count", "tokens"):
+    if kind in ("binary", "count", "tokens") and not is_lazy(value):  # else when it is read
         numbers = _observed_numbers(value, missing)
         if kind == "binary" and not np.all((numbers == 0) | (numbers == 1)):
             return "its values must be 0 or 1."

@@ -20,7 +20,7 @@ from skmm._modalities._container import Modalities
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._kinds import check_kind
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
-from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_pandas, is_sparse
+from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_lazy, is_pandas, is_sparse
 
 LOST_NAMES = (
     "y is taken as the second modality; were modality names lost? "
@@ -151,7 +151,16 @@ def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) 
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
-    return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False, **params)
+    return _validate(estimator, X, reset, {"dtype": None, **params})
+
+
+def _validate(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
+    try:
+        return validate_data(estimator, X, reset=reset, ensure_all_finite=False, **params)
+    except RuntimeError as error:  # of a tensor with a gradient
+        raise TypeError(
+            f"X is a {type(X).__name__} that cannot be made an array: {error}"
+        ) from error
 
 
 def _read_plain(
@@ -161,8 +170,7 @@ def _read_plain(
     _refuse_nd(estimator, X)
     columns_in = X.columns if isinstance(X, pd.DataFrame) else None
     if convert:
-        params = {"dtype": FLOATS, "ensure_all_finite": False, **params}
-        X = validate_data(estimator, X, reset=reset, **params)
+        X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
     else:
         X = _validate_flat(estimator, X, reset, params)
     values = {"X": X}
@@ -203,6 +211,11 @@ def _is_label(y: Any) -> bool:
 
 
 def _refuse_nd(estimator: Any, X: Any) -> None:
+    if is_lazy(X):
+        raise TypeError(
+            f"X is a {type(X).__name__}, which {class_name(estimator)} would have to read whole. "
+            "Name it, {'X': X}, or read it yourself."
+        )
     ndim = getattr(X, "ndim", 0)
     if ndim > 2:
         raise ValueError(

@@ -14,6 +14,7 @@ Sparse: TypeAlias = sp.csr_matrix | sp.csr_array
 Value: TypeAlias = Array | pd.DataFrame | pd.Series | Sparse
 
 FLOATS = (np.float64, np.float32)
+N_VALUES = 2**22  # that are copied at once to be looked at
 NEUTRAL = {"f": np.nan, "i": 0, "u": 0, "b": False, "O": None, "U": "", "S": b""}
 
 
@@ -45,6 +46,14 @@ def as_value(name: str, value: object) -> Value:
             f"Modality {name!r} is empty: shape {out.shape} has no columns. Leave it out."
         )
     return out
+
+
+def as_array(what: str, value: object) -> Array:
+    """Return an array, or say of what none can be made."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # the last is what tensors raise
+        raise ValueError(f"{what} cannot be made an array: {error}") from error
 
 
 def n_columns(value: Value) -> int:
@@ -88,10 +97,8 @@ def missing_rows(value: Value) -> NDArray[np.bool_]:
         return np.array(_is_nan(value))
     # The first column decides which rows need a closer look, so complete data are read once.
     rows = np.array(_is_nan(_first_column(value)))
-    candidates = np.flatnonzero(rows)
-    if candidates.size:
-        rest = _is_nan(take_rows(value, candidates))
-        rows[candidates] = rest.reshape(len(candidates), -1).all(axis=1)
+    for part in _parts(rows, n_columns(value)):
+        rows[part] = _is_nan(take_rows(value, part)).reshape(len(part), -1).all(axis=1)
     return rows
 
 
@@ -122,6 +129,9 @@ def _convert(name: str, value: object) -> Value:
                 f"Modality {name!r} has {value.columns.nlevels} column levels; a modality has one. "
                 "Use Modalities.from_frame for a DataFrame of several modalities."
             )
+        for dtype in value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]:
+            if isinstance(dtype, np.dtype) and dtype.kind == "c":
+                _check_dtype(name, dtype)
         return value.copy(deep=False)
     if is_lazy(value):
         _check_dtype(name, value.dtype)
@@ -139,10 +149,7 @@ def _convert(name: str, value: object) -> Value:
             f"Modality {name!r} is a {type(value).__name__}; pass an array, a sparse matrix, a "
             "pandas Series or DataFrame with samples on axis 0."
         )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"Modality {name!r} cannot be made an array: {error}") from error
+    array = as_array(f"Modality {name!r}", value)
     _check_dtype(name, array.dtype)
     return read_only(array.astype(object) if array.dtype.kind == "T" else array)
 
@@ -154,6 +161,12 @@ def _check_dtype(name: str, dtype: np.dtype[Any]) -> None:
         raise TypeError(
             f"Modality {name!r} has dtype {dtype}; convert it to numbers, strings or categories."
         )
+
+
+def _parts(rows: NDArray[np.bool_], width: int) -> list[Array]:
+    """Return the positions of these rows, some at a time."""
+    numbers, size = np.flatnonzero(rows), max(1, N_VALUES // width)
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
 
 
 def _is_nan(value: Any) -> NDArray[np.bool_]:
@@ -196,9 +209,10 @@ def _hide_frame_rows(value: pd.DataFrame, rows: NDArray[np.bool_]) -> pd.DataFra
 
 
 def _hide_array_rows(value: Array, rows: NDArray[np.bool_]) -> Array:
-    hidden, neutral = value[rows], NEUTRAL[value.dtype.kind]
-    is_neutral = pd.isna(hidden) if value.dtype.kind in "fO" else hidden == neutral
-    if np.all(is_neutral):
+    neutral = NEUTRAL[value.dtype.kind]
+    nan = value.dtype.kind in "fO"
+    hidden = (value[part] for part in _parts(rows, n_columns(value)))
+    if all(np.all(pd.isna(part) if nan else part == neutral) for part in hidden):
         return value
     out = value.copy(order="K")
     out[rows] = neutral

@@ -13,10 +13,11 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE
-from skmm._decoding import draw, fit_density
+from skmm._decoding import draw, fit_density, some_rows
 from skmm._fusion import fusion_network
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
+from skmm._modalities._stream import check_held
 from skmm._nets import build
 from skmm._parts import modality_networks
 from skmm._random import Seed
@@ -65,7 +66,7 @@ class MultimodalAutoencoder(LatentEstimator):
 
     latent_density : estimator, default=None
         Density of the codes that `sample` draws from, any with `fit` and `sample`. None is a
-        Gaussian mixture.
+        Gaussian mixture. It is fitted to 100 000 random rows at most.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -132,6 +133,8 @@ class MultimodalAutoencoder(LatentEstimator):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
@@ -319,7 +322,7 @@ class MultimodalAutoencoder(LatentEstimator):
             At most 1; 0 is no better than the means of the training rows. Columns count by their
             variance; of labels it is the R² of the indicators of the classes.
         """
-        X = self._check(X)
+        X = check_held(self._check(X))
         expected = self._decode(self._codes(X), X.names)
         return float(np.mean(list(self._skill(X, expected).values())))
 
@@ -340,10 +343,11 @@ class MultimodalAutoencoder(LatentEstimator):
         return module, ReconstructionObjective(X.names, weights, self.alignment_weight)
 
     def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
-        self.latent_density_ = fit_density(self.latent_density, self._codes(X), rng)
+        codes = self._codes(X, some_rows(len(X), rng))
+        self.latent_density_ = fit_density(self.latent_density, codes, rng)
 
-    def _codes(self, X: Modalities) -> Array:
-        return self._apply(AutoencoderNetwork.encode, X)
+    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
+        return self._apply(AutoencoderNetwork.encode, X, rows)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         return self._decode(self._codes(X), names)

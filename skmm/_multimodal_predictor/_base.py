@@ -28,14 +28,14 @@ from skmm._base import (
     DeepEstimator,
     continue_from,
     n_rows_per_step,
-    unchanged_on_error,
 )
 from skmm._fusion import fusion_network
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net, build
 from skmm._parts import check_tokens, modality_networks, n_features
-from skmm._random import check_random_state, seed_of
+from skmm._random import seed_of
+from skmm._state import unchanged_on_error
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
     TARGET,
@@ -49,7 +49,7 @@ Array = np.ndarray
 PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
     **DEEP_CONSTRAINTS,
     "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
-    "head_layer_sizes": ["array-like"],
+    "head_layer_sizes": [list, tuple, np.ndarray],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "scoring": [str, callable, None],
 }
@@ -146,7 +146,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        X = check_modalities(self, X, reset=True)
+        X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
@@ -170,7 +170,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights > 0)
         if not len(counted):
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
-        rng = check_random_state(self.random_state)
+        rng = self._rng()
         train, valid = self._split(len(counted), rng)
         train, valid = counted[train], None if valid is None else counted[valid]
         if weights is not None:
@@ -224,7 +224,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
 
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)
-        X = check_modalities(self, X, reset=False)
+        X = check_modalities(self, X, reset=False, accept_lazy=True)
         return number_labels(X, self.categories_)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -113,6 +113,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
@@ -266,6 +268,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         X : Modalities, dict, DataFrame or array-like
             One modality or more, of any kind, in any of the forms of
             :func:`skmm.check_modalities`. Modalities may be missing in some rows.
+            Large arrays of dask, zarr or h5py are read in blocks, whose rows are mixed a buffer at
+            a time: their order is not that of rows in memory.
 
         y : array-like of shape (n_samples,) or (n_samples, n_tasks)
             Classes; 2-D for several tasks, or 0 and 1 for several labels.

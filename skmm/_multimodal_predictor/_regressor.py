@@ -102,6 +102,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
@@ -247,6 +249,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         X : Modalities, dict, DataFrame or array-like
             One modality or more, of any kind, in any of the forms of
             :func:`skmm.check_modalities`. Modalities may be missing in some rows.
+            Large arrays of dask, zarr or h5py are read in blocks, whose rows are mixed a buffer at
+            a time: their order is not that of rows in memory.
 
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Numbers; standardised inside, so that each target counts the same.

@@ -10,9 +10,11 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
 from skmm._modalities import Modalities
+from skmm._modalities._stream import pieces
 from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
+N_VALUES = 2**22  # in the reconstructions that collapse is judged by
 COLLAPSED = 0.01  # R² of a reconstruction below which it says nothing
 
 
@@ -20,12 +22,26 @@ def constant_columns(network: ModalityNetworks, X: Modalities) -> dict[str, Arra
     """Return the columns whose density would be infinite, by modality that has any."""
     found = {}
     for m, name in enumerate(X.names):
-        value = np.asarray(X[name])[~X._mask[:, m]].reshape(int((~X._mask[:, m]).sum()), -1)
-        if network._is_scaled(m):
-            low, high = (extreme.reduce(value, axis=0) for extreme in (np.fmin, np.fmax))
-            if (columns := np.flatnonzero(~(low < high))).size:
-                found[name] = columns
+        if not network._is_scaled(m):
+            continue
+        lows, highs = [], []
+        for piece in pieces(X[name], ~X._mask[:, m]):
+            flat = piece.reshape(len(piece), -1)
+            lows.append(np.fmin.reduce(flat, axis=0))
+            highs.append(np.fmax.reduce(flat, axis=0))
+        low, high = np.fmin.reduce(lows, axis=0), np.fmax.reduce(highs, axis=0)
+        if (columns := np.flatnonzero(~(low < high))).size:
+            found[name] = columns
     return found
+
+
+def judged_rows(X: Modalities, n_samples: int) -> Array | slice:
+    """Return all of so many rows, or some if the reconstructions of all would be too large."""
+    width = sum(int(np.prod(value.shape[1:], dtype=int)) for value in X.values())
+    most = max(1000, N_VALUES // width)
+    if n_samples <= most:
+        return slice(None)
+    return np.linspace(0, n_samples - 1, most).astype(np.int64)
 
 
 def contributions(shares: Array, names: Sequence[str]) -> pd.DataFrame:

@@ -12,10 +12,15 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE
-from skmm._decoding import draw, fit_density
+from skmm._decoding import draw, fit_density, some_rows
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
-from skmm._multimodal_vae._diagnostics import constant_columns, contributions, warn_of_collapse
+from skmm._multimodal_vae._diagnostics import (
+    constant_columns,
+    contributions,
+    judged_rows,
+    warn_of_collapse,
+)
 from skmm._multimodal_vae._network import POSTERIORS, balance, usable_columns, vae_network
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
@@ -46,8 +51,9 @@ class MultimodalVAE(LatentEstimator):
         anything has the prior.
 
         - "poe": their product (Wu and Goodman 2018), with a tenth of the mean divergence from
-          the posteriors of single modalities and a random subset (after Suzuki et al. 2016), and
-          a fifth of the bound in which that subset reconstructs all that the row has;
+          the posteriors of single modalities and a random subset (after Suzuki et al. 2016), and,
+          where modalities weigh differently, a fifth of the bound in which that subset
+          reconstructs all that the row has;
         - "moe": the mixture of the posteriors of single modalities (Shi et al. 2019);
         - "mopoe": the mixture of the products of all subsets (Sutter et al. 2021);
         - "mvtcae": the product, with divergences from the posteriors of single modalities (Hwang
@@ -81,7 +87,7 @@ class MultimodalVAE(LatentEstimator):
 
     latent_density : estimator, default=None
         Density of the codes that `sample` draws from, any with `fit` and `sample`. None is the
-        prior.
+        prior. It is fitted to 100 000 random rows at most.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -148,6 +154,8 @@ class MultimodalVAE(LatentEstimator):
 
     device : str or torch.device, default="auto"
         Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
+        on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
         Of training; "bf16" runs the networks under autocast. Prediction is in that of its input.
@@ -184,7 +192,7 @@ class MultimodalVAE(LatentEstimator):
 
     modality_contribution_ : DataFrame of shape (n_modalities + 1, n_components)
         Share of each expert, and of the prior, in the precision of the product, averaged over
-        training rows.
+        training rows, of which 100 000 at random are enough here and below.
 
     active_units_ : ndarray of bool of shape (n_components,)
         Whether the posterior mean of a component varies over training rows (by more than 0.01).
@@ -392,10 +400,11 @@ class MultimodalVAE(LatentEstimator):
         )
 
     def _networks(self, X: Modalities, seed: int) -> tuple[VAENetwork, torch.nn.Module]:
-        module = vae_network(self, X, seed)
+        weights = weights_of(X, self.modality_weights, balance(X))
+        module = vae_network(self, X, seed, weights)
         objective = VAEObjective(
             X.names,
-            weights_of(X, self.modality_weights, balance(X)),
+            weights,
             beta=self.beta,
             kl_warmup=self.kl_warmup,
             free_bits=self.free_bits,
@@ -406,11 +415,14 @@ class MultimodalVAE(LatentEstimator):
         self._noise_seed = seed_of(rng)
         self.excluded_columns_ = constant_columns(self.net_.module_, X)
         self.latent_density_ = None
-        codes = self._codes(X)
+        rows = some_rows(len(X), rng)
+        codes = self._codes(X, rows)
         if self.latent_density is not None:
             self.latent_density_ = fit_density(self.latent_density, codes, rng)
         self.active_units_ = codes.var(axis=0) > ACTIVE
-        self.modality_contribution_ = contributions(self._apply(_shares, X), X.names)
+        self.modality_contribution_ = contributions(self._apply(_shares, X, rows), X.names)
+        few = judged_rows(X, len(codes))
+        X, codes = X[np.arange(len(X))[rows][few]], codes[few]
         warn_of_collapse(self.active_units_, self._skill(X, self._decode(codes, X.names)))
 
     def _noise(self, n_draws: int) -> Array:
@@ -419,8 +431,8 @@ class MultimodalVAE(LatentEstimator):
         half = rng.standard_normal((-(-n_draws // 2), self.n_components))
         return np.concatenate([half, -half])[:n_draws]
 
-    def _codes(self, X: Modalities) -> Array:
-        return self._apply(VAENetwork.codes, X)
+    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
+        return self._apply(VAENetwork.codes, X, rows)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         noise, index = self._noise(N_MEAN), self.net_.module_.index

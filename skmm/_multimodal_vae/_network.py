@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 POSTERIORS = ("poe", "moe", "mopoe", "mvtcae", "joint")
 
 
-def vae_network(model: MultimodalVAE, X: Modalities, seed: int) -> VAENetwork:
+def vae_network(
+    model: MultimodalVAE, X: Modalities, seed: int, weights: Sequence[float]
+) -> VAENetwork:
     """Build the networks that the parameters of a model ask for, for the shapes of its data."""
     k = model.n_components
     return VAENetwork(
         n_components=k,
         posterior=model.posterior,
         joint=_joint(model, X, seed + 2 * len(X.names)) if model.posterior == "joint" else None,
+        predicts=min(weights) < max(weights),
         **modality_networks(model, X, seed, n_features=2 * k, n_codes=k),
     )
 

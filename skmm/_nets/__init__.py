@@ -3,6 +3,8 @@
 from skmm._nets._adversarial import AdversarialNet
 from skmm._nets._callbacks import BestWeights, Checkpoint, Progress, resume
 from skmm._nets._data import Batches, TensorData, as_tensor
+from skmm._nets._distributed import check_agreement, join
+from skmm._nets._lazy import LazyData
 from skmm._nets._modules import (
     apply_in_chunks,
     build,
@@ -20,14 +22,17 @@ __all__ = [
     "Batches",
     "BestWeights",
     "Checkpoint",
+    "LazyData",
     "Net",
     "Progress",
     "TensorData",
     "apply_in_chunks",
     "as_tensor",
     "build",
+    "check_agreement",
     "device_of",
     "in_precision",
+    "join",
     "n_rows_at_once",
     "private_generator",
     "resume",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,19 +62,33 @@ class AdversarialNet(Net):
         """Make the steps of the discriminator, one of the generator and one of its average."""
         self._begin_step()
         arguments, _ = unpack_data(batch)
-        terms: Terms = {}
+        weigh, terms = self._weigher(arguments), Terms()
         if self.module_.discriminator is not None:
             for _ in range(self.n_critic):
                 with self._autocast(), _enough_rows():
-                    found = self.criterion_.discriminator(self.module_, **arguments)
+                    found = weigh(self.criterion_.discriminator(self.module_, **arguments))
                 self._descend(self.discriminator_optimizer_, found, batch)
                 terms |= found
         with self._autocast(), _enough_rows(), _fixed(self.module_.discriminator):
-            found = self.criterion_.generator(self.module_, **arguments)
+            found = weigh(self.criterion_.generator(self.module_, **arguments))
             loss = self._descend(self.optimizer_, found, batch)
         self.module_.update_average(self._step - 1)
         terms = {name: term.detach() for name, term in (terms | found).items()}
+        if self.processes is not None:
+            sums = self.processes.sum(torch.stack([loss, *terms.values()]))
+            loss, terms = sums[0], dict(zip(terms, sums[1:], strict=True))
         return {"loss": loss, "y_pred": None, "terms": terms}
+
+    def _weigher(self, arguments: Mapping[str, Any]) -> Callable[[Terms], Terms]:
+        """Return what makes terms of the rows of this process parts of those of the whole batch.
+
+        All terms of both sides are means over rows.
+        """
+        if self.processes is None:
+            return lambda terms: terms
+        n_rows = len(next(iter(arguments["inputs"].values())))
+        share = n_rows / self.processes.place(n_rows, self.device)[1]
+        return lambda terms: {name: share * term for name, term in terms.items()}
 
     def _optimizer_of(self, side: torch.nn.Module) -> Any:
         args, kwargs = self.get_params_for_optimizer("optimizer", list(side.named_parameters()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
+from skmm._files import replacing
 from skmm._nets._net import EarlyStop, Net
 
 State = dict[str, Any]
@@ -60,6 +61,9 @@ class BestWeights(Callback):
 class Checkpoint(Callback):
     """Write all that is needed to go on after each epoch, by way of a temporary file.
 
+    A folder that cannot be made stops the training before it begins. What fails later, as on a
+    full disk, warns once: the former checkpoint stays, and the training goes on.
+
     Parameters
     ----------
     path : str or pathlib.Path
@@ -69,10 +73,13 @@ class Checkpoint(Callback):
     def __init__(self, path: str | Path) -> None:
         self.path = path
 
+    def on_train_begin(self, net: Net, **kwargs: Any) -> None:
+        """Make the folder."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self.failed_ = False
+
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Write the file."""
-        path = Path(self.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         best = best_weights(net)
         state = {
             "module": net.module_.state_dict(),
@@ -80,26 +87,49 @@ class Checkpoint(Callback):
             "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
             "best": None if best is None else best.best_,
         }
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        try:
+            with replacing(self.path) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch's writer says RuntimeError
+            if not self.failed_:
+                self._warn(error)
+            self.failed_ = True
+
+    def _warn(self, error: Exception) -> None:
+        warnings.warn(
+            f"The checkpoint {str(self.path)!r} could not be written ({error}): is the disk full? "
+            "The training goes on; what was there before is kept, and each epoch tries again.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def resume(net: Net, path: str | Path) -> bool:
     """Put an initialised net into the state of a checkpoint; return whether there was one."""
     if not Path(path).exists():
         return False
-    state = torch.load(path, map_location=net.device, weights_only=True)
+    try:
+        state = torch.load(path, map_location=net.device, weights_only=True)  # runs no code
+        _restore(net, state)
+    except Exception as error:  # whatever zip, pickle or torch make of wrong contents
+        raise ValueError(
+            f"The checkpoint {str(path)!r} is damaged or was changed: delete it to start anew, or "
+            f"use warm_start=False. {type(error).__name__}: {error}"
+        ) from error
+    return True
+
+
+def _restore(net: Net, state: State) -> None:
+    if (best := best_weights(net)) is not None:
+        net.module_.load_state_dict(state["best"]["weights"])  # they must fit at the end
+        best.best_ = state["best"]
     net.module_.load_state_dict(state["module"])
-    for name, found in state["optimizers"].items():
-        getattr(net, f"{name}_").load_state_dict(found)
+    for name in net._optimizers:
+        getattr(net, f"{name}_").load_state_dict(state["optimizers"][name])
     for row in state["history"]:
         net.history.new_epoch()
         for key, value in row.items():
             net.history.record(key, value)
-    if (best := best_weights(net)) is not None:
-        best.best_ = state["best"]
-    return True
 
 
 def best_weights(net: Net) -> BestWeights | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,14 @@ class TensorData(torch.utils.data.Dataset):
         observed = {} if self.observed is None else {"observed": inputs["observed"][0]}
         return {"inputs": row, **observed}, target[0]
 
+    def order(self, generator: torch.Generator) -> Tensor:
+        """Return the numbers of all rows in a random order."""
+        return torch.randperm(len(self), generator=generator)
+
+    def batches(self, parts: Sequence[Tensor | slice]) -> Iterator[Batch]:
+        """Yield one batch after the other."""
+        return map(self.batch, parts)
+
     def batch(self, index: Tensor | slice) -> Batch:
         """Return some rows as the arguments of the module's `forward`, and a target of no use."""
         if self.rows is not None:
@@ -132,10 +140,12 @@ class Batches:
         n_samples = len(self.dataset)
         order = None
         if self.shuffle:
-            order = torch.randperm(n_samples, generator=epoch_generator(self.seed, self.epoch))
-        for i in range(len(self)):
-            part = slice(i * self.batch_size, min((i + 1) * self.batch_size, n_samples))
-            yield self.dataset.batch(part if order is None else order[part])
+            order = self.dataset.order(epoch_generator(self.seed, self.epoch))
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        parts = [slice(i, min(i + self.batch_size, n_samples)) for i in starts]
+        return iter(
+            self.dataset.batches(parts if order is None else [order[part] for part in parts])
+        )
 
 
 def epoch_generator(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def apply_in_chunks(
 
 def n_rows_at_once(inputs: Mapping[str, Tensor]) -> int:
     """Return how many rows make a chunk of bounded memory."""
-    width = sum(value[:1].numel() for value in inputs.values())
+    width = sum(math.prod(value.shape[1:]) for value in inputs.values())
     return int(np.clip(N_VALUES // max(1, width), 16, 8192))
 
 

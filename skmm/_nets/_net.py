@@ -14,11 +14,14 @@ from skorch.dataset import unpack_data
 from torch import Tensor
 
 from skmm._nets._data import Batches, epoch_generator
+from skmm._nets._distributed import Share, check_sizes, sum_gradients
 from skmm._nets._schedules import Schedule, constant
 from skmm.nn import seed_draws
+from skmm.nn._processes import Processes, share
 
 Terms = dict[str, Tensor]
 Scoring = Callable[["Net", Any, Tensor | None], float]
+N_WAITING = 16  # steps whose terms are stored at once
 DROPOUT = 1  # stream of random numbers beside that of the order of rows
 
 
@@ -42,6 +45,9 @@ class Net(NeuralNet):
     scoring : callable, default=None
         ``scoring(net, outputs, observed)`` with the module's outputs for all validation rows and
         which modalities these have; higher is better. None takes minus the sum of the terms.
+    processes : Processes, default=None
+        Those that train together, if there are several: each has a share of the rows of a batch,
+        and all have the terms and gradients of the whole.
     **kwargs : dict
         As in `skorch.NeuralNet`.
     """
@@ -55,6 +61,7 @@ class Net(NeuralNet):
         schedule: Schedule = constant,
         precision: str = "float32",
         scoring: Scoring | None = None,
+        processes: Processes | None = None,
         iterator_train: type = Batches,
         iterator_valid: type = Batches,
         **kwargs: Any,
@@ -63,6 +70,7 @@ class Net(NeuralNet):
         self.schedule = schedule
         self.precision = precision
         self.scoring = scoring
+        self.processes = processes
         super().__init__(
             module,
             criterion,
@@ -95,7 +103,16 @@ class Net(NeuralNet):
         if training and isinstance(iterator, type) and issubclass(iterator, Batches):
             options = {"shuffle": True, "drop_last": True, "seed": self.seed}
             options |= self.get_params_for("iterator_train")
-            return iterator(dataset, **({"batch_size": self.batch_size} | options))
+            iterator = iterator(self._share(dataset), **({"batch_size": self.batch_size} | options))
+            if self.processes is not None:
+                size, drop_last = iterator.batch_size, iterator.drop_last
+                check_sizes(self.processes, len(dataset), size, drop_last)
+            return iterator
+        if training and self.processes is not None:
+            raise ValueError(
+                "With several processes iterator_train must be a subclass of skmm's Batches, got "
+                f"{iterator!r}: leave it out of net_params."
+            )
         return super().get_iterator(dataset, training=training)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
@@ -111,6 +128,7 @@ class Net(NeuralNet):
 
     def on_train_begin(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Note how good the start is, which training has to beat."""
+        share(self.module_, self.processes)
         train, valid = self.get_split_datasets(X, y)
         self.n_batches_ = len(self.get_iterator(train, training=True))
         if valid is not None and not self.history:
@@ -122,6 +140,7 @@ class Net(NeuralNet):
         """Leave the module ready for prediction."""
         self._set_training(False)
         seed_draws(self.module_, None)
+        share(self.module_, None)
 
     def on_epoch_begin(
         self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
@@ -150,11 +169,11 @@ class Net(NeuralNet):
             iterator.set_epoch(epoch)
         seed_draws(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
         self._set_training(True)
-        steps: list[Terms] = []
+        steps = _Steps()
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
-            steps.append(step["terms"])
+            steps.add(step["terms"])
             self.notify("on_batch_end", batch=batch, training=True, **step)
         self._record(prefix, steps)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
@@ -184,6 +203,11 @@ class Net(NeuralNet):
         optimizer.zero_grad(set_to_none=True)
         loss: Any = sum(terms.values())
         loss.backward()
+        if self.processes is not None:
+            same = set(self.criterion_.parameters())  # of a loss that all have computed as a whole
+            groups = optimizer.param_groups
+            own = [p for group in groups for p in group["params"] if p not in same]
+            sum_gradients(self.processes, own)
         self.notify(
             "on_grad_computed",
             named_parameters=self.get_all_learnable_params(),
@@ -206,6 +230,10 @@ class Net(NeuralNet):
                 "normalization='batch' needs two rows or more of each modality in every batch: use "
                 "normalization='layer', a larger batch_size or fewer missing rows."
             ) from error
+        if self.processes is not None:
+            observed = arguments.get("observed")
+            outputs, observed = self._gathered((outputs, observed), arguments)
+            arguments = {"observed": observed}
         try:
             return self.criterion_(outputs, **arguments), outputs
         except torch.linalg.LinAlgError as error:
@@ -216,9 +244,10 @@ class Net(NeuralNet):
         self._set_training(False)
         parts = []
         with torch.inference_mode():
-            for batch in self.get_iterator(dataset):
+            for batch in self.get_iterator(self._share(dataset)):
                 arguments, _ = unpack_data(batch)
-                parts.append((self.infer(arguments), arguments.get("observed")))
+                part = self.infer(arguments), arguments.get("observed")
+                parts.append(self._gathered(part, arguments))
         return concatenate(parts)
 
     def _validate(self, dataset: Any) -> None:
@@ -226,17 +255,17 @@ class Net(NeuralNet):
         outputs, observed = self.outputs(dataset)
         with torch.inference_mode():
             terms = self.criterion_(outputs, observed=observed)
-        self._record("valid", [terms])
+        self._record("valid", _Steps().add(terms))
         score = -self.history[-1]["valid_loss"]
         if self.scoring is not None:
             score = self.scoring(self, outputs, observed)
+        if self.processes is not None:  # an ulp more or less, and some would stop, others not
+            score = self.processes.first(score, self.device)
         self.history.record("valid_score", score)
 
-    def _record(self, prefix: str, steps: list[Terms]) -> None:
+    def _record(self, prefix: str, steps: _Steps) -> None:
         """Record the mean of each term over the steps, read from the device all at once."""
-        names = list(steps[0])
-        values = torch.stack([torch.stack([step[name] for name in names]) for step in steps])
-        values = values.double().cpu()
+        names, values = steps.names, steps.values().double().cpu()
         for step in values.tolist():
             for name, value in zip(names, step, strict=True):
                 if not math.isfinite(value):
@@ -245,6 +274,19 @@ class Net(NeuralNet):
         for name, value in means.items():
             self.history.record(f"{prefix}_{name}", value)
         self.history.record(f"{prefix}_loss", sum(means.values()))
+
+    def _share(self, dataset: Any) -> Any:
+        """Return what this process has of the rows of each batch."""
+        return dataset if self.processes is None else Share(dataset, self.processes)
+
+    def _gathered(self, outputs: Any, arguments: Mapping[str, Any]) -> Any:
+        """Return outputs for the whole batch, in all processes."""
+        if self.processes is None:
+            return outputs
+        n_rows = len(next(iter(arguments["inputs"].values())))
+        before, total = self.processes.place(n_rows, self.device)
+        gather = self.processes.gather
+        return concatenate([outputs], lambda parts: gather(parts[0], before, total))
 
     def _diverged(self, term: str) -> ValueError:
         return ValueError(
@@ -266,17 +308,57 @@ class Net(NeuralNet):
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
 
 
-def concatenate(parts: list[Any]) -> Any:
+def concatenate(parts: list[Any], join: Callable[[list[Tensor]], Tensor] = torch.cat) -> Any:
     """Join the outputs for several batches: tensors, or lists, tuples and dicts of them."""
     first = parts[0]
     if isinstance(first, Tensor):
-        return first if len(parts) == 1 else torch.cat(parts)
+        return join(parts)
     if isinstance(first, Mapping):
-        return {key: concatenate([part[key] for part in parts]) for key in first}
+        return {key: concatenate([part[key] for part in parts], join) for key in first}
     if isinstance(first, tuple | list):
-        joined = [concatenate(list(each)) for each in zip(*parts, strict=True)]
+        joined = [concatenate(list(each), join) for each in zip(*parts, strict=True)]
         return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
     return first
+
+
+class _Steps:
+    """The terms of the steps of an epoch, in one tensor.
+
+    Small tensors that stay between large ones that go would cut the memory up, which would then
+    grow with the number of steps.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._stored = torch.empty(0, 0)
+        self._n_stored = 0
+        self._waiting: list[Terms] = []
+
+    def add(self, terms: Terms) -> _Steps:
+        """Add a step."""
+        self.names = self.names or list(terms)
+        self._waiting.append(terms)
+        if len(self._waiting) == N_WAITING:
+            self._store()
+        return self
+
+    def values(self) -> Tensor:
+        """Return the terms (n_steps, n_terms)."""
+        self._store()
+        return self._stored[: self._n_stored]
+
+    def _store(self) -> None:
+        if not self._waiting:
+            return
+        rows = torch.stack([torch.stack([t[name] for name in self.names]) for t in self._waiting])
+        end = self._n_stored + len(rows)
+        if end > len(self._stored):
+            longer = rows.new_empty(2 * end, len(self.names))
+            if self._n_stored:
+                longer[: self._n_stored] = self._stored[: self._n_stored]
+            self._stored = longer
+        self._stored[self._n_stored : end] = rows
+        self._n_stored, self._waiting = end, []
 
 
 def _is_early_stop(error: KeyboardInterrupt) -> bool:

@@ -107,7 +107,7 @@ class ConditionNetworks(ModalityNetworks):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     def _partial(self, m: int, inputs: Mapping[str, Tensor], here: Tensor) -> Tensor:
-        if not here.any():
+        if not self._anywhere(here):
             weight = next(self.parameters())
             return weight.new_zeros(len(here), self.widths[m])
         return spread(self.features(m, inputs[self.names[m]][here]), here)
@@ -243,9 +243,17 @@ class SpectralNorm(nn.Module):
 class Noise(Drawing):
     """Standard normal numbers."""
 
-    def forward(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Draw them, on the device of `like`."""
-        return torch.randn(shape, generator=self.generator, device=like.device)
+    def forward(
+        self,
+        shape: tuple[int, ...],
+        like: Tensor,
+        dim: int = 0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draw them for the rows along `dim`, on the device of `like`."""
+        generator = generator or self.generator
+        empty = torch.empty(shape, device=like.device)
+        return self._filled(empty, lambda e: e.normal_(generator=generator), dim)
 
 
 class ConditionalGANNetwork(nn.Module):
@@ -293,7 +301,7 @@ class ConditionalGANNetwork(nn.Module):
         target, average = inputs[self.target], self.average
         generator = torch.Generator(target.device).manual_seed(self.seed)
         shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
-        noise = torch.randn(shape, generator=generator, device=target.device)
+        noise = self.noise(shape, target, 1, generator)
         raw = average(inputs, self.seen(observed), noise)
         return energy_scores(average.output.scaled(target), average.output.relaxed(raw))
 
@@ -309,7 +317,7 @@ class ConditionalGANNetwork(nn.Module):
     def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
         """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""
         target = inputs[self.target]
-        noise = self.noise((n, len(target), self.generator.noise_dim), target)
+        noise = self.noise((n, len(target), self.generator.noise_dim), target, 1)
         return self.generator.output.relaxed(self.generator(inputs, visible, noise))
 
     def update_average(self, n_before: int) -> None:

@@ -39,7 +39,10 @@ class ModalityDropout(Drawing):
         """Return what stays visible (N, M) in the rows of `like`; None means all."""
         if not self.training or self.p == 0 or n_modalities == 1:
             return observed
-        draws = torch.rand(len(like), n_modalities, generator=self.generator, device=like.device)
+        draws = self._filled(
+            torch.empty(len(like), n_modalities, device=like.device),
+            lambda e: e.uniform_(generator=self.generator),
+        )
         if observed is not None:
             draws = draws.masked_fill(~observed, -1.0)
         # The modality with the largest draw stays whatever it is.
@@ -64,7 +67,8 @@ class GaussianNoise(Drawing):
         """Add noise."""
         if not self.training or self.scale == 0:
             return x
-        return x + self.scale * torch.empty_like(x).normal_(generator=self.generator)
+        noise = self._filled(torch.empty_like(x), lambda e: e.normal_(generator=self.generator))
+        return x + self.scale * noise
 
 
 class Fused(nn.Module):

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skmm.nn._processes import Shared
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -110,7 +112,7 @@ class FeedForward(nn.Module):
         return self.output(self.hidden(x))
 
 
-class Drawing(nn.Module):
+class Drawing(Shared):
     """What draws random numbers from a generator of its own; abstract.
 
     The generator is no part of the state: copies and pickles have none.
@@ -178,7 +180,9 @@ class Dropout(Drawing):
         """
         if not self.training or self.p == 0:
             return x
-        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        keep = self._filled(
+            torch.empty_like(x), lambda e: e.bernoulli_(1 - self.p, generator=self.generator)
+        )
         return x * keep.div_(1 - self.p)
 
     def extra_repr(self) -> str:

@@ -9,6 +9,8 @@ import torch
 import torch.distributions as D
 from torch import Tensor, nn
 
+from skmm.nn._processes import Shared
+
 
 class Standardize(nn.Module):
     """Subtract the mean and divide by the scale, which hold for a column or a channel.
@@ -67,7 +69,7 @@ class OneHot(nn.Module):
         return self.indicators[x.flatten()]
 
 
-class ModalityNetworks(nn.Module):
+class ModalityNetworks(Shared):
     """An encoder of each modality, and, where there are any, decoders and likelihoods; abstract.
 
     Parameters

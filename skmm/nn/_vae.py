@@ -21,8 +21,9 @@ LARGEST = 12.0  # of a log-variance: beyond it precisions overflow
 CONDITIONAL_SHARE = 0.9
 # Weight of the divergences of "poe": at 1 a modality of pure noise makes the posterior collapse.
 SUBSET_WEIGHT = 0.1
-# Weight of the bound in which a random subset reconstructs whatever the row has. More bends the
-# decoder; without it nothing but the divergence trains the prediction of labels from images.
+# Weight of the bound in which a random subset reconstructs whatever the row has, where modalities
+# weigh differently: divergences of weight .1 then are too cheap beside a likelihood of weight 50 to
+# teach the other experts. It bends the decoder, and costs likelihood.
 PREDICTION_WEIGHT = 0.2
 
 
@@ -75,7 +76,7 @@ class Reparameterise(Drawing):
         generator = self.generator
         if not self.training:
             generator = torch.Generator(mean.device).manual_seed(0)
-        noise = torch.empty_like(mean).normal_(generator=generator)
+        noise = self._filled(torch.empty_like(mean), lambda e: e.normal_(generator=generator))
         return mean + (0.5 * log_variance).exp() * noise
 
 
@@ -90,6 +91,8 @@ class VAENetwork(ModalityNetworks):
         How the experts are combined.
     joint : Module or None
         For "joint": the encoder of all modalities, from the list of their scaled data.
+    predicts : bool
+        For "poe": whether a random subset reconstructs the row as well.
     **networks : dict
         Of `ModalityNetworks`; encoders give a mean and a log-variance.
     """
@@ -97,12 +100,19 @@ class VAENetwork(ModalityNetworks):
     subsets: Tensor
 
     def __init__(
-        self, *, n_components: int, posterior: str, joint: nn.Module | None = None, **networks: Any
+        self,
+        *,
+        n_components: int,
+        posterior: str,
+        joint: nn.Module | None = None,
+        predicts: bool = False,
+        **networks: Any,
     ) -> None:
         super().__init__(**networks)
         self.n_components = n_components
         self.kind = posterior
         self.joint = joint
+        self.predicts = predicts
         self.draws = Reparameterise()
         self.hide = RandomSubset()
         M = len(self.names)
@@ -118,7 +128,7 @@ class VAENetwork(ModalityNetworks):
         for m, name in enumerate(self.names):
             target = self.target(m, inputs[name])
             total = torch.zeros_like(divergence[:, 0])
-            used = [d for d, draw in enumerate(draws) if draw.seen[:, m].any()]
+            used = [d for d, draw in enumerate(draws) if self._anywhere(draw.seen[:, m])]
             if used:
                 z = torch.cat([codes[d] for d in used])
                 weight = torch.cat([draws[d].weight for d in used])
@@ -256,7 +266,7 @@ class VAENetwork(ModalityNetworks):
             gap = SUBSET_WEIGHT * self._gap(normal, experts, full)
             draws = [draw._replace(weight=weight)]
             divergence = weight[:, None] * (kl + gap)
-            if len(self.names) > 1:
+            if self.predicts:
                 seen = self.hide(full)
                 part = product_of_experts(*experts, seen)
                 weight = PREDICTION_WEIGHT * weight * (seen != full).any(dim=1)
@@ -296,7 +306,7 @@ class VAENetwork(ModalityNetworks):
     def _product(self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor) -> Normal:
         """Return the posterior that is one normal; complete rows may have their own encoder."""
         product = product_of_experts(*experts, full)
-        if self.joint is None or not (complete := full.all(dim=1)).any():
+        if self.joint is None or not self._anywhere(complete := full.all(dim=1)):
             return product
         scaled = [self.scaled(m, inputs[name][complete]) for m, name in enumerate(self.names)]
         found = _normal(self.joint(scaled))
@@ -357,8 +367,9 @@ class RandomSubset(Drawing):
             generator = torch.Generator(full.device).manual_seed(0)
         chosen = torch.zeros_like(full)
         empty = full.any(dim=1)
-        while empty.any():
-            coins = torch.rand(full.shape, generator=generator, device=full.device) < 0.5
+        while self._anywhere(empty):
+            coins = torch.empty(full.shape, device=full.device)
+            coins = self._filled(coins, lambda e: e.uniform_(generator=generator)) < 0.5
             chosen = torch.where(empty[:, None], coins & full, chosen)
             empty = full.any(dim=1) & ~chosen.any(dim=1)
         return chosen
