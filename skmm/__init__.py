@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skmm._cca import CCA
+from skmm._machine import show_versions
 from skmm._modalities import Modalities, check_modalities
+from skmm._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
@@ -23,9 +25,8 @@ __all__ = [
     "MultimodalRegressor",
     "MultimodalVAE",
     "check_modalities",
+    "show_versions",
 ]
-
-__version__ = "0.1.0.dev0"
 
 _DEEP = {  # imported at first use: they need torch
     "ConditionalGAN": "skmm._conditional_gan",

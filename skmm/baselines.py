@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval
 from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
 from skmm._random import Seed, check_random_state, seed_of
+from skmm._state import fits_or_changes_nothing
 
 __all__ = ["MarginalSampler", "NeighborsSampler", "RidgeSampler"]
 
@@ -37,6 +38,7 @@ class _Baseline(ConditionalSampler):
     random_state: Any
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to conditions and target.
 

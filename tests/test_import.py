@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import sklearn
+
+import skmm
 
 # The libraries of deep estimators, of downloads, and of the extras.
 HEAVY = {"torch", "skorch", "pooch", "matplotlib", "jinja2", "typer", "tabulate", "dask"}
@@ -39,3 +42,11 @@ def test_deep_estimators_load_theirs_at_first_use():
 
 def test_loaded_libraries_are_seen():
     assert _loaded_by("import pooch") == {"pooch"}
+
+
+def test_the_package_says_what_a_bug_report_needs():
+    run = subprocess.run([sys.executable, "-m", "skmm"], capture_output=True, text=True, check=True)
+    said = dict(line.split(maxsplit=1) for line in run.stdout.splitlines())
+    assert {"system", "hardware", "executable", "threads", "torch"} <= set(said)
+    assert said["skmm"] == skmm.__version__
+    assert said["scikit-learn"] == sklearn.__version__

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version
 
-from joblib import cpu_count, effective_n_jobs
+from joblib import effective_n_jobs
 
-PACKAGES = ("skmm", "scikit-learn", "numpy", "scipy", "pandas", "torch", "skorch")
+from skmm._machine import PACKAGES, machine
 
 
 def provenance(
@@ -26,33 +23,8 @@ def provenance(
         "command": command or "from Python",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "parallel": f"{effective_n_jobs(n_jobs)} processes of one thread each",
-        **_machine(),
+        **machine(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "outer splits": splits,
         "seed": f"{random_state}; {n_seeds} per method and split",
     }
-
-
-@cache
-def _machine() -> dict[str, str]:
-    return {
-        "hardware": f"{_processor()}, {cpu_count()} usable of {os.cpu_count()} processors{_card()}",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-    }
-
-
-def _card() -> str:
-    """Return the graphics card, if there is one."""
-    import torch
-
-    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-
-
-def _processor() -> str:
-    """Return the name of the processor, where the system tells."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._modalities import Modalities, check_modalities, read_modalities
 from skmm._modalities._schema import Spec
-from skmm._modalities._values import is_sparse
+from skmm._modalities._values import as_array, is_sparse
+from skmm._state import BaseEstimator, fits_or_changes_nothing
 
 
 class ConcatModalities(TransformerMixin, BaseEstimator):
@@ -50,6 +51,7 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
     array(['a__0', 'b__0', 'b__1'], dtype=object)
     """
 
+    @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> ConcatModalities:
         """Learn names and widths.
 
@@ -106,7 +108,7 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
             In the form that X had in fit; rows that are NaN are missing.
         """
         check_is_fitted(self)
-        X = np.asarray(X)
+        X = as_array("X of ConcatModalities", X)
         ends = np.cumsum(list(self._schema.widths.values()))
         if X.ndim != 2 or X.shape[1] != ends[-1]:
             raise ValueError(f"Expected {ends[-1]} columns, got an array of shape {X.shape}.")
@@ -195,6 +197,7 @@ class SelectModality(TransformerMixin, BaseEstimator):
     def __init__(self, modality: str) -> None:
         self.modality = modality
 
+    @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> SelectModality:
         """Check that the modality is there.
 
@@ -251,6 +254,8 @@ class SelectModality(TransformerMixin, BaseEstimator):
         return np.array([f"{self.modality}__{c}" for c in columns], dtype=object)
 
     def _take(self, X: Modalities) -> Any:
+        if not isinstance(self.modality, str):
+            raise TypeError(f"modality= is the name of a modality, got {self.modality!r}.")
         if self.modality not in X:
             raise ValueError(f"X has no modality {self.modality!r}; it has {list(X.names)}.")
         value = X[self.modality]

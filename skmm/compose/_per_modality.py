@@ -25,11 +25,12 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from skmm._modalities import Modalities, read_modalities
 from skmm._modalities._kinds import check_kind, default_kind, is_number
 from skmm._modalities._values import Value, hide_rows, n_columns, take_rows
+from skmm._state import BaseEstimator, fits_or_changes_nothing
 from skmm.compose._placing import Mask, as_input, place, takes_text
 
 
 class PerModality(  # type: ignore[call-arg]
-    TransformerMixin, _BaseComposition, auto_wrap_output_keys=None
+    TransformerMixin, _BaseComposition, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Apply a transformer to each modality.
 
@@ -93,6 +94,7 @@ class PerModality(  # type: ignore[call-arg]
         self.modalities = modalities
         self.remainder = remainder
 
+    @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None, **params: Any) -> PerModality:
         """Fit each transformer on the rows that have its modality.
 
@@ -115,6 +117,7 @@ class PerModality(  # type: ignore[call-arg]
         self._fit_transform(X, y, process_routing(self, "fit", **params))
         return self
 
+    @fits_or_changes_nothing
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Modalities:
         """Fit each transformer and transform its modality.
 
@@ -318,9 +321,11 @@ class PerModality(  # type: ignore[call-arg]
     def _check_transformers(self) -> None:
         self._validate_names([name for name, _ in self._named])
         for transformer in self._given().values():
-            if transformer in ("passthrough", "drop"):
+            if isinstance(transformer, str) and transformer in ("passthrough", "drop"):
                 continue
-            if isinstance(transformer, type) or not hasattr(transformer, "transform"):
+            if isinstance(transformer, type) or not (
+                hasattr(transformer, "fit") and hasattr(transformer, "transform")
+            ):
                 raise TypeError(
                     "PerModality takes transformers (instances with fit and transform), "
                     f"'passthrough' or 'drop', got {transformer!r}."

@@ -1,26 +1,39 @@
 """What the metrics accept: matrices of codes, single or named, with missing rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, column_or_1d
 
+from skmm._modalities import Modalities
+from skmm._modalities._check import LARGEST
+
 Array = np.ndarray
 Scores = Mapping[str, ArrayLike] | Sequence[ArrayLike]
 
 
+def check_numbers(values: ArrayLike, name: str, **options: Any) -> Array:
+    """Return a floating array, checked by scikit-learn."""
+    dtypes = [np.float64, np.float32]
+    # Its first pass adds inf and -inf, or numbers whose sum is too large.
+    with np.errstate(invalid="ignore", over="ignore"):
+        try:
+            array: Array = check_array(
+                values, dtype=dtypes, input_name=name, estimator="this metric", **options
+            )
+        except RuntimeError as error:  # of a tensor with a gradient
+            raise TypeError(f"{name} cannot be made an array: {error}") from error
+    if max(array.max(initial=0.0), -array.min(initial=0.0)) > LARGEST:
+        raise ValueError(f"{name} has values beyond {LARGEST:g}, whose squares overflow: rescale.")
+    return array
+
+
 def check_codes(codes: ArrayLike, name: str) -> Array:
     """Return a floating (n, k) array whose rows are finite or NaN throughout."""
-    with np.errstate(invalid="ignore"):  # where its first pass adds inf and -inf
-        array: Array = check_array(
-            codes,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            input_name=name,
-            estimator="this metric",
-        )
+    array = check_numbers(codes, name, ensure_all_finite="allow-nan")
     partial = np.isnan(array).any(axis=1) & ~np.isnan(array).all(axis=1)
     if partial.any():
         raise ValueError(
@@ -67,7 +80,10 @@ def check_same_width(a: Array, b: Array, names: tuple[str, str]) -> None:
 
 def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
     """Return labels (n,), one for each row of the codes."""
-    values: Array = column_or_1d(labels)
+    try:
+        values: Array = column_or_1d(labels)
+    except RuntimeError as error:  # of a tensor with a gradient
+        raise TypeError(f"{name} cannot be made an array: {error}") from error
     if len(values) != len(codes):
         raise ValueError(
             f"{name} has {len(values)} entries, but there are {len(codes)} rows of codes."
@@ -77,9 +93,24 @@ def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
     return values
 
 
+def named_values(values: Any, argument: str) -> dict[str, Any]:
+    """Return what is known by modality."""
+    if not isinstance(values, Mapping | Modalities):
+        raise TypeError(
+            f"{argument} must be Modalities or a dict from modality to array, got {values!r}."
+        )
+    return dict(values.items())
+
+
+def check_flag(argument: str, value: object) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, Integral | np.bool_):
+        raise TypeError(f"{argument} must be True or False, got {value!r}.")
+
+
 def check_choice(argument: str, value: object, valid: Sequence[str]) -> None:
     """Refuse what is not one of the valid names."""
-    if value not in valid:
+    if not isinstance(value, str) or value not in valid:
         raise ValueError(f"{argument}={value!r} is unknown; it must be one of {list(valid)}.")
 
 
@@ -114,6 +145,12 @@ def _items(scores: Any, argument: str) -> dict[str, ArrayLike]:
             f"{argument} is one {type(scores).__name__} of shape {scores.shape}; pass a dict from "
             "modality to codes, or a sequence of arrays, one per modality."
         )
-    if hasattr(scores, "items"):
+    if isinstance(scores, Mapping | Modalities):
         return dict(scores.items())
+    no_sequence = isinstance(scores, str | bytes) or getattr(scores, "ndim", 1) == 0
+    if no_sequence or not isinstance(scores, Iterable):
+        raise TypeError(
+            f"{argument} must be a dict from modality to codes, or a sequence of arrays, got "
+            f"{scores!r}."
+        )
     return {str(number): value for number, value in enumerate(scores)}

@@ -192,7 +192,8 @@ def _rounding(a: Array) -> float:
     spread = centred.std(axis=0)
     varying = size > 0
     eps = float(np.finfo(a.dtype).eps)
-    return float(np.max(size[varying] / spread[varying], initial=1.0)) * eps
+    with np.errstate(divide="ignore", over="ignore"):  # of what is too small to be squared
+        return float(np.max(size[varying] / spread[varying], initial=1.0)) * eps
 
 
 def _centred(a: Array) -> tuple[Array, Array]:

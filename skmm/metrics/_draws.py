@@ -5,11 +5,17 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 
-from skmm.metrics._check import check_choice
+from skmm.metrics._check import check_choice, check_numbers
 
 Array = np.ndarray
+OF_ANY_RANK = {
+    "ensure_2d": False,
+    "allow_nd": True,
+    "ensure_min_samples": 0,
+    "ensure_min_features": 0,
+}
 AVERAGES = ("uniform_average", "raw_values")
 N_VALUES = 2**20  # of draws, or of distances, in memory at once (8 MiB)
 
@@ -19,17 +25,7 @@ def check_rows(values: ArrayLike, name: str, *, at_least: int = 1) -> Array:
 
     Unlike codes, targets and samples have no missing rows.
     """
-    with np.errstate(invalid="ignore"):  # where its first pass adds inf and -inf
-        array: Array = check_array(
-            values,
-            dtype=[np.float64, np.float32],
-            ensure_2d=False,
-            allow_nd=True,
-            ensure_min_samples=0,
-            ensure_min_features=0,
-            input_name=name,
-            estimator="this metric",
-        )
+    array = check_numbers(values, name, **OF_ANY_RANK)
     if array.ndim == 0:
         raise ValueError(f"{name} is a scalar, {values!r}; rows are on axis 0.")
     if len(array) < at_least or array.size == 0:

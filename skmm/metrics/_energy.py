@@ -6,7 +6,9 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.utils import gen_batches
 
 from skmm._random import Seed, check_random_state
+from skmm.metrics._check import check_flag, check_numbers
 from skmm.metrics._draws import (
+    OF_ANY_RANK,
     N_VALUES,
     check_draws,
     check_multioutput,
@@ -73,10 +75,10 @@ def energy_score(
     >>> energy_score(y_true, [y_true + [3.0, 4.0], y_true + [3.0, 4.0]])
     5.0
     """
-    shape = np.shape(y_true)[1:]
+    check_flag("per_row", per_row)
     y, draws = check_draws(y_true, samples)
     if scale is not None:
-        units = _units(scale, shape)
+        units = _units(scale, np.shape(y_true)[1:])
         y, draws = y / units, draws / units
     scores = energy_scores(y, draws)
     return scores if per_row else float(scores.mean())
@@ -266,14 +268,18 @@ def variogram_score(
     2.0
     """
     p = check_positive(p, "p")
+    check_flag("per_row", per_row)
     y, draws = check_draws(y_true, samples)
     both = _pair_weights(weights, y.shape[1])
     scores = np.zeros(len(y))
-    for rows, part in row_batches(draws):
-        for i in range(y.shape[1] - 1):
-            expected = (np.abs(part[..., i + 1 :] - part[..., i, None]) ** p).mean(axis=0)
-            observed = np.abs(y[rows, i + 1 :] - y[rows, i, None]) ** p
-            scores[rows] += (observed - expected) ** 2 @ both[i, i + 1 :]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows, part in row_batches(draws):
+            for i in range(y.shape[1] - 1):
+                expected = (np.abs(part[..., i + 1 :] - part[..., i, None]) ** p).mean(axis=0)
+                observed = np.abs(y[rows, i + 1 :] - y[rows, i, None]) ** p
+                scores[rows] += (observed - expected) ** 2 @ both[i, i + 1 :]
+    if not np.isfinite(scores).all():
+        raise ValueError(f"p={p!r} makes powers of these values too large: lower it.")
     return scores if per_row else float(scores.mean())
 
 
@@ -321,7 +327,7 @@ def _crps(y: Array, draws: Array) -> Array:
 
 def _units(scale: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return one positive number for each column."""
-    units = np.asarray(scale, dtype=np.float64)
+    units = check_numbers(scale, "scale", **OF_ANY_RANK).astype(np.float64, copy=False)
     if not (np.isfinite(units) & (units > 0)).all():
         raise ValueError(f"scale must be positive and finite, got {scale!r}.")
     try:
@@ -336,7 +342,7 @@ def _pair_weights(weights: ArrayLike | None, d: int) -> Array:
     """Return weights (d, d) of pairs of columns, both orders added."""
     if d < 2:
         raise ValueError(f"y_true has {d} column; 2 or more are needed.")
-    w = np.ones((d, d)) if weights is None else np.asarray(weights, dtype=np.float64)
+    w = np.ones((d, d)) if weights is None else check_numbers(weights, "weights").astype(float)
     if w.shape != (d, d):
         raise ValueError(f"weights has shape {w.shape}; it must be ({d}, {d}).")
     if not (np.isfinite(w).all() and (w >= 0).all() and w.any()):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skmm.metrics._check import check_same_names
+from skmm.metrics._check import check_same_names, named_values
 
 Array = np.ndarray
 
@@ -52,9 +52,9 @@ def r2_per_modality(
     >>> r2_per_modality(true, predicted, baseline={"sound": [2.0, 4.0]})
     {'sound': 0.9}
     """
-    truth, guess = dict(true.items()), dict(predicted.items())
+    truth, guess = named_values(true, "true"), named_values(predicted, "predicted")
     check_same_names(truth, guess, "true and predicted")
-    means = dict(baseline.items())
+    means = named_values(baseline, "baseline")
     if lacking := [name for name in truth if name not in means]:
         raise ValueError(f"baseline lacks the modalities {lacking}; it has {list(means)}.")
     missing = getattr(true, "missing", None)
@@ -92,8 +92,10 @@ def _r2(name: str, true: Any, predicted: Any, mean: Any, missing: Any) -> float:
 
 def _flat(name: str, argument: str, values: Any) -> Array:
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        if np.iscomplexobj(given := np.asarray(values)):
+            raise ValueError("they are complex")
+        array = given.astype(np.float64, copy=False)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"Modality {name!r} in {argument} cannot be made numbers: {error}. R² is for numeric "
             "modalities."

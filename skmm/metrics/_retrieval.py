@@ -1,6 +1,6 @@
 """Retrieval of a sample's match in the other modality."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 
 import numpy as np
@@ -210,6 +210,8 @@ def retrieval_report(
     median_rank             1.0
     Name: mean, dtype: float64
     """
+    if not isinstance(k, Iterable):
+        raise TypeError(f"k must be a sequence of integers, got {k!r}.")
     if bad := [number for number in k if not isinstance(number, Integral) or number < 1]:
         raise ValueError(f"k={k!r} must hold integers of at least 1, got {bad!r}.")
     a, b = paired_codes(a, b, same_width=True)

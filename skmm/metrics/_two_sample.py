@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.utils import gen_batches
 
 from skmm._random import Seed, check_random_state
+from skmm.metrics._check import check_flag
 from skmm.metrics._draws import N_VALUES, check_pair, check_positive
 from skmm.metrics._energy import mean_distances, mean_pair_distance
 
@@ -110,6 +111,7 @@ def energy_distance(A: ArrayLike, B: ArrayLike, *, unbiased: bool = True) -> flo
     0.0
     """
     A, B = check_pair(A, B, ("A", "B"))
+    check_flag("unbiased", unbiased)
     within = sum(mean_pair_distance(Z) * (1 if unbiased else 1 - 1 / len(Z)) for Z in (A, B))
     return 2 * float(mean_distances(A, B).mean()) - within
 
@@ -174,6 +176,8 @@ def sliced_wasserstein(
     powers = [
         shares @ np.abs(np.sort(A @ axis)[i] - np.sort(B @ axis)[j]) ** p for axis in directions
     ]
+    if not np.isfinite(powers).all():
+        raise ValueError(f"p={p!r} makes powers of these values too large: lower it.")
     return float(np.mean(powers) ** (1 / p))
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._modalities._values import as_array
+from skmm._state import BaseEstimator
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
 Image = NDArray[np.float32]
@@ -174,7 +176,7 @@ class ImageScaler(TransformerMixin, BaseEstimator):
             Rounded.
         """
         check_is_fitted(self)
-        images = np.asarray(X)
+        images = as_array("X of ImageScaler", X)
         self._check_shape(images)
         if not np.isfinite(images).all():
             raise ValueError("ImageScaler.inverse_transform got NaN or infinity.")

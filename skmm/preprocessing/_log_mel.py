@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT, get_window
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._modalities._values import as_array
+from skmm._state import BaseEstimator, fits_or_changes_nothing
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
 Array = NDArray[Any]
 
 _CHUNK = 2**19  # complex numbers of spectrograms in memory at a time: fits into caches
 _SHORTEST_WINDOW = 0.025  # seconds
+_LONGEST_WINDOW = 24  # as a power of two, in samples
+_LOUDEST = 1e100  # its square can be summed in double precision
 _HERTZ_PER_MEL, _KNEE, _LOG_STEP = 200 / 3, 1000.0, np.log(6.4) / 27  # Slaney 1998
 
 
@@ -147,6 +151,7 @@ class LogMel(TransformerMixin, BaseEstimator):
         self.floor = floor
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> LogMel:
         """Learn the number of frames and make the filters.
 
@@ -170,6 +175,11 @@ class LogMel(TransformerMixin, BaseEstimator):
                 f"f_min={self.f_min!r}, f_max={self.f_max!r}."
             )
         window = int(np.ceil(np.log2(max(2, _SHORTEST_WINDOW * self.sampling_rate))))
+        if self.n_fft is None and window > _LONGEST_WINDOW:
+            raise ValueError(
+                f"sampling_rate={self.sampling_rate!r} (in Hz) asks for windows of 2**{window} "
+                "samples: give n_fft."
+            )
         self.n_fft_ = self.n_fft or 2**window
         self.hop_length_ = self.hop_length or self.n_fft_ // 2
         self.n_frames_ = self.n_frames or 1 + max(map(len, clips)) // self.hop_length_
@@ -234,7 +244,8 @@ class LogMel(TransformerMixin, BaseEstimator):
 
 def _read_clips(X: Any) -> list[Array]:
     """Return the waveforms, checked but not copied."""
-    clips = [np.asarray(clip) for clip in read_samples(X, "LogMel", "waveforms")]
+    samples = read_samples(X, "LogMel", "waveforms")
+    clips = [as_array(f"Waveform {i}", clip) for i, clip in enumerate(samples)]
     for i, clip in enumerate(clips):
         if clip.ndim != 1 or len(clip) == 0:
             raise ValueError(
@@ -248,6 +259,8 @@ def _read_clips(X: Any) -> list[Array]:
             )
         if not np.isfinite(clip).all():
             raise ValueError(f"Waveform {i} contains NaN or infinity. {MARK_MISSING}")
+        if clip.dtype.kind == "f" and np.abs(clip).max() > _LOUDEST:
+            raise ValueError(f"Waveform {i} has values beyond {_LOUDEST:g}: scale it to [-1, 1].")
     return clips
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from skmm._modalities._values import as_array
+
 Array = NDArray[Any]
 
 
@@ -45,7 +47,7 @@ def _as_array_or_list(X: Any, who: str, what: str) -> Array | list[Any]:
             "Put a single sample into a list."
         )
     is_frame = isinstance(X, pd.DataFrame)
-    array = X.iloc[:, 0].to_numpy() if is_frame and X.shape[1] == 1 else np.asarray(X)
+    array = X.iloc[:, 0].to_numpy() if is_frame and X.shape[1] == 1 else as_array(f"X of {who}", X)
     if array.dtype.kind in "biuf" and array.ndim > 0:
         return array[:, None] if is_frame and array.ndim == 1 else array
     if array.ndim == 2 and array.shape[1] == 1:

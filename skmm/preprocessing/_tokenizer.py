@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
@@ -20,6 +19,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._modalities._values import as_array
+from skmm._state import BaseEstimator
 from skmm.preprocessing._samples import read_samples
 
 _PADDING, _UNKNOWN, _FIRST = 0, 1, 2
@@ -211,7 +212,7 @@ class Tokenizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             As far as the ids tell: case, punctuation and unknown tokens are lost.
         """
         check_is_fitted(self)
-        ids = np.asarray(X)
+        ids = as_array("X of Tokenizer", X)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise TypeError(
                 f"Token ids are a 2-D array of integers, got shape {ids.shape}, dtype {ids.dtype}."
