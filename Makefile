@@ -8,7 +8,8 @@
 #   make peers       the environments of the peers, in build/peers; PEERS="cca gan" for some of them
 #   make tables      the pages of benchmarks/results anew from what is recorded there
 #   make lint        ruff, mypy
-#   make docs        check what the documentation says: docstrings, doctests, README, links
+#   make docs        the site in docs/_build/html; warnings are errors, links are checked
+#   make linkcheck   links of the documentation to other sites; needs the network
 #   make clean       remove caches and build products, but neither .venv nor results
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 CCA_PEERS := --peers-python build/peers/cca/bin/python
 VAE_PEERS := --peers-python build/peers/vae/bin/python
 
-.PHONY: benchmark test slow full speed peers tables lint docs clean
+.PHONY: benchmark test slow full speed peers tables lint docs linkcheck clean
 
 benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
@@ -75,10 +76,16 @@ lint: $(READY)
 	$(PY) -m mypy
 
 docs: $(READY)
-	$(SINGLE) $(PY) -m pytest skmm tests/test_docstrings.py tests/test_readme.py
+	$(SINGLE) $(PY) -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	$(PY) docs/check_links.py docs/_build/html
+	@echo 'The site is docs/_build/html/index.html.'
+
+linkcheck: $(READY)
+	$(SINGLE) $(PY) -m sphinx -q -b linkcheck docs docs/_build/linkcheck
 
 clean:
-	rm -rf build dist docs/_build .coverage .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build dist .coverage .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	cd docs && rm -rf _build auto_examples api/generated _static/generated
 	find skmm tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up is redone only when what it reads has changed.

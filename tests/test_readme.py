@@ -25,6 +25,7 @@ WITH_PYTHON = [page for page in PAGES if any(kind == "python" for kind, _ in _bl
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_python_runs_and_prints_what_is_shown(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # a page sets it: so that it is undone afterwards
     namespace, printed = {}, ""
     for kind, text in _blocks(page):
         if kind == "python":

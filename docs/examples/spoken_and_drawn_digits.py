@@ -1,11 +1,13 @@
-"""Digits that are spoken, drawn, or both: from files to predictions in one Pipeline.
+"""
+Digits that are spoken, drawn, or both
+======================================
 
-Recordings of the Free Spoken Digit Dataset stand beside images of MNIST that show the same digit.
-The pairs are made by label, within training and within test. At test time either may be missing.
+From files to predictions in one Pipeline. Recordings of the Free Spoken Digit Dataset stand beside
+images of MNIST that show the same digit. The pairs are made by label, within training and within
+test. At test time either may be missing.
 
-    python docs/examples/spoken_and_drawn_digits.py
-
-Both data sets are downloaded once (28 MB); it takes about a minute.
+Both data sets are downloaded once (28 MB), so this example is not run when the site is built; it
+takes about a minute.
 """
 
 import numpy as np
