@@ -6,6 +6,8 @@
 #   make full        the full suite of the benchmark on all development data sets; hours
 #   make speed       time and memory beside floors and peers; needs a quiet machine
 #   make peers       the environments of the peers, in build/peers; PEERS="cca gan" for some of them
+#   make matrix      wheel and sdist in empty environments, from the oldest to the newest versions of
+#                    other packages; an hour; needs python3.11 to python3.13; ROWS='"3.11 oldest"'
 #   make tables      the pages of benchmarks/results anew from what is recorded there
 #   make lint        ruff, mypy
 #   make docs        the site in docs/_build/html; warnings are errors, links are checked
@@ -25,7 +27,7 @@ SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 CCA_PEERS := --peers-python build/peers/cca/bin/python
 VAE_PEERS := --peers-python build/peers/vae/bin/python
 
-.PHONY: benchmark test slow full speed peers tables lint docs linkcheck clean
+.PHONY: benchmark test slow full speed peers matrix tables lint docs linkcheck clean
 
 benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
@@ -66,6 +68,9 @@ speed: $(READY)
 
 peers:
 	$(PYTHON) benchmarks/peers/install.py $(PEERS)
+
+matrix:
+	$(PYTHON) benchmarks/matrix.py $(ROWS)
 
 tables: $(READY)
 	$(PY) benchmarks/tables.py

@@ -41,11 +41,19 @@ from skmm.nn import ACTIVATIONS
 Array = np.ndarray
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
-POSITIVE = Interval(Integral, 1, None, closed="left")
+
+class _Numbers(Interval):
+    """An interval of integers that are not meant to be true or false."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+POSITIVE = _Numbers(Integral, 1, None, closed="left")
 DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "modalities": [dict, list, tuple, None],
     "encoders": [StrOptions({"auto"}), dict],
-    "hidden_layer_sizes": [list, tuple, np.ndarray],
+    "hidden_layer_sizes": [list, tuple],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "normalization": [StrOptions({"batch", "layer"}), None],
     "dropout": [Interval(Real, 0, 1, closed="left")],

@@ -46,7 +46,10 @@ def _numbers(name: str, value: Array, observed: Array, categories: Array) -> Arr
     """Return labels as numbers of their classes, 0 where missing."""
     found = value[observed]
     numbers = np.zeros(len(value), dtype=np.int64)
-    known = np.isin(found, categories)
+    try:
+        known = np.isin(found, categories)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"Modality {name!r} holds what are no labels: {error}") from error
     if not known.all():
         unknown = sorted({str(label) for label in found[~known]})[:5]
         raise ValueError(

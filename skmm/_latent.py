@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -259,7 +260,7 @@ def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = N
     if unknown := [name for name in given if name not in X]:
         raise ValueError(f"modality_weights names {unknown!r}, but there are {X.names!r}.")
     for name, weight in given.items():
-        if not np.isfinite(weight) or weight < 0:
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
             raise ValueError(f"The weight of modality {name!r} must be 0 or more, got {weight!r}.")
     return [float(given.get(name, 1.0)) for name in X.names]
 

@@ -75,7 +75,10 @@ class ReconstructionMixin:
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
-        Z = check_array(Z, dtype=[np.float64, np.float32])
+        try:
+            Z = check_array(Z, dtype=[np.float64, np.float32])
+        except RuntimeError as error:  # of a tensor with a gradient
+            raise TypeError(f"Z cannot be made an array: {error}") from error
         if Z.shape[1] != (width := len(self.get_feature_names_out())):
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} was fitted to give "

@@ -116,7 +116,7 @@ def check_weight(weight: Any, X: Modalities, **options: Any) -> np.ndarray:
     """Return the weights of the rows, checked by scikit-learn, which wants to see an array."""
     found = _check_sample_weight(to_numpy(weight), np.empty((len(X), 0)), **options)
     if found.max() > LARGEST:
-        raise ValueError(f"sample_weight has {found.max()!r}, too large to be added: divide by it.")
+        raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
     return found
 
 

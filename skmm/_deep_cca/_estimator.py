@@ -258,7 +258,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
         "objective": [StrOptions(set(OBJECTIVES)), callable],
-        "shared_layer_sizes": [list, tuple, np.ndarray],
+        "shared_layer_sizes": [list, tuple],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "likelihoods": [StrOptions({"auto"}), dict],
         "latent_density": [HasMethods(["fit", "sample"]), None],

@@ -17,7 +17,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 def check_mapping(mapping: Any) -> dict[str, Value]:
     if isinstance(mapping, pd.DataFrame):
         raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
-    if not hasattr(mapping, "keys") or isinstance(mapping, type):
+    if not callable(getattr(mapping, "keys", None)) or isinstance(mapping, type):
         raise TypeError(
             f"Modalities takes a dict from name to values, got {type(mapping).__name__}."
         )
@@ -86,7 +86,7 @@ def check_names(given: Mapping[str, Any], names: Any, what: str) -> None:
 
 
 def as_names(names: str | Sequence[str], known: Mapping[str, Any]) -> list[str]:
-    if not isinstance(names, Iterable):
+    if not isinstance(names, Iterable) or getattr(names, "ndim", 1) == 0:
         raise TypeError(f"Expected names out of {list(known)}, got {names!r}.")
     names = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in names if not isinstance(name, str) or name not in known]

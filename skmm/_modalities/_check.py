@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -180,8 +181,10 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
                 f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
             )
         return np.asarray(value).reshape(len(value))
-    if not flatten and kind in ("tokens", "image") and value.dtype != object:
-        return np.asarray(value)
+    if not flatten and kind in ("tokens", "image"):
+        value = np.asarray(value)
+        if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:  # no objects, no long doubles
+            return value.astype(value.dtype.newbyteorder("="), copy=False)
     array = _as_float(name, value)
     return flat_array(array) if flatten else array
 
@@ -211,6 +214,9 @@ def _sum_is_finite(data: NDArray[np.floating]) -> bool:
         ):
             flat = data.ravel(order="K")
             return bool(np.isfinite(blas.ddot(flat, flat)))
+        if data.dtype == np.float64:
+            axes = ascii_letters[: data.ndim]
+            return bool(np.isfinite(np.einsum(f"{axes},{axes}->", data, data)))
         return bool(np.isfinite(data.sum()))
 
 
@@ -291,7 +297,7 @@ def _strange_entries(value: Any) -> Array:
 
 
 def _is_huge(data: Array) -> Array:
-    return np.abs(data) > LARGEST
+    return np.abs(data) > np.float64(LARGEST)  # compared in double precision
 
 
 def _count_rows(test: Callable[[Array], Array], data: Array, missing: NDArray[np.bool_]) -> int:

@@ -63,7 +63,8 @@ def frame_to_mapping(
         numbers = resolve_selectors(df, modalities)
         return {name: df.iloc[:, columns] for name, columns in numbers.items()}
     numbers = level_columns(df.columns)
-    if isinstance(modalities, str) or not isinstance(modalities, Iterable | None):
+    is_list = isinstance(modalities, Iterable | None) and getattr(modalities, "ndim", 1) == 1
+    if isinstance(modalities, str) or not is_list:
         raise TypeError(f"modalities= is a list of names out of {list(numbers)}: {modalities!r}.")
     names = list(numbers) if modalities is None else list(modalities)
     for name in names:

@@ -46,7 +46,7 @@ def read_modalities(
     """
     if not reset:
         check_is_fitted(estimator, "_schema")
-    params = {"ensure_min_samples": min_samples, "accept_sparse": accept_sparse}
+    params = {"ensure_min_samples": min_samples, "accept_sparse": "csr" if accept_sparse else False}
     if _is_named(X):
         X, schema = _read_named(estimator, X, reset)
     elif _names_columns(estimator, reset):
@@ -217,7 +217,7 @@ def _refuse_nd(estimator: Any, X: Any) -> None:
             "Name it, {'X': X}, or read it yourself."
         )
     ndim = getattr(X, "ndim", 0)
-    if ndim > 2:
+    if isinstance(ndim, int) and ndim > 2:
         raise ValueError(
             f"Found array with dim {ndim}, while dim <= 2 is required by {class_name(estimator)}. "
             "Wrap it: Modalities({'image': X})."

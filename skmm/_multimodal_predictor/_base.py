@@ -32,6 +32,7 @@ from skmm._base import (
 from skmm._fusion import fusion_network
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._check import LARGEST
 from skmm._nets import Net, build
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
@@ -49,7 +50,7 @@ Array = np.ndarray
 PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
     **DEEP_CONSTRAINTS,
     "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
-    "head_layer_sizes": [list, tuple, np.ndarray],
+    "head_layer_sizes": [list, tuple],
     "modality_dropout": [Interval(Real, 0, 1, closed="left")],
     "scoring": [str, callable, None],
 }
@@ -157,6 +158,8 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         if sample_weight is not None:
             rows = np.empty(len(X))
             sample_weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+            if sample_weight.max() > LARGEST:
+                raise ValueError(f"sample_weight is up to {sample_weight.max():g}: divide it.")
         before = getattr(self, "_target", None)
         target = self._read_target(y, sample_weight)
         check_consistent_length(np.empty(len(X)), target)

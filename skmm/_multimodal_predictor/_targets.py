@@ -11,6 +11,7 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_y, column_or_1d
 
+from skmm._modalities._check import LARGEST
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
@@ -166,7 +167,12 @@ def read_numbers(
 ) -> tuple[NumberTargets, Array]:
     """Return how to read a regressor's target, and it standardised (n, n_targets)."""
     y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
-    y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
+    try:
+        y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must be numbers to be regressed on: {error}") from error
+    if not np.all(np.abs(y) <= LARGEST):  # NaN neither
+        raise ValueError(f"y contains NaN, infinity, or values beyond {LARGEST:g}.")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     values = y.reshape(len(y), -1)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from sklearn.utils.parallel import _get_threadpool_controller
 from torch import Tensor
 
 from skmm.nn._processes import Processes
+
+
+def _use_one_thread() -> None:
+    """Let OpenMP, that of scikit-learn too, not wait for threads that a fork has left behind."""
+    torch.set_num_threads(1)
+    _get_threadpool_controller().limit(limits=1, user_api="openmp")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_use_one_thread)
 
 
 def join(device: str | torch.device) -> tuple[str | torch.device, Processes | None]:
@@ -31,8 +43,9 @@ def join(device: str | torch.device) -> tuple[str | torch.device, Processes | No
 def _check_device(device: str | torch.device) -> None:
     """Refuse a device that is none, or not here; torch says so in errors of many types."""
     try:
-        if torch.empty(0, device=device).is_meta:
-            raise RuntimeError("it holds no numbers")
+        found = torch.empty(0, device=device).device
+        if found.type == "meta" or (found.type == "cpu" and found.index):
+            raise RuntimeError("it holds no numbers, or is not there.")
     except Exception as error:
         raise ValueError(
             f"device={device!r} cannot be used: {error} Use 'auto', 'cpu', or one that is here."

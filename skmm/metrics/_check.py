@@ -26,8 +26,6 @@ def check_numbers(values: ArrayLike, name: str, **options: Any) -> Array:
             )
         except RuntimeError as error:  # of a tensor with a gradient
             raise TypeError(f"{name} cannot be made an array: {error}") from error
-    if max(array.max(initial=0.0), -array.min(initial=0.0)) > LARGEST:
-        raise ValueError(f"{name} has values beyond {LARGEST:g}, whose squares overflow: rescale.")
     return array
 
 
@@ -84,6 +82,12 @@ def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
         values: Array = column_or_1d(labels)
     except RuntimeError as error:  # of a tensor with a gradient
         raise TypeError(f"{name} cannot be made an array: {error}") from error
+    if values.dtype.kind == "V":
+        raise TypeError(f"{name} has dtype {values.dtype}, which holds no labels.")
+    try:
+        np.unique(values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} holds what are no labels of one type: {error}") from error
     if len(values) != len(codes):
         raise ValueError(
             f"{name} has {len(values)} entries, but there are {len(codes)} rows of codes."
@@ -91,6 +95,14 @@ def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
     if values.dtype.kind == "f" and np.isnan(values).any():
         raise ValueError(f"{name} contains NaN: drop the rows without a label.")
     return values
+
+
+def check_size(arrays: Mapping[str, Array]) -> None:
+    """Refuse numbers whose squares overflow."""
+    for name, array in arrays.items():
+        largest = np.nanmax(np.abs(array), initial=0.0)
+        if float(largest) > LARGEST:
+            raise ValueError(f"{name} has values up to {largest:g}, too large to square: rescale.")
 
 
 def named_values(values: Any, argument: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 
 from skmm._linalg import CONSTANT, canonical_axes, covariance, pearson
-from skmm.metrics._check import Scores, check_same_names, named_scores, paired_codes
+from skmm.metrics._check import Scores, check_same_names, check_size, named_scores, paired_codes
 
 Array = np.ndarray
 EPS = float(np.finfo(np.float64).eps)
@@ -58,6 +58,7 @@ def canonical_correlations(a: ArrayLike, b: ArrayLike) -> Array:
     array([1., 1.])
     """
     a, b = paired_codes(a, b)
+    check_size({"a": a, "b": b})
     noises = [max(max(c.shape) * EPS, 10 * np.sqrt(c.shape[1]) * _rounding(c)) for c in (a, b)]
     blocks = [_unit_columns(a), _unit_columns(b)]
     if not all(block.size for block in blocks):
@@ -160,6 +161,8 @@ def _held_out(train_scores: Scores, test_scores: Scores) -> Iterator[Array]:
     """Yield for each pair of modalities the held-out correlation along each axis."""
     train = named_scores(train_scores, "train_scores")
     test = named_scores(test_scores, "test_scores")
+    check_size({f"train_scores[{name!r}]": codes for name, codes in train.items()})
+    check_size({f"test_scores[{name!r}]": codes for name, codes in test.items()})
     check_same_names(train, test, "train_scores and test_scores")
     for name in train:
         if train[name].shape[1] != test[name].shape[1]:
@@ -189,11 +192,9 @@ def _rounding(a: Array) -> float:
     Columns that depend on others up to this noise are no components of their own.
     """
     centred, size = _centred(a)
-    spread = centred.std(axis=0)
     varying = size > 0
-    eps = float(np.finfo(a.dtype).eps)
-    with np.errstate(divide="ignore", over="ignore"):  # of what is too small to be squared
-        return float(np.max(size[varying] / spread[varying], initial=1.0)) * eps
+    relative = (centred[:, varying] / size[varying]).std(axis=0)  # squares cannot overflow
+    return float(np.max(1.0 / relative, initial=1.0)) * float(np.finfo(a.dtype).eps)
 
 
 def _centred(a: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import gen_batches
 
-from skmm.metrics._check import check_choice, check_numbers
+from skmm.metrics._check import check_choice, check_numbers, check_size
 
 Array = np.ndarray
 OF_ANY_RANK = {
@@ -32,6 +32,7 @@ def check_rows(values: ArrayLike, name: str, *, at_least: int = 1) -> Array:
         raise ValueError(
             f"{name} has shape {array.shape}; {at_least} or more rows with a value are needed."
         )
+    check_size({name: array})
     return array
 
 

@@ -8,8 +8,8 @@ from sklearn.utils import gen_batches
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag, check_numbers
 from skmm.metrics._draws import (
-    OF_ANY_RANK,
     N_VALUES,
+    OF_ANY_RANK,
     check_draws,
     check_multioutput,
     check_positive,
@@ -146,11 +146,11 @@ def energy_skill(
             f"y_train has {train.shape[1]} columns and y_true has {y.shape[1]}: pass one target "
             "in both."
         )
-    varies = np.ptp(train, axis=0) > 0
+    units = train.std(axis=0)
+    varies = (np.ptp(train, axis=0) > 0) & (units > np.finfo(np.float64).tiny)
     if not varies.any():
         raise ValueError("y_train is constant in every column: there is nothing to predict.")
-    units = train[:, varies].std(axis=0)
-    y, draws, train = (values[..., varies] / units for values in (y, draws, train))
+    y, draws, train = (values[..., varies] / units[varies] for values in (y, draws, train))
     if len(train) > N_TRAIN:
         train = train[check_random_state(random_state).permutation(len(train))[:N_TRAIN]]
     marginal = float(marginal_scores(y, train).mean())
@@ -327,7 +327,9 @@ def _crps(y: Array, draws: Array) -> Array:
 
 def _units(scale: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return one positive number for each column."""
-    units = check_numbers(scale, "scale", **OF_ANY_RANK).astype(np.float64, copy=False)
+    units = check_numbers(scale, "scale", ensure_all_finite=False, **OF_ANY_RANK).astype(
+        np.float64, copy=False
+    )
     if not (np.isfinite(units) & (units > 0)).all():
         raise ValueError(f"scale must be positive and finite, got {scale!r}.")
     try:
@@ -342,7 +344,11 @@ def _pair_weights(weights: ArrayLike | None, d: int) -> Array:
     """Return weights (d, d) of pairs of columns, both orders added."""
     if d < 2:
         raise ValueError(f"y_true has {d} column; 2 or more are needed.")
-    w = np.ones((d, d)) if weights is None else check_numbers(weights, "weights").astype(float)
+    w = (
+        np.ones((d, d))
+        if weights is None
+        else check_numbers(weights, "weights", ensure_all_finite=False, **OF_ANY_RANK).astype(float)
+    )
     if w.shape != (d, d):
         raise ValueError(f"weights has shape {w.shape}; it must be ({d}, {d}).")
     if not (np.isfinite(w).all() and (w >= 0).all() and w.any()):

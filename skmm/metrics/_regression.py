@@ -102,6 +102,8 @@ def _flat(name: str, argument: str, values: Any) -> Array:
         ) from error
     if array.ndim == 0:
         raise ValueError(f"Modality {name!r} in {argument} is a scalar; rows are on axis 0.")
+    if array.size == 0:
+        raise ValueError(f"Modality {name!r} in {argument} is empty, of shape {array.shape}.")
     if np.isinf(array).any():
         raise ValueError(f"Modality {name!r} in {argument} contains infinity.")
     return array.reshape(len(array), -1)

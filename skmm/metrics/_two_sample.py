@@ -165,7 +165,8 @@ def sliced_wasserstein(
     >>> sliced_wasserstein([0.0, 1.0], [2.0, 3.0], random_state=0)
     2.0
     """
-    if not isinstance(n_projections, Integral) or n_projections < 1:
+    whole = isinstance(n_projections, Integral) and not isinstance(n_projections, bool)
+    if not whole or n_projections < 1:
         raise ValueError(f"n_projections={n_projections!r} must be an integer of at least 1.")
     if not isinstance(p, Real) or not 1 <= p < np.inf:
         raise ValueError(f"p={p!r} must be a number of at least 1.")

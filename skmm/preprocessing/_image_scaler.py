@@ -202,7 +202,7 @@ class ImageScaler(TransformerMixin, BaseEstimator):
         """Return pixels with channels last, in [0, 1]; `grey` is the rank without channels."""
         if pixels.ndim == grey:
             pixels = pixels[..., None]
-        n_channels = pixels.shape[-1]
+        n_channels = pixels.shape[-1] if pixels.ndim else 0
         if pixels.ndim != grey + 1 or 0 in pixels.shape or n_channels > 4:
             raise ValueError(
                 f"{name} has shape {pixels.shape}; images are height x width x channels with 1 to "

@@ -259,7 +259,7 @@ def _read_clips(X: Any) -> list[Array]:
             )
         if not np.isfinite(clip).all():
             raise ValueError(f"Waveform {i} contains NaN or infinity. {MARK_MISSING}")
-        if clip.dtype.kind == "f" and np.abs(clip).max() > _LOUDEST:
+        if clip.dtype.kind == "f" and float(np.abs(clip).max()) > _LOUDEST:
             raise ValueError(f"Waveform {i} has values beyond {_LOUDEST:g}: scale it to [-1, 1].")
     return clips
 

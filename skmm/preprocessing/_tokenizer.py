@@ -179,7 +179,7 @@ class Tokenizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         kept = sorted(kept, key=lambda token: (-counts[token], token))[: self.max_vocabulary]
         self.vocabulary_ = {token: i for i, token in enumerate(kept, start=_FIRST)}
         self.vocabulary_size_ = len(kept) + _FIRST
-        self.max_length_ = self.max_length or max(map(len, texts))
+        self.max_length_ = int(self.max_length or max(map(len, texts)))
         return self._ids(texts)
 
     def transform(self, X: Any) -> NDArray[np.int64]:
