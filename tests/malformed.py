@@ -28,12 +28,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import sklearn
+import skorch
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+import skmm
 from skmm import (
     CCA,
     ConditionalGAN,
@@ -1019,8 +1022,12 @@ def _verdict(trial: Trial, error: Exception) -> Verdict:
     return Verdict(name, message=message)
 
 
+FOLDERS = {p.__name__: os.path.dirname(p.__file__) + os.sep for p in (skmm, sklearn, skorch)}
+
+
 def _is_of(frame: traceback.FrameSummary, *packages: str) -> bool:
-    return any(f"{os.sep}{name}{os.sep}" in frame.filename for name in packages)
+    """Whether a statement is in one of the packages, wherever the checkout and they lie."""
+    return any(frame.filename.startswith(FOLDERS[name]) for name in packages)
 
 
 def _is_deliberate(frames: traceback.StackSummary) -> bool:
