@@ -1,6 +1,8 @@
 """A grid search on dask's workers beside joblib's own, and how often the data travel.
 
 Both sides have two processes of one thread; they alternate. The cluster is started once.
+Dask sets `MALLOC_TRIM_THRESHOLD_` for its workers, with which the C library gives every array
+of a fit back to the system and asks for it again; `--trim` leaves it so and shows what that costs.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import time
 from statistics import median
 
+import dask
 import joblib
 import numpy as np
 from dask.distributed import Client, LocalCluster
@@ -39,6 +42,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--trim", action="store_true", help="leave dask's setting of malloc")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     rng = np.random.default_rng(0)
@@ -48,6 +52,10 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"loky": [], "dask": []}
     scores = {}
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    if not options.trim:
+        environ = dask.config.get("distributed.nanny.pre-spawn-environ")
+        environ = {name: value for name, value in environ.items() if "MALLOC" not in name}
+        dask.config.set({"distributed.nanny.pre-spawn-environ": environ})
     with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         for i in range(options.rounds + 1):
             for backend in ("loky", "dask") if i % 2 else ("dask", "loky"):
@@ -58,7 +66,8 @@ def main() -> None:
                 if i:
                     seconds[backend].append(time.perf_counter() - start)
                 scores[backend] = search.cv_results_["mean_test_score"]
-                print(f"{backend}: data pickled {Counted.n_pickled} times", flush=True)
+                print(f"{backend}: {time.perf_counter() - start:.1f} s, data pickled "
+                      f"{Counted.n_pickled} times", flush=True)  # fmt: skip
     ratios = [b / a for a, b in zip(seconds["loky"], seconds["dask"], strict=True)]
     print(f"{options.points} points, 3 folds; same scores: {np.allclose(*scores.values())}")
     print(f"loky {median(seconds['loky']):.1f} s, dask {median(seconds['dask']):.1f} s")

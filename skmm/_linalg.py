@@ -84,13 +84,17 @@ def _unit_columns(a: Array, sample_weight: Array | None, constant: float) -> Arr
 
 
 def psd_eigh(matrix: Array, rtol: float | None = None) -> tuple[Array, Array]:
-    """Return the eigenvalues (descending) above ``rtol`` times the largest, and their vectors."""
+    """Return the eigenvalues (descending) above ``rtol`` times the largest, and their vectors.
+
+    Both are contiguous: NumPy may multiply reversed views without BLAS, with other last digits
+    than their copies from a file.
+    """
     values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
-    values, vectors = values[::-1], vectors[:, ::-1]
     if rtol is None:
         rtol = 10 * len(matrix) * np.finfo(np.float64).eps
-    rank = int(np.sum(values > rtol * max(values[0], 0.0))) if len(values) else 0
-    return values[:rank], vectors[:, :rank]
+    rank = int(np.sum(values > rtol * max(values[-1], 0.0))) if len(values) else 0
+    first = len(values) - rank
+    return values[first:][::-1].copy(), np.asfortranarray(vectors[:, first:][:, ::-1])
 
 
 def whitener(cov: Array, rtol: float | None = None) -> Array:

@@ -38,13 +38,13 @@ class Solution:
 
     def loadings(self, m: int) -> Array:
         """Covariance (d_m, k) of a modality's columns with its own projections."""
-        return self.between[m][:, own(m, len(self.eigenvalues))]
+        return np.ascontiguousarray(self.between[m][:, own(m, len(self.eigenvalues))])
 
     def correlations(self) -> Array:
         """Correlation (k, M, M) of the projections of each pair of modalities."""
         k = len(self.eigenvalues)
         grid = self.codes.reshape(-1, k, len(self.codes) // k, k)
-        return np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0)
+        return np.ascontiguousarray(np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0))
 
     def fusion_map(self, fusion: str) -> Array:
         """Return P with fused = P @ (all projections of a complete row)."""

@@ -47,6 +47,7 @@ class Columns:
     @classmethod
     def read(cls, block: Any, root: Array, settle: Settle) -> "Columns":
         """Standardise a block (n, d) by what `settle` makes of its mean and variance."""
+        root = np.ascontiguousarray(root)  # of a column, which a file would not keep as it lies
         if is_sparse(block):
             return cls(*_read_sparse(block, root, settle))
         weight, count = root**2, float(np.sum(root**2))

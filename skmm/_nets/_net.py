@@ -200,7 +200,9 @@ class Net(NeuralNet):
 
     def _descend(self, optimizer: Any, terms: Terms, batch: Any) -> Tensor:
         """Make a step that lowers the sum of the terms."""
-        optimizer.zero_grad(set_to_none=True)
+        for group in optimizer.param_groups:  # zero_grad, which takes a twentieth of a small step
+            for parameter in group["params"]:
+                parameter.grad = None
         loss: Any = sum(terms.values())
         loss.backward()
         if self.processes is not None:
