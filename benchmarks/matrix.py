@@ -141,7 +141,8 @@ def run(row: Row, wheel: Path, unpacked: Path, folder: Path) -> dict[str, str]:
     versions = dict(
         line.split(maxsplit=1) for line in _call(python, "-m", "skmm", cwd=unpacked).splitlines()
     )
-    times = _call(python, str(ROOT / "benchmarks" / "import_time.py"), cwd=unpacked)
+    script = str(ROOT / "benchmarks" / "import_time.py")
+    times = _call(python, script, "--rounds", "3", cwd=unpacked)
     seconds = re.search(r"importtime: sklearn ([\d.]+) s, skmm ([\d.]+) s", times)
     assert seconds
     if row.extras:
@@ -204,7 +205,8 @@ _CAPTURED = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": Tru
 
 
 def _variables() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """Return ours without those of Python: other packages, or none of them compiled to bytecode."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "OMP_NUM_THREADS": "1"}
 
 

@@ -12,8 +12,8 @@ repeats: many seeds on one task: how many fits failed, and whether a seed gives 
 digits, mnist: images given the label. Accuracy on real images of a classifier that is trained on
 generated ones, over that of one trained on the real ones; the distance from generated images to
 the nearest training image over that from held-out ones (0 for copies); density and coverage. The
-images are vectors of pixels, or images for convolutions; "relativistic" is the recipe for images,
-`SHARP` below.
+images are vectors of pixels, each with its scale, or images, which have one; "relativistic" is the
+recipe for images, `SHARP` below, "dense" that networks without convolutions (`DENSE`) make images.
 
 Real data beside other packages: `rivals_conditional_gan.py`.
 """
@@ -45,6 +45,7 @@ from skmm.metrics import (
     synthetic_training_accuracy,
     variogram_score,
 )
+from skmm.nn import MLP
 
 Array = np.ndarray
 TASKS = ("circle", "branches", "heteroscedastic", "correlated")
@@ -59,6 +60,7 @@ SHARP = {  # for images
     "lr_schedule": "onecycle",
     "early_stopping": False,
 }
+DENSE = MLP((256, 256, 256), activation="relu")
 N_CLASSIFIED = 10_000  # images at most that a classifier is trained on
 
 
@@ -190,9 +192,11 @@ def images(
     changes = {} if options.epochs is None else {"max_epochs": options.epochs}
     gan = ConditionalGAN(target="image", random_state=seed, **changes)
     sharp = clone(gan).set_params(**{**SHARP, **changes})
+    dense = clone(sharp).set_params(encoders={"image": DENSE}, decoders={"image": DENSE})
     samplers: dict[str, tuple[Any, Array]] = {
         "default, vectors": (gan, flat),
         "relativistic, vectors": (sharp, flat),
+        "relativistic, dense images": (dense, real[:, None]),
         "default, images": (clone(gan), real[:, None]),
         "training images of the class": (
             NeighborsSampler(n_each, target="image", random_state=seed), flat),

@@ -1,6 +1,7 @@
-"""CCA of sparse rows: seconds and peak memory of one fit against the number of columns.
+"""CCA against the number of columns: seconds and peak memory of one fit.
 
-Two CSR files of as many columns each, a part `--density` of which is stored, with topics in common.
+Two CSR files of as many columns each, a part `--density` of which is stored, with topics in common;
+with `--dense` two arrays of float32 instead, shared directions and noise.
 Every fit runs in a fresh process, which loads the data and fits a small part of them first (imports
 and threads do not count); "growth" is by how much the fit raises the peak of the resident memory,
 "data" what the CSR arrays take, and "dense" what the arrays would. "slope" is that of the time,
@@ -30,6 +31,17 @@ TOPICS = 60
 TARGET_MIB = 1024.0
 
 
+def make_dense(n: int, d: int, folder: Path) -> None:
+    """Write two files of numbers."""
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((n, TOPICS), dtype=np.float32)
+    for name in NAMES:
+        mix = rng.standard_normal((TOPICS, d), dtype=np.float32) / 4
+        values = rng.standard_normal((n, d), dtype=np.float32)
+        values += shared @ mix
+        np.save(folder / f"{name}.npy", values)
+
+
 def make(n: int, d: int, density: float, folder: Path) -> None:
     """Write two files of counts; each row has two topics, each topic prefers some columns."""
     rng = np.random.default_rng(0)
@@ -50,14 +62,17 @@ def fit(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Fit once and return what it took."""
     from skmm import CCA, Modalities
 
-    data = {name: sp.load_npz(folder / f"{name}.npz") for name in NAMES}
+    if options.dense:
+        data = {name: np.load(folder / f"{name}.npy") for name in NAMES}
+    else:
+        data = {name: sp.load_npz(folder / f"{name}.npz") for name in NAMES}
     small = {name: value[:200, :60] for name, value in data.items()}
     CCA(1, shrinkage=0.5, solver="randomized").fit(small)
     X = Modalities(data)
     model = CCA(
         options.components,
         shrinkage=options.shrinkage if options.shrinkage == "auto" else float(options.shrinkage),
-        solver="randomized",
+        solver="auto" if options.dense else "randomized",
         random_state=0,
     )
     before, start = resident("VmRSS"), time.perf_counter()
@@ -69,9 +84,14 @@ def fit(folder: Path, options: argparse.Namespace) -> dict[str, float]:
         "seconds": seconds,
         "growth": after - before,
         "transform": time.perf_counter() - start,
-        "data": sum(v.data.nbytes + v.indices.nbytes for v in data.values()) / 2**20,
+        "data": sum(stored(v) for v in data.values()) / 2**20,
         "correlation": float(model.canonical_correlations_.mean()),
     }
+
+
+def stored(values: Any) -> int:
+    """Return the bytes of an array or of what a CSR array keeps."""
+    return values.data.nbytes + (values.indices.nbytes if sp.issparse(values) else 0)
 
 
 def resident(which: str) -> float:
@@ -84,6 +104,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Fit in a fresh process."""
     command = [sys.executable, __file__, "--folder", str(folder)]
     command += ["--components", str(options.components), "--shrinkage", options.shrinkage]
+    command += ["--dense"] * options.dense
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     return dict(json.loads(answer.stdout))
 
@@ -95,6 +116,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--columns", type=int, nargs="+", default=[100, 1000, 10_000, 50_000])
     parser.add_argument("--density", type=float, default=1e-3)
+    parser.add_argument("--dense", action="store_true", help="arrays of float32")
     parser.add_argument("--components", type=int, default=50)
     parser.add_argument("--shrinkage", default="0.5")
     parser.add_argument("--rounds", type=int, default=3)
@@ -103,8 +125,9 @@ def main() -> None:
     if options.folder:
         print(json.dumps(fit(options.folder, options)))
         return
+    kind = "dense" if options.dense else f"density {options.density:g}"
     print(
-        f"{options.rows} rows, density {options.density:g}, k = {options.components}, "
+        f"{options.rows} rows, {kind}, k = {options.components}, "
         f"shrinkage {options.shrinkage}; medians of {options.rounds}, {time.strftime('%Y-%m-%d')}\n"
     )
     print("| columns | fit, s | transform, s | growth, MiB | data, MiB | dense, MiB "
@@ -113,7 +136,10 @@ def main() -> None:
     points, worst = [], 0.0
     for d in options.columns:
         with tempfile.TemporaryDirectory() as folder:
-            make(options.rows, d, options.density, Path(folder))
+            if options.dense:
+                make_dense(options.rows, d, Path(folder))
+            else:
+                make(options.rows, d, options.density, Path(folder))
             found = [measure(Path(folder), options) for _ in range(options.rounds)]
         one = {key: median(result[key] for result in found) for key in found[0]}
         worst = max(worst, *(result["growth"] for result in found))

@@ -259,6 +259,16 @@ def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
     return min(batch_size, n_samples)
 
 
+def check_same_labels(before: Mapping[str, Array], now: Mapping[str, Array]) -> None:
+    """Refuse to go on from a fit whose weights stand for other labels."""
+    for name, labels in now.items():
+        if not np.array_equal(labels, before.get(name, ())):
+            raise ValueError(
+                f"warm_start=True needs the labels of the fit before; those of {name!r} are "
+                "others: use warm_start=False."
+            )
+
+
 def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:
     """Copy the weights of a fitted network."""
     try:

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DeepEstimator, continue_from, n_rows_per_step
+from skmm._base import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
 from skmm._decoding import decode
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
@@ -172,7 +172,10 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _fit(self, X: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        labels = getattr(self, "categories_", {})
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
+        if previous is not None:
+            check_same_labels(labels, self.categories_)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)

@@ -12,6 +12,7 @@ from skmm.nn._adversarial import SpectralNorm
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
+    root,
     unit_penalty,
     zero_centred_penalty,
 )
@@ -30,6 +31,17 @@ def test_energy_scores_are_those_of_the_formula(m, shape):
         error = np.mean([np.linalg.norm(x[a, i] - y[i]) for a in range(m)])
         pairs = [np.linalg.norm(x[a, i] - x[b, i]) for a in range(m) for b in range(m) if a != b]
         np.testing.assert_allclose(found, error - np.mean(pairs) / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_root_rises_from_rounding_with_a_finite_slope(dtype):
+    eps = torch.finfo(dtype).eps
+    square = torch.tensor([0.0, 0.25, 9.0], dtype=dtype, requires_grad=True)
+    values = root(square)
+    values.sum().backward()
+    torch.testing.assert_close(values.detach(), torch.tensor([eps, 0.5, 3.0], dtype=dtype))
+    expected = torch.tensor([0.5 / eps, 1.0, 1 / 6], dtype=dtype)
+    torch.testing.assert_close(square.grad, expected)
 
 
 def test_energy_scores_have_finite_gradients_where_draws_meet_the_target():

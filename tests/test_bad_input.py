@@ -287,6 +287,20 @@ def test_estimators_of_one_array_are_told_how_to_get_it(estimator):
     )
 
 
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if hasattr(c.default, "warm_start") and c.name != "DeepCCA"],  # of numbers
+    ids=lambda case: case.name,
+)
+def test_warm_start_refuses_other_labels(case):
+    X = {**arrays(), "text": np.tile(["a", "b", "c"], 20)}
+    model = case.small.set_params(warm_start=True).fit(X)
+    expected = model.transform(X)
+    with pytest.raises(ValueError, match="labels of the fit before; those of 'text'"):
+        model.fit({**X, "text": np.char.upper(X["text"])})
+    np.testing.assert_array_equal(model.transform(X), expected)
+
+
 @per_case
 def test_failed_fit_leaves_a_usable_estimator(case):
     model = fitted(case.small, complete())

@@ -72,6 +72,39 @@ if __name__ == "__main__":
     print(json.dumps([values[0] == values[1], len(values[0]), fits - len(values[0])]))
 """
 
+SEARCH = """
+import json, os, signal, sys, threading, time
+import dask, joblib
+from killable import FITS, Logged, data
+from dask.distributed import Client, LocalCluster
+from sklearn.model_selection import GridSearchCV, KFold
+
+log = os.path.join(sys.argv[1], FITS)
+
+def kill(cluster):
+    while not os.path.exists(log):
+        time.sleep(0.01)
+    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+
+def n_fits():
+    return open(log).read().count("\\n")
+
+if __name__ == "__main__":
+    X = data(20_000)
+    folds = list(KFold(3).split(X))
+    shared = [X, *(rows for fold in folds for rows in fold)]
+    grid = {"n_components": [1, 2], "seconds": [0.1, 0.11, 0.12, 0.13]}
+    search = GridSearchCV(Logged(log=log), grid, cv=folds, n_jobs=2, refit=False)
+    dask.config.set({"distributed.scheduler.active-memory-manager.start": False})
+    cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
+    with cluster, Client(cluster), joblib.parallel_config(backend="dask", scatter=shared):
+        threading.Thread(target=kill, args=(cluster,), daemon=True).start()
+        found = search.fit(X).cv_results_["mean_test_score"].tolist()
+    n_first = n_fits()
+    whole = search.set_params(n_jobs=None).fit(X).cv_results_["mean_test_score"].tolist()
+    print(json.dumps([found == whole, n_fits() - n_first, n_first]))
+"""
+
 
 def _run(script, tmp_path, *arguments):
     """Run a script, and return what its last line says."""
@@ -92,6 +125,14 @@ def test_benchmark_on_workers_of_which_one_is_killed(tmp_path):
     assert same
     assert n_cells == 24
     assert n_more <= 24 + 4  # those of the uninterrupted run, and what was in flight
+
+
+@pytest.mark.slow
+def test_grid_search_outlives_a_worker_when_all_have_the_data(tmp_path):
+    same, n_cells, n_fits = _run(SEARCH, tmp_path, str(tmp_path))
+    assert same
+    assert n_cells == 24
+    assert n_cells <= n_fits <= n_cells + 4  # those that were in flight on the worker
 
 
 @pytest.mark.slow

@@ -167,6 +167,7 @@ FORMULAS = [
 def test_terms_are_those_of_the_formula(loss, formula, n_modalities, options):
     codes = correlated(0, n=7, n_modalities=n_modalities)
     codes[0] *= 0.5  # below the standard deviation that vicreg asks for
+    codes[1] *= 0.3
     terms, expected = loss(tensors(codes), **options), formula(codes, **options)
     assert list(terms) == list(expected)
     for name, term in terms.items():
@@ -179,6 +180,7 @@ def test_terms_are_those_of_the_formula(loss, formula, n_modalities, options):
 def test_gradients_are_central_differences(loss, formula, n_modalities, options):
     codes = correlated(1, n=7, n_modalities=n_modalities)
     codes[0] *= 0.5
+    codes[1] *= 0.3
     _, gradients = value_and_gradients(loss, tensors(codes), **options)
     if loss is ey_loss:  # the formula has been compared; its quadruples are slow
         expected = numerical_gradients(lambda arrays: value(loss, arrays, **options), codes)
@@ -416,6 +418,15 @@ def test_collapsed_codes_get_no_exploding_gradient(loss, case):
     assert all(gradient.abs().max() < 1 for gradient in gradients)
 
 
+@pytest.mark.parametrize("k", [3, 60])
+def test_the_least_ridge_is_enough_for_one_signal_in_all_columns(k):
+    z, noise = np.random.default_rng(20).standard_normal((2, 100, 1))
+    mix = np.random.default_rng(21).standard_normal((2, k))
+    codes = z * mix[0], (z + noise) * mix[1]
+    rho = np.corrcoef(z.T, (z + noise).T)[0, 1]
+    assert value(cca_loss, codes, reg_covar=0.0) == pytest.approx(-rho, abs=1e-4)
+
+
 def test_known_values_of_white_codes():
     a, b = white()
     assert value(cca_loss, [a, a], reg_covar=0.0) == pytest.approx(-3)
@@ -473,6 +484,9 @@ def test_what_does_not_fit_is_refused(loss):
         loss([a, b[:, 1:]])
     with pytest.raises(ValueError, match=r"\(13,\)"):
         loss([a[:, 0], b[:, 0]])
+    with pytest.raises(ValueError, match=r"\(13, 0\)"):
+        loss([a[:, :0], b[:, :0]])
+    assert np.isfinite(value_and_gradients(loss, [a[:, :1], b[:, :1]])[0])
     with pytest.raises(ValueError, match=r"bool tensor of shape .* = \(13, 2\)"):
         loss([a, b], observed=torch.ones(13, 3, dtype=torch.bool))
     with pytest.raises(ValueError, match=r"torch\.float32"):

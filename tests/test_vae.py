@@ -119,6 +119,12 @@ def test_log_density_is_that_of_scipy():
     assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_subsets_start_with_single_modalities():
+    a, b, c = np.eye(3, dtype=int)
+    expected = [a, b, c, a + b, a + c, b + c, a + b + c]
+    assert all_subsets(3).int().tolist() == [row.tolist() for row in expected]
+
+
 def test_mixtures():
     rng = np.random.default_rng(0)
     means, log_variances = rng.standard_normal((2, 3, 4, 2))

@@ -19,6 +19,7 @@ from skmm._base import (
     DEEP_CONSTRAINTS,
     POSITIVE,
     DeepEstimator,
+    check_same_labels,
     continue_from,
     n_rows_per_step,
 )
@@ -401,12 +402,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
                 f"warm_start=True needs the target of the fit before, {target!r}, but "
                 f"target={self._target!r}: use warm_start=False."
             )
-        for name, labels in self.categories_.items():
-            if not np.array_equal(labels, categories.get(name, ())):
-                raise ValueError(
-                    f"warm_start=True needs the labels of the fit before; those of {name!r} are "
-                    "others: use warm_start=False."
-                )
+        check_same_labels(categories, self.categories_)
 
     def _penalty(self) -> float:
         if isinstance(self.gradient_penalty, str):

@@ -26,6 +26,7 @@ from torch import Tensor
 from skmm._base import (
     DEEP_CONSTRAINTS,
     DeepEstimator,
+    check_same_labels,
     continue_from,
     n_rows_per_step,
 )
@@ -147,6 +148,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
+        labels = getattr(self, "categories_", {})
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -154,6 +156,8 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
                 "is None."
             )
         self.categories_ = find_categories(X)
+        if previous is not None:
+            check_same_labels(labels, self.categories_)
         X = number_labels(X, self.categories_)
         if sample_weight is not None:
             rows = np.empty(len(X))
