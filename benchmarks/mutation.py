@@ -6,14 +6,15 @@ that reach its line run until one fails: then the mutant is killed. One that run
 limit counts as killed, one on a line that no test reaches as survived. Texts of errors and type
 annotations are left alone. A process is forked for each mutant once what skmm imports is loaded.
 
-Explained survivors stand in ``EQUIVALENT``; why there is a script of our own, and the scores, in
-``docs/decisions/mutation.md``.
+Explained survivors stand in ``equivalent_mutants.csv``; why there is a script of our own, and the
+scores, in ``docs/decisions/mutation.md``.
 """
 
 import argparse
 import ast
 import builtins
 import contextlib
+import csv
 import importlib
 import json
 import os
@@ -63,8 +64,11 @@ TESTS = {
     "skmm/metrics/_synthetic.py": ["tests/test_sample_metrics.py"],
     "skmm/metrics/_two_sample.py": ["tests/test_sample_metrics.py"],
 }
-# (file, line, its mutation) of mutants that compute the same: why.
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
+# Mutants that no test can or need kill, by file, line and changed line: why.
+with open(ROOT / "benchmarks" / "equivalent_mutants.csv", encoding="utf-8", newline="") as _file:
+    EQUIVALENT = {
+        (row["file"], row["before"], row["after"]): row["why"] for row in csv.DictReader(_file)
+    }
 
 OPERATORS: dict[type, tuple[str, list[str]]] = {
     ast.Add: ("+", ["-"]),
@@ -162,7 +166,7 @@ class Mutations(ast.NodeVisitor):
         self.visit(ast.parse(text))
 
     def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_alias(node):
             return
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)
@@ -263,6 +267,15 @@ class Mutations(ast.NodeVisitor):
         except (SyntaxError, SyntaxWarning):
             return
         self.found.append(mutant)
+
+
+def _is_alias(node: ast.AST) -> bool:
+    """Whether it names a type, as in ``Rule = Callable[[Tensor], Tensor]``."""
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Subscript)
+        and getattr(node.targets[0], "id", "_")[0].isupper()
+    )
 
 
 def main() -> None:
@@ -403,8 +416,6 @@ def _run(folder: str, mutant: Mutant, tests: list[str], reach: Reach) -> str:
         Path(cache_from_source(str(file))).unlink(missing_ok=True)
     if code == 5:
         raise SystemExit(f"pytest found none of {tests}.")
-    if os.environ.get("DEBUGCODES"):
-        print(code, mutant.texts())
     return "timed out" if code is None else "killed" if code else "survived"
 
 

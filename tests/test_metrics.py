@@ -9,8 +9,9 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import average_precision_score, r2_score
 
 from skmm import Modalities, metrics
-from skmm.metrics import _similarity as similarity_module
 from skmm.metrics import (
+    _average_precision,
+    _correlation,
     canonical_correlations,
     foscttm,
     label_transfer_accuracy,
@@ -23,6 +24,7 @@ from skmm.metrics import (
     retrieval_report,
     total_correlation,
 )
+from skmm.metrics import _similarity as similarity_module
 
 SIMILARITIES = ("cosine", "correlation", "euclidean")
 SEEDS = range(5)
@@ -72,6 +74,45 @@ def test_canonical_correlations_ignore_dependent_and_constant_columns(dtype):
     expected = textbook(a.astype(float), b.astype(float))
     for left, right in ((wide, b), (wide, np.column_stack([b, b]))):
         np.testing.assert_allclose(canonical_correlations(left, right), expected, atol=1e-5)
+
+
+def test_dependent_columns_are_none_where_an_offset_makes_rounding_coarse():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((300, 3))
+    a, b = z + rng.standard_normal((300, 3)), z @ rng.standard_normal((3, 6))
+    b += rng.standard_normal(b.shape)
+    far = np.column_stack([a, 3 * a[:, 0] + 1e4]).astype(np.float32)  # rounds to 1e-3
+    rho = canonical_correlations(far, b)
+    np.testing.assert_allclose(rho, textbook(a, b), atol=1e-5)
+    train, test = split({"a": far, "b": b}, 200)
+    total = total_correlation(train, test)
+    assert total == pytest.approx(total_correlation(*split({"a": a, "b": b}, 200)), abs=1e-3)
+    assert mean_correlation(train, test) == pytest.approx(total / 3)
+
+
+def test_rounding_is_that_of_the_largest_value_over_the_spread():
+    x = np.array([[-1.0], [1.0]])
+    eps = np.finfo(np.float64).eps
+    for columns, ratio in ((x, 1), (x + 1000, 1001), (np.hstack([x, x - 1000]), 1001)):
+        np.testing.assert_allclose(_correlation._rounding(1e-3 * columns), ratio * eps)
+        single = _correlation._rounding(columns.astype(np.float32))
+        np.testing.assert_allclose(single, ratio * np.finfo(np.float32).eps)
+
+
+def test_unit_columns_have_length_one_in_any_units():
+    a = noisy_pair(0)[0] * [1e-200, 1.0, 1e3, 1e150] + [0.0, 1.0, 0.0, 0.0]
+    unit = _correlation._unit_columns(np.column_stack([a, np.full(60, 0.1)]))
+    assert unit.shape == (60, 4)
+    np.testing.assert_allclose(unit.mean(axis=0), 0.0, atol=1e-15)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=0), 1.0)
+
+
+def test_projections_of_less_than_eight_roundings_per_column_are_zero():
+    z, eps = np.array([[-1.0], [1.0]]), np.finfo(np.float64).eps
+    for difference, kept in ((30 * eps, False), (34 * eps, True)):  # 8 * 2 * eps * (1 + 1)
+        axes = np.array([[1.0], [difference - 1.0]])
+        projected = _correlation._project(np.hstack([z, z]), axes)
+        np.testing.assert_array_equal(projected, difference * z * kept)
 
 
 def test_units_and_offsets_cost_no_digits():
@@ -252,6 +293,17 @@ def test_held_out_correlation_refuses(function, change, message):
         function(*change(z))
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_numbers_whose_squares_overflow_are_refused(place):
+    z = np.random.default_rng(0).standard_normal((20, 3))
+    scores = [[z, z], [z, z]]
+    scores[place] = [z, 1e200 * z]
+    with pytest.raises(ValueError, match=r"scores\['1'\] has values up to .* too large"):
+        total_correlation(*scores)
+    with pytest.raises(ValueError, match=r"^b has values up to .* too large"):
+        canonical_correlations(*scores[place])
+
+
 def test_one_matrix_is_no_pair_of_modalities():
     z = np.random.default_rng(0).standard_normal((20, 3))
     with pytest.raises(TypeError, match="pass a dict"):
@@ -372,11 +424,12 @@ def test_order_of_samples_does_not_matter(seed, similarity):
     assert foscttm(a[order], b[order]) == pytest.approx(foscttm(a, b))
 
 
-def test_moving_both_does_not_change_euclidean_retrieval():
+@pytest.mark.parametrize("offset", [1e6, 1e9])
+def test_moving_both_does_not_change_euclidean_retrieval(offset):
     a, b = noisy_pair(0)
     Q = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
     expected = retrieval_report(a, b, similarity="euclidean")
-    moved = retrieval_report(1e6 + 3 * a @ Q, 1e6 + 3 * b @ Q, similarity="euclidean")
+    moved = retrieval_report(offset + 3 * a @ Q, offset + 3 * b @ Q, similarity="euclidean")
     pd.testing.assert_frame_equal(moved, expected)
 
 
@@ -388,6 +441,37 @@ def test_extreme_units_do_not_overflow(similarity, scale):
     pd.testing.assert_frame_equal(
         retrieval_report(a * scale, b * scale, similarity=similarity), expected
     )
+
+
+def test_one_modality_may_be_far_larger():
+    a, b = noisy_pair(0)
+    a = -np.abs(a)
+    a[0, 0] = 0.0
+    for left, right in ((a, b), (b, a)):
+        for x, y in ((1e200, 1.0), (1.0, 1e200)):
+            found = retrieval_report(x * left, y * right, similarity="euclidean")
+            expected = retrieval_report(x / 1e200 * left, y / 1e200 * right, similarity="euclidean")
+            pd.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("of_queries", "of_gallery", "closer", "tied"),
+    [
+        ((0.0, 0.0), (0.2, 0.1), [0, 0], [1, 1]),
+        ((0.0, 0.0), (0.125, 0.125), [0, 0], [1, 1]),
+        ((0.0, 0.0), (0.1, 0.125), [0, 1], [0, 0]),
+        ((0.125, 0.0), (0.0, 0.0), [0, 1], [1, 0]),
+        ((0.0, 0.125), (0.0, 0.0), [0, 0], [0, 1]),
+    ],
+)
+def test_rivals_tie_if_they_differ_by_the_bounds_of_both(
+    monkeypatch, of_queries, of_gallery, closer, tied
+):
+    factors = np.ones((2, 1)), np.array([[1.0], [0.75]]), of_queries, of_gallery
+    closeness = similarity_module.Closeness(*(np.array(factor) for factor in factors))
+    monkeypatch.setattr(similarity_module.Closeness, "of", lambda *_: closeness)
+    found = similarity_module.rivals(*factors[:2], "cosine")
+    np.testing.assert_array_equal(found, [closer, tied])
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -407,10 +491,15 @@ def test_chunks_do_not_change_the_result(monkeypatch, make, similarity):
         np.testing.assert_allclose(results(), expected, rtol=1e-12)
 
 
-def test_memory_is_bounded_by_the_chunk():
+def test_memory_is_bounded_by_the_chunk(monkeypatch):
     a, b = noisy_pair(0, n=3000)
     chunks = [part.size for _, part, _ in similarity_module.Closeness.of(a, b, "cosine").chunks()]
     assert max(chunks) <= similarity_module.CHUNK_SIZE < sum(chunks) == 3000**2
+    assert max(chunks) > similarity_module.CHUNK_SIZE - 3000  # as many rows as there is room for
+    assert 8 * similarity_module.CHUNK_SIZE == 4 * 2**20
+    monkeypatch.setattr(similarity_module, "CHUNK_SIZE", 1)
+    few = similarity_module.Closeness.of(a[:5], b[:7], "cosine")
+    assert [part.shape for _, part, _ in few.chunks()] == [(1, 7)] * 5
 
 
 def test_float32_codes_give_the_same_figures():
@@ -444,7 +533,9 @@ def test_missing_rows_leave_the_pool():
     assert foscttm(a, b) == expected_foscttm
 
 
-@pytest.mark.parametrize("function", [recall_at_k, mean_reciprocal_rank, median_rank, foscttm])
+@pytest.mark.parametrize(
+    "function", [recall_at_k, mean_reciprocal_rank, median_rank, retrieval_report, foscttm]
+)
 def test_pairwise_metrics_refuse(function):
     a, b = noisy_pair(0)
     with pytest.raises(ValueError, match="a has 60 rows and b has 59"):
@@ -505,6 +596,31 @@ def test_mean_average_precision_is_brute_force_over_orders_of_ties(similarity, t
     expected = brute_map(*arguments, similarity, top_k or 6)
     score = mean_average_precision(*arguments, similarity=similarity, top_k=top_k)
     assert score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_mean_average_precision_of_a_single_point_is_chance(similarity):
+    codes, labels = np.ones((6, 2)), np.array([0, 0, 1, 1, 1, 0])
+    expected = brute_map(codes, codes, labels, labels, "euclidean", 6)
+    score = mean_average_precision(codes, codes, labels, labels, similarity=similarity)
+    assert score == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "orders"),
+    [
+        ([0.0, 0.2, 0.2, 0.0], [(2, 4), (3, 4)]),
+        ([0.0, 0.25, 0.0, 0.0], [(2, 4), (3, 4)]),
+        ([0.0, 0.0, 0.25, 0.0], [(2, 4), (3, 4)]),
+        ([0.2, 0.1, 0.1, 0.2], [(2, 4)]),
+        ([1.5, 0.5, 0.5, 3.0], list(combinations(range(1, 5), 2))),
+    ],
+)
+def test_candidates_that_differ_by_their_two_bounds_are_tied(bounds, orders):
+    """Of the relevant ones, the second and the last, each order of ties gives other ranks."""
+    closeness, relevant = np.array([[5.0, 3.0, 2.75, 0.0]]), np.array([[False, True, False, True]])
+    found = _average_precision._average_precision(closeness, np.array([bounds]), relevant, 4)
+    np.testing.assert_allclose(found, [np.mean([(1 / i + 2 / j) / 2 for i, j in orders])])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -605,6 +721,12 @@ def test_label_transfer_is_brute_force():
         votes = train_labels[nearest[:, :k]].mean(axis=1) > 0.5
         score = label_transfer_accuracy(train, train_labels, test, test_labels, n_neighbors=k)
         assert score == pytest.approx(np.mean(votes == test_labels))
+    assert label_transfer_accuracy(train, train_labels, test, test_labels) == score  # k=5
+    six = label_transfer_accuracy(train, train_labels, test, test_labels, n_neighbors=6)
+    assert six != score
+    # All 50 vote: the most frequent class.
+    everyone = label_transfer_accuracy(train, train_labels, test, test_labels, n_neighbors=50)
+    assert everyone == pytest.approx(np.mean(test_labels == (train_labels.mean() > 0.5)))
 
 
 def test_label_transfer_leaves_missing_rows_out_and_takes_names():
@@ -636,8 +758,12 @@ def test_label_transfer_refuses():
 def test_r2_relative_to_own_means_is_scikit_learns():
     a, b = noisy_pair(0)
     a, b = a * [1, 10, 0.1, 3], b * [1, 10, 0.1, 3]
-    r2 = r2_per_modality({"x": a}, {"x": b}, baseline={"x": a.mean(axis=0), "unused": [0.0]})
-    assert r2 == {"x": pytest.approx(r2_score(a, b, multioutput="variance_weighted"))}
+    expected = pytest.approx(r2_score(a, b, multioutput="variance_weighted"))
+    for unit in (1e-3, 1.0, 1e3):
+        baseline = {"x": unit * a.mean(axis=0), "unused": [0.0]}
+        assert r2_per_modality({"x": unit * a}, {"x": unit * b}, baseline=baseline) == {
+            "x": expected
+        }
 
 
 def test_predicting_the_baseline_scores_zero_and_the_truth_one():

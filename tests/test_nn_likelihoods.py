@@ -136,6 +136,13 @@ def test_extreme_parameters_give_finite_values(name):
         assert torch.isfinite(row.grad).all()
 
 
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_parameters_that_are_nan_give_nan_and_no_error(name):
+    row = torch.full_like(parameters(name)[:1], torch.nan)
+    x = torch.from_numpy(CASES[name][0])[:1].double()
+    assert head(name)(row).log_prob(x).isnan().all()
+
+
 def test_values_between_0_and_1_get_the_cross_entropy():
     x = np.random.default_rng(1).uniform(size=(6, WIDTH))
     p = expit(PARAMETERS)

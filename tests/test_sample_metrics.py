@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import comb
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -47,6 +48,43 @@ def chunk(request, monkeypatch):
     """Everything at once, or a few values at a time."""
     for module in (_draws, _energy, _two_sample, _synthetic):
         monkeypatch.setattr(module, "N_VALUES", request.param)
+
+
+def test_memory_holds_a_few_values_at_once(monkeypatch):
+    sizes = []
+
+    def recorded(a, b, *metric):
+        found = cdist(a, b, *metric)
+        sizes.append(found.size)
+        return found
+
+    for module in (_draws, _energy, _two_sample, _synthetic):
+        monkeypatch.setattr(module, "N_VALUES", 40)
+        monkeypatch.setattr(module, "cdist", recorded, raising=False)
+    A, B = two_samples(0)
+    for call, expected in (
+        (lambda: energy_distance(A, B), [20, 4, 0, 0, 36, 18]),
+        (lambda: _two_sample._kernel_sum(A, B, 1.0), [36, 18]),
+        (lambda: density_coverage(A, B, n_neighbors=2), [36, 24, 36, 24, 9, 6]),
+        (lambda: density_coverage(B, A, n_neighbors=2), [24, 36, 12, 18]),
+    ):
+        sizes.clear()
+        call()
+        assert sizes == expected
+    batches = list(_draws.row_batches(np.zeros((3, 10, 4), dtype=np.float32)))
+    assert [rows for rows, _ in batches] == [slice(i, min(i + 3, 10)) for i in range(0, 10, 3)]
+    assert {part.dtype for _, part in batches} == {np.dtype(np.float64)}
+    for module in (_draws, _energy, _two_sample, _synthetic):
+        monkeypatch.setattr(module, "N_VALUES", 4)  # one row at a time
+    sizes.clear()
+    energy_distance(A, B)
+    density_coverage(A, B)
+    _two_sample._kernel_sum(A, B, 1.0)
+    assert sizes == [*range(8, -1, -1), *range(5, -1, -1), *[6] * 9, *[9, 6] * 9, *[6] * 9]
+    assert len(list(_draws.row_batches(np.zeros((3, 10, 4))))) == 10
+    monkeypatch.undo()  # 2**20 values of 20 per row
+    first, _ = next(_draws.row_batches(np.broadcast_to(0.0, (2, 100_000, 10))))
+    assert first == slice(0, 52_428)
 
 
 # Energy score and CRPS ----------------------------------------------------------------------------
@@ -204,6 +242,15 @@ def test_energy_skill_takes_some_training_rows_where_there_are_many(monkeypatch)
     np.testing.assert_allclose(some, exact, atol=0.1)
 
 
+def test_two_thousand_training_rows_are_all_taken():
+    y, draws = draws_of(0)
+    train = np.random.default_rng(5).standard_normal((2001, 3))
+    all_rows = [energy_skill(y, draws, train[:2000], random_state=seed) for seed in (0, 1)]
+    some = [energy_skill(y, draws, train, random_state=seed) for seed in (0, 1)]
+    assert all_rows[0] == all_rows[1]
+    assert some[0] != some[1]
+
+
 # Variogram score ----------------------------------------------------------------------------------
 
 
@@ -310,7 +357,8 @@ def test_spread_error_ratio_is_its_definition():
     spread = np.sqrt(np.mean(np.var(draws, axis=0, ddof=1), axis=0) * 8 / 7)
     expected = spread / np.sqrt(np.mean((draws.mean(axis=0) - y) ** 2, axis=0))
     np.testing.assert_allclose(spread_error_ratio(y, draws, multioutput="raw_values"), expected)
-    np.testing.assert_allclose(spread_error_ratio(y, draws), expected.mean())
+    for unit in (1e-3, 1.0, 1e3):
+        np.testing.assert_allclose(spread_error_ratio(unit * y, unit * draws), expected.mean())
 
 
 @pytest.mark.parametrize("m", [2, 10])
@@ -377,6 +425,24 @@ def test_median_distance_of_many_rows_is_that_of_some(monkeypatch):
     assert some == kernel_mmd(A, B) != whole
     np.testing.assert_allclose(some, kernel_mmd(B, A))
     np.testing.assert_allclose(some, whole, rtol=0.1)
+
+
+@pytest.mark.parametrize(("n", "m", "rows"), [(600, 300, (200, 100)), (2, 998, (1, 299))])
+def test_the_rows_of_the_median_are_shared_in_proportion(monkeypatch, n, m, rows):
+    A, B = two_samples(0, n=n, m=m)
+    monkeypatch.setattr(_two_sample, "N_MEDIAN", 300)
+    orders = [np.random.RandomState(0).permutation(size) for size in (n, m)]
+    chosen = np.concatenate([A[orders[0][: rows[0]]], B[orders[1][: rows[1]]]])
+    median = np.median(pdist(chosen))
+    np.testing.assert_allclose(_two_sample._median_gamma(A, B), 1 / (2 * median**2))
+
+
+def test_two_thousand_rows_all_count_for_the_median():
+    A, B = two_samples(0, n=1200, m=801)
+    for rows, every in ((800, True), (801, False)):
+        median = np.median(pdist(np.concatenate([A, B[:rows]])))
+        found = _two_sample._median_gamma(A, B[:rows])
+        assert (found == pytest.approx(1 / (2 * median**2), rel=1e-12)) == every
 
 
 @pytest.mark.usefixtures("chunk")
@@ -506,6 +572,26 @@ def test_training_on_synthetic_data():
     assert line == pytest.approx(1.0)
 
 
+def test_defaults():
+    y, draws = draws_of(0, m=20)
+    A, B = two_samples(0)
+    for found, expected in (
+        (variogram_score(y, draws), variogram_score(y, draws, p=0.5)),
+        (interval_coverage(y, draws), interval_coverage(y, draws, level=0.9)),
+        (energy_distance(A, B), energy_distance(A, B, unbiased=True)),
+        (density_coverage(A, B), density_coverage(A, B, n_neighbors=5)),
+        (
+            sliced_wasserstein(A, B, random_state=0),
+            sliced_wasserstein(A, B, n_projections=100, p=2.0, random_state=0),
+        ),
+    ):
+        assert found == expected
+    assert coverage_per_group(y, draws, y[:, 0] > 0) == coverage_per_group(
+        y, draws, y[:, 0] > 0, level=0.9
+    )
+    assert sliced_wasserstein(A, B, n_projections=1, random_state=0) > 0
+
+
 # What is refused ----------------------------------------------------------------------------------
 
 OF_DRAWS = {
@@ -542,6 +628,8 @@ def with_hole(array, value=np.nan):
         (lambda y, x: (with_hole(y), x), "y_true contains NaN"),
         (lambda y, x: (y, with_hole(x)), "samples contains NaN"),
         (lambda y, x: (y, with_hole(x, np.inf)), "samples contains infinity"),
+        (lambda y, x: (1e200 * y, x), "y_true has values up to .* too large"),
+        (lambda y, x: (y, 1e200 * x), "samples has values up to .* too large"),
         (lambda y, x: (np.full((5, 3), "a"), x), "could not convert"),
     ],
 )
@@ -553,6 +641,8 @@ def test_draws_that_do_not_fit_are_refused(name, change, message):
 def test_rows_of_one_column_must_match():
     with pytest.raises(ValueError, match="has 4 rows on axis 1 and y_true has 5"):
         energy_score(np.zeros((5, 1)), np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="n_draws"):
+        energy_score(np.zeros((5, 1)), np.zeros(5))
 
 
 @pytest.mark.parametrize("metric", OF_TWO)
@@ -592,6 +682,10 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
         (lambda y, x: variogram_score(y, x, weights=np.ones(3)), r"must be \(3, 3\)"),
         (lambda y, x: variogram_score(y, x, weights=-np.eye(3)), "non-negative"),
         (lambda y, x: variogram_score(y, x, weights=np.zeros((3, 3))), "not all zero"),
+        (
+            lambda y, x: variogram_score(y * np.c_[[1, 1, 1, 1, 1e100]], x, p=4),
+            "p=4.0 makes powers",
+        ),
         (lambda y, x: interval_coverage(y, x, level=1.0), "level must be"),
         (lambda y, x: interval_coverage(y, x, level=90), "level must be"),
         (lambda y, x: interval_coverage(y, x[:18]), "needs 19 draws or more"),
@@ -604,10 +698,15 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
         (lambda y, x: spread_error_ratio(y, x, multioutput="all"), "multioutput='all'"),
         (lambda y, x: kernel_mmd(y, y, gamma="scale"), "gamma='scale'"),
         (lambda y, x: kernel_mmd(y, y, gamma=-1.0), "gamma must be"),
+        (lambda y, x: kernel_mmd(y, y, gamma=np.inf), "gamma must be"),
+        (lambda y, x: kernel_mmd(y, y, gamma=True), "gamma must be"),
         (lambda y, x: kernel_mmd(np.ones(5), np.ones(4)), "median distance is zero"),
         (lambda y, x: sliced_wasserstein(y, y, n_projections=0), "n_projections=0"),
         (lambda y, x: sliced_wasserstein(y, y, n_projections=2.0), "n_projections=2.0"),
+        (lambda y, x: sliced_wasserstein(y, y, n_projections=True), "n_projections=True"),
         (lambda y, x: sliced_wasserstein(y, y, p=0.5), "p=0.5"),
+        (lambda y, x: sliced_wasserstein(y, y, p=np.inf), "p=inf"),
+        (lambda y, x: sliced_wasserstein(1e100 * y, y, p=4), "p=4 makes powers"),
         (lambda y, x: density_coverage(y, y, n_neighbors=5), "between 1 and 4"),
         (lambda y, x: density_coverage(y, y, n_neighbors=0), "n_neighbors=0"),
     ],

@@ -113,9 +113,10 @@ def test_divergences_are_those_of_quadrature():
 
 def test_log_density_is_that_of_scipy():
     rng = np.random.default_rng(0)
-    z, mean, log_variance = rng.standard_normal((3, 5, 2))
+    z, mean, log_variance = rng.standard_normal((3, 4, 5, 2))
+    mean, log_variance = mean[0], log_variance[0]  # several draws of one normal per row
     found = log_normal(*(torch.tensor(a) for a in (z, mean, log_variance)))
-    expected = stats.norm.logpdf(z, mean, np.exp(log_variance / 2)).sum(axis=1)
+    expected = stats.norm.logpdf(z, mean, np.exp(log_variance / 2)).sum(axis=2)
     assert_allclose(found, expected, rtol=1e-6)
 
 

@@ -174,9 +174,10 @@ def sliced_wasserstein(
     directions = check_random_state(random_state).standard_normal((n_projections, A.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     i, j, shares = _shared_steps(len(A), len(B))
-    powers = [
-        shares @ np.abs(np.sort(A @ axis)[i] - np.sort(B @ axis)[j]) ** p for axis in directions
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):
+        powers = [
+            shares @ np.abs(np.sort(A @ axis)[i] - np.sort(B @ axis)[j]) ** p for axis in directions
+        ]
     if not np.isfinite(powers).all():
         raise ValueError(f"p={p!r} makes powers of these values too large: lower it.")
     return float(np.mean(powers) ** (1 / p))
