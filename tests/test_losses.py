@@ -16,6 +16,7 @@ from skmm.nn._losses import (
     infonce_loss,
     vicreg_loss,
 )
+from skmm.nn._statistics import ridge_cholesky
 
 PAIRWISE = [barlow_twins_loss, vicreg_loss, infonce_loss]
 SEVERAL = [gcca_loss, ey_loss, *PAIRWISE]
@@ -416,6 +417,14 @@ def test_correlations_stay_between_zero_and_one(case, options):
 def test_collapsed_codes_get_no_exploding_gradient(loss, case):
     _, gradients = value_and_gradients(loss, tensors(degenerate()[case]))
     assert all(gradient.abs().max() < 1 for gradient in gradients)
+
+
+def test_the_ridge_is_a_share_of_the_mean_variance_and_never_zero():
+    S = torch.tensor([[4.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+    L = ridge_cholesky(S, 0.5)
+    torch.testing.assert_close(L @ L.T, S + 1.5 * torch.eye(2, dtype=torch.float64))
+    L = ridge_cholesky(0 * S, 0.5)  # of constant codes
+    torch.testing.assert_close(L, 1e-10 * torch.eye(2, dtype=torch.float64), rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize("k", [3, 60])

@@ -707,6 +707,7 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
         (lambda y, x: sliced_wasserstein(y, y, p=0.5), "p=0.5"),
         (lambda y, x: sliced_wasserstein(y, y, p=np.inf), "p=inf"),
         (lambda y, x: sliced_wasserstein(1e100 * y, y, p=4), "p=4 makes powers"),
+        (lambda y, x: sliced_wasserstein(7e76 * y, y, p=4, random_state=0), "p=4 makes powers"),
         (lambda y, x: density_coverage(y, y, n_neighbors=5), "between 1 and 4"),
         (lambda y, x: density_coverage(y, y, n_neighbors=0), "n_neighbors=0"),
     ],
