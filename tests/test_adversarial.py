@@ -98,6 +98,22 @@ def test_penalties_are_those_of_a_critic_with_a_known_gradient():
     np.testing.assert_allclose(one, ((np.sqrt(squares(between)) - 1) ** 2).mean())
 
 
+def test_penalties_do_not_reach_the_generator():
+    condition, real, noise = normal(6, 2), normal(6, 2, seed=1), normal(6, 2, seed=2)
+    weight = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    slope = torch.ones(2, dtype=torch.float64, requires_grad=True)
+
+    def critic(c, y):
+        return cubic(c, slope * y)
+
+    share = torch.full((6,), 0.5, dtype=torch.float64)
+    for penalty, options in ((zero_centred_penalty, ()), (unit_penalty, (share,))):
+        total = penalty(critic, condition, real, weight * noise, *options)
+        grads = torch.autograd.grad(total, [weight, slope], allow_unused=True)
+        assert grads[0] is None
+        assert grads[1].abs().min() > 0
+
+
 def test_penalties_can_be_differentiated_again():
     layer = nn.Linear(2, 1).double()
     real, fake = normal(6, 2), normal(6, 2, seed=1)

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skmm import CCA, DeepCCA, Modalities
+from skmm._deep_cca import _linear
 from skmm.metrics import total_correlation
 from skmm.nn import MLP, Conv, Tokens, cca_loss, vicreg_loss
 
@@ -1326,3 +1327,18 @@ def test_constant_columns_do_no_harm(curves):
     found = small(**options).fit(wide[0]).transform_each(wide[1])
     expected = CCA(2).fit(train).transform_each(test)  # of any invertible map of two columns
     assert_same_up_to_sign(found, expected, atol=1e-6)
+
+
+def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((6000, 2))
+
+    def codes(noise):
+        return {name: shared + noise * rng.standard_normal((6000, 2)) for name in "ab"}
+
+    near, far, rows = codes(0.5), codes(1.0), np.arange(6000)
+    for n_compared in (500, 10_000):
+        monkeypatch.setattr(_linear, "N_COMPARED", n_compared)
+        for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
+            found = _linear.is_surely_better(first, second, rows[:3000], rows[3000:], 0)
+            assert found == verdict

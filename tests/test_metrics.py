@@ -108,11 +108,28 @@ def test_unit_columns_have_length_one_in_any_units():
 
 
 def test_projections_of_less_than_eight_roundings_per_column_are_zero():
-    z, eps = np.array([[-1.0], [1.0]]), np.finfo(np.float64).eps
-    for difference, kept in ((30 * eps, False), (34 * eps, True)):  # 8 * 2 * eps * (1 + 1)
-        axes = np.array([[1.0], [difference - 1.0]])
-        projected = _correlation._project(np.hstack([z, z]), axes)
-        np.testing.assert_array_equal(projected, difference * z * kept)
+    eps = np.finfo(np.float64).eps
+    for z in (np.array([[-1.0], [1.0]]), np.array([[-3.0], [1.0], [1.0], [1.0]])):
+        for difference, kept in ((30 * eps, False), (34 * eps, True)):  # 8 * 2 * eps * (1 + 1)
+            axes = np.array([[1.0], [difference - 1.0]])
+            projected = _correlation._project(np.hstack([z, z]), axes)
+            np.testing.assert_array_equal(projected, difference * z * kept)
+
+
+def test_columns_that_vary_by_eight_roundings_are_constant():
+    eps = np.finfo(np.float64).eps
+    for deviation, kept in ((8 * eps, False), (9 * eps, True)):
+        column = np.array([[1.0 - 2 * deviation], [1.0]])
+        centred, size = _correlation._centred(column)
+        np.testing.assert_array_equal(centred, deviation * kept * np.array([[-1.0], [1.0]]))
+        assert size == kept
+
+
+def test_small_differences_between_columns_in_single_precision_are_components():
+    z, w = np.random.default_rng(0).standard_normal((2, 200, 1))
+    codes = {"a": np.hstack([z, z + 1e-3 * w]).astype(np.float32), "b": w.astype(np.float32)}
+    assert total_correlation(*split(codes, 120)) == pytest.approx(1.0, abs=1e-5)
+    np.testing.assert_allclose(canonical_correlations(*codes.values()), [1.0], atol=1e-5)
 
 
 def test_units_and_offsets_cost_no_digits():
@@ -239,6 +256,10 @@ def test_no_axes_score_zero():
     codes = {"a": z, "b": np.ones((20, 2))}
     assert total_correlation(codes, codes) == 0.0
     assert mean_correlation(codes, codes) == 0.0
+    codes["c"] = z + np.random.default_rng(1).standard_normal((20, 2))
+    assert mean_correlation(codes, codes) == pytest.approx(
+        mean_correlation([z, codes["c"]], [z, codes["c"]])
+    )
 
 
 def test_mean_correlation_weighs_axes_alike_over_pairs_of_different_rank():
@@ -400,6 +421,17 @@ def test_codes_constant_but_for_rounding_have_no_direction():
     assert recall_at_k(codes, codes, similarity="correlation") == pytest.approx(1 / 50)
 
 
+@pytest.mark.parametrize("centre", [False, True])
+def test_rows_get_unit_length_but_for_constant_ones(centre):
+    eps = np.finfo(float).eps
+    rows = np.array([[3e200, 4e200, 0.0], [-1e-200, 2e-200, 5e-200], [0.0, 0.0, 0.0]])
+    unit = similarity_module._unit_rows(rows, centre)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), [1.0, 1.0, 0.0])
+    near = np.array([[1.0 - 16 * eps, 1.0], [1.0 - 18 * eps, 1.0]])  # off the mean by 8 and 9
+    lengths = np.linalg.norm(similarity_module._unit_rows(near, centre), axis=1)
+    np.testing.assert_allclose(lengths, [0.0 if centre else 1.0, 1.0])
+
+
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_random_codes_score_at_chance(similarity):
     rng = np.random.default_rng(0)
@@ -511,6 +543,7 @@ def test_float32_codes_give_the_same_figures():
 
 def test_report_collects_the_metrics():
     a, b = noisy_pair(0)
+    pd.testing.assert_frame_equal(retrieval_report(a, b), retrieval_report(a, b, k=(1, 5, 10)))
     report = retrieval_report(a, b, k=(2, 3), similarity="euclidean")
     assert report["pool_size"].tolist() == [60, 60, 60]
     for direction in ("a_to_b", "b_to_a", "mean"):
@@ -822,7 +855,7 @@ def test_r2_refuses():
     with pytest.raises(ValueError, match="'x' is NaN or infinite in baseline"):
         r2_per_modality({"x": a}, {"x": b}, baseline={"x": mean * np.nan})
     with pytest.raises(ValueError, match="'x' in true contains infinity"):
-        r2_per_modality({"x": a * np.inf}, {"x": b}, baseline={"x": mean})
+        r2_per_modality({"x": np.where(a == a.max(), np.inf, a)}, {"x": b}, baseline={"x": mean})
     with pytest.raises(ValueError, match="no observed entry"):
         r2_per_modality({"x": a * np.nan}, {"x": b}, baseline={"x": mean})
     with pytest.raises(ValueError, match="cannot be made numbers"):

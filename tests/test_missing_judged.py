@@ -100,6 +100,15 @@ def test_over_imputation_of_labels_is_accuracy():
     assert over_imputation_score(model, X, random_state=0)["label"] > 0.8
 
 
+def test_over_imputation_judges_the_modalities_that_are_given():
+    X = make_data()
+    three = Modalities({"a": X["a"], "b": X["b"], "c": np.asarray(X["a"])[:, :1]})
+    model = CCA(2, shrinkage=0.1).fit(three)
+    found = over_imputation_score(model, three.select(["a", "b"]), random_state=0)
+    assert list(found) == ["a", "b"]
+    assert min(found.values()) > 0
+
+
 def test_over_imputation_refuses():
     X = make_data()
     with pytest.raises(TypeError, match="has no impute"):

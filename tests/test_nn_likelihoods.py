@@ -136,6 +136,12 @@ def test_extreme_parameters_give_finite_values(name):
         assert torch.isfinite(row.grad).all()
 
 
+def test_rates_stay_within_twenty_on_their_logarithmic_scale():
+    log_rates = torch.tensor([[-1e4, -20.5, -19.5, 0.0, 19.5, 20.5, 1e4]], dtype=torch.float64)
+    expected = np.exp([[-20.0, -20.0, -19.5, 0.0, 19.5, 20.0, 20.0]])
+    np.testing.assert_allclose(PoissonLikelihood(7).mean(log_rates), expected)
+
+
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_parameters_that_are_nan_give_nan_and_no_error(name):
     row = torch.full_like(parameters(name)[:1], torch.nan)

@@ -681,6 +681,7 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
         (lambda y, x: variogram_score(y[:, :1], x[..., :1]), "1 column; 2 or more"),
         (lambda y, x: variogram_score(y, x, weights=np.ones(3)), r"must be \(3, 3\)"),
         (lambda y, x: variogram_score(y, x, weights=-np.eye(3)), "non-negative"),
+        (lambda y, x: variogram_score(y, x, weights=np.eye(3) * np.nan), "must be finite"),
         (lambda y, x: variogram_score(y, x, weights=np.zeros((3, 3))), "not all zero"),
         (
             lambda y, x: variogram_score(y * np.c_[[1, 1, 1, 1, 1e100]], x, p=4),
@@ -715,6 +716,16 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
 def test_options_that_do_not_fit_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(*draws_of(0, m=20))
+
+
+def test_flags_are_true_or_false():
+    y, draws = draws_of(0)
+    with pytest.raises(TypeError, match="per_row must be True or False, got 'no'"):
+        energy_score(y, draws, per_row="no")
+    with pytest.raises(TypeError, match="per_row must be True or False, got None"):
+        variogram_score(y, draws, per_row=None)
+    with pytest.raises(TypeError, match=r"unbiased must be True or False, got 0\.5"):
+        energy_distance(y, y, unbiased=0.5)
 
 
 def test_an_estimator_that_cannot_score_is_refused():

@@ -120,6 +120,12 @@ def test_log_density_is_that_of_scipy():
     assert_allclose(found, expected, rtol=1e-6)
 
 
+def test_a_density_of_nan_is_nan_and_no_error():
+    nan, zero = torch.full((2, 1), torch.nan), torch.zeros(2, 1)
+    for arguments in ((nan, zero, zero), (zero, nan, zero), (zero, zero, nan)):
+        assert log_normal(*arguments).isnan().all()
+
+
 def test_subsets_start_with_single_modalities():
     a, b, c = np.eye(3, dtype=int)
     expected = [a, b, c, a + b, a + c, b + c, a + b + c]

@@ -525,7 +525,10 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         codes = {}
         for m, name in enumerate(X.names):
             here = ~X._mask[:, m]
-            found = self._apply(_code, X.select([name]), None if here.all() else here)
+            if here.all():
+                codes[name] = self._apply(_code, X.select([name]))
+                continue
+            found = self._apply(_code, X.select([name]), here)
             codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
             codes[name][here] = found
         return codes

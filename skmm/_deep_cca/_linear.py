@@ -24,6 +24,7 @@ LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions
 MIN_VALIDATION = 20  # rows, from which on two methods can be compared
 MIN_FOLD = 4  # rows, of which correlations make sense at all
 N_VALUES = 2**24  # of held-out rows that data in files are judged by
+N_COMPARED = 10_000  # validation rows at most that two methods are compared on
 N_RESAMPLES = 100
 STANDARD_ERRORS = 2.0  # by which a network has to be better to be preferred
 
@@ -152,6 +153,8 @@ def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, se
             stacklevel=5,
         )
         return False
+    if len(valid) > N_COMPARED:
+        valid = valid[np.linspace(0, len(valid) - 1, N_COMPARED).astype(np.int64)]
     rng = np.random.default_rng(seed)
     closings = [close(_rows(codes, train)) for codes in (first, second)]
     held_out = [_rows(codes, valid) for codes in (first, second)]

@@ -60,12 +60,14 @@ def apply_in_chunks(
     `observed` is only passed where some rows lack a modality.
     """
     size = n_rows or n_rows_at_once(data.inputs)
+    found = torch.empty(0)
     with torch.inference_mode():
-        parts = [
-            function(**data.batch(slice(i, i + size))[0]).cpu()
-            for i in range(0, max(1, len(data)), size)
-        ]
-    return torch.cat(parts).numpy()
+        for i in range(0, max(1, len(data)), size):
+            part = function(**data.batch(slice(i, i + size))[0])
+            if i == 0:
+                found = part.new_empty((len(data), *part.shape[1:]), device="cpu")
+            found[i : i + size] = part
+    return found.numpy()
 
 
 def n_rows_at_once(inputs: Mapping[str, Tensor]) -> int:
