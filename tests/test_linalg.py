@@ -106,6 +106,8 @@ def test_what_deviates_by_the_constant_or_less_is_constant():
     a = np.array([[-1.0, -1.0], [1.0, 1.0]])
     assert_array_equal(_linalg.pearson(a, a, constant=1.0), [0.0, 0.0])
     assert_allclose(_linalg.pearson(a, a, constant=0.99), [1.0, 1.0])
+    skewed = np.array([[-3.0], [1.0], [1.0], [1.0]])
+    assert_allclose(_linalg.pearson(skewed, -skewed, constant=2.9), [-1.0])
 
 
 def test_correlations_stay_within_one():
@@ -132,10 +134,11 @@ def test_eigenvalues_descend_and_stop_at_the_rank(seed):
 
 def test_eigenvalues_are_zero_below_ten_roundings_per_column():
     bound = 10 * 3 * EPS
-    for factor, rank in ((0.9, 1), (1.1, 2)):
-        values, vectors = _linalg.psd_eigh(np.diag([1.0, factor * bound, 0.0]))
-        assert values.shape == (rank,)
-        assert vectors.shape == (3, rank)
+    for unit in (1e-30, 1.0, 1e30):
+        for factor, rank in ((0.9, 1), (1.1, 2)):
+            values, vectors = _linalg.psd_eigh(unit * np.diag([1.0, factor * bound, 0.0]))
+            assert values.shape == (rank,)
+            assert vectors.shape == (3, rank)
 
 
 def test_matrices_without_a_positive_eigenvalue_have_rank_zero():
@@ -235,6 +238,7 @@ def test_shrinkages_have_bounds():
     assert _linalg.ledoit_wolf(6.0, 12.0, 1e9, 3 + 1, 10) == 1.0  # a noise beyond the distance
     assert _linalg.ledoit_wolf(6.0, 12.0, 11.0, 4, 10) == 0.0  # no noise
     assert _linalg.ledoit_wolf(6.0, 12.0, 1e9, 3, 10) == 0.0  # a multiple of the identity
+    assert _linalg.ledoit_wolf(0.0, 0.0, 0.0, 3, 10) == 0.0  # of which zero is one
     assert _linalg.oracle_approximating_shrinkage(6.0, 12.0, 3, 10) == 1.0
     assert _linalg.oracle_approximating_shrinkage(1.0, 1.0, 2, 1) == 1.0
 

@@ -109,6 +109,18 @@ def test_over_imputation_judges_the_modalities_that_are_given():
     assert min(found.values()) > 0
 
 
+def test_over_imputation_does_not_judge_single_gaps():
+    X = make_data(60)
+    a = np.array(X["a"])
+    a[::7, 0] = np.nan
+    gaps = Modalities({"a": a, "b": X["b"]})
+    options = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
+    model = MultimodalAutoencoder(2, **options).fit(gaps)
+    found = over_imputation_score(model, gaps, random_state=0)
+    assert list(found) == ["a", "b"]
+    assert np.isfinite(list(found.values())).all()
+
+
 def test_over_imputation_refuses():
     X = make_data()
     with pytest.raises(TypeError, match="has no impute"):
