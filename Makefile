@@ -9,6 +9,7 @@
 #   make peers       the environments of the peers, in build/peers; PEERS="cca gan" for some of them
 #   make matrix      wheel and sdist in empty environments, from the oldest to the newest versions of
 #                    other packages; an hour; needs python3.11 to python3.13; ROWS='"3.11 oldest"'
+#   make mutation    whether tests notice errors in the mathematics: a sample of mutants; half an hour
 #   make tables      the pages of benchmarks/results anew from what is recorded there
 #   make lint        ruff, mypy
 #   make docs        the site in docs/_build/html; warnings are errors, links are checked
@@ -28,7 +29,7 @@ SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 CCA_PEERS := --peers-python build/peers/cca/bin/python
 VAE_PEERS := --peers-python build/peers/vae/bin/python
 
-.PHONY: benchmark test coverage slow full speed peers matrix tables lint docs linkcheck clean
+.PHONY: benchmark test coverage slow full speed peers matrix mutation tables lint docs linkcheck clean
 
 benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
@@ -76,6 +77,9 @@ peers:
 
 matrix:
 	$(PYTHON) benchmarks/matrix.py $(ROWS)
+
+mutation: $(READY)
+	$(PY) benchmarks/mutation.py --max-per-file 30
 
 tables: $(READY)
 	$(PY) benchmarks/tables.py

@@ -92,7 +92,7 @@ OPERATORS: dict[type, tuple[str, list[str]]] = {
     ast.Is: ("is", ["is not"]),
     ast.IsNot: ("is not", ["is"]),
     ast.In: ("in", ["not in"]),
-    ast.NotIn: ("not in", ["in"]),
+    ast.NotIn: ("not in", ["in"]),  # codespell:ignore
     ast.USub: ("-", [""]),
     ast.Invert: ("~", [""]),
     ast.Not: ("not ", [""]),

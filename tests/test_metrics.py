@@ -76,18 +76,21 @@ def test_canonical_correlations_ignore_dependent_and_constant_columns(dtype):
         np.testing.assert_allclose(canonical_correlations(left, right), expected, atol=1e-5)
 
 
-def test_dependent_columns_are_none_where_an_offset_makes_rounding_coarse():
+@pytest.mark.parametrize("offset", [1e2, 1e4])
+def test_dependent_columns_are_none_where_an_offset_makes_rounding_coarse(offset):
     rng = np.random.default_rng(0)
     z = rng.standard_normal((300, 3))
     a, b = z + rng.standard_normal((300, 3)), z @ rng.standard_normal((3, 6))
     b += rng.standard_normal(b.shape)
-    far = np.column_stack([a, 3 * a[:, 0] + 1e4]).astype(np.float32)  # rounds to 1e-3
-    rho = canonical_correlations(far, b)
-    np.testing.assert_allclose(rho, textbook(a, b), atol=1e-5)
-    train, test = split({"a": far, "b": b}, 200)
-    total = total_correlation(train, test)
-    assert total == pytest.approx(total_correlation(*split({"a": a, "b": b}, 200)), abs=1e-3)
-    assert mean_correlation(train, test) == pytest.approx(total / 3)
+    far = np.column_stack([a, 3 * a[:, 0] + offset]).astype(np.float32)  # 1e4: rounds to 1e-3
+    expected = total_correlation(*split({"a": a, "b": b}, 200))
+    for left, right in ((far, b), (b, far)):
+        rho = canonical_correlations(left, right)
+        np.testing.assert_allclose(rho, textbook(a, b), atol=1e-5)
+        train, test = split({"a": left, "b": right}, 200)
+        total = total_correlation(train, test)
+        assert total == pytest.approx(expected, abs=1e-3)
+        assert mean_correlation(train, test) == pytest.approx(total / 3)
 
 
 def test_rounding_is_that_of_the_largest_value_over_the_spread():
@@ -430,6 +433,8 @@ def test_rows_get_unit_length_but_for_constant_ones(centre):
     near = np.array([[1.0 - 16 * eps, 1.0], [1.0 - 18 * eps, 1.0]])  # off the mean by 8 and 9
     lengths = np.linalg.norm(similarity_module._unit_rows(near, centre), axis=1)
     np.testing.assert_allclose(lengths, [0.0 if centre else 1.0, 1.0])
+    skewed = np.array([[1.0 - 12 * eps, 1.0, 1.0, 1.0]])  # one value is off by 9, others by 3
+    np.testing.assert_allclose(np.linalg.norm(similarity_module._unit_rows(skewed, centre)), 1.0)
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -273,6 +273,14 @@ def test_variogram_score_is_its_definition(p, weighted):
     np.testing.assert_allclose(variogram_score(y, draws, p=p, weights=weights), np.mean(expected))
 
 
+def test_pairs_without_weight_do_not_count():
+    y, draws = draws_of(1)
+    once = variogram_score(y, draws, weights=np.triu(np.ones((3, 3)), 1))
+    np.testing.assert_allclose(once, variogram_score(y, draws) / 2)
+    first = variogram_score(y, draws, weights=[[0, 1, 0], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(first, variogram_score(y[:, :2], draws[..., :2]) / 2)
+
+
 def test_variogram_score_sees_dependence_that_crps_does_not():
     simulated = make_conditional("correlated", 500, random_state=0)
     X, y = simulated.data["X"], simulated.target
@@ -373,8 +381,10 @@ def test_spread_error_ratio_of_exact_draws_is_one(m):
 
 def test_spread_error_ratio_without_error():
     draws = np.array([[[1.0, 0.0]], [[1.0, 2.0]]])
-    found = spread_error_ratio([[1.0, 1.0]], draws, multioutput="raw_values")
-    np.testing.assert_array_equal(found, [1.0, np.inf])
+    for unit in (2.0**-10, 1.0):
+        y = np.full((1, 2), unit)
+        found = spread_error_ratio(y, unit * draws, multioutput="raw_values")
+        np.testing.assert_array_equal(found, [1.0, np.inf])
 
 
 # Two samples --------------------------------------------------------------------------------------
@@ -682,6 +692,7 @@ def test_samples_that_do_not_fit_are_refused(metric, change, message):
         (lambda y, x: variogram_score(y, x, weights=np.ones(3)), r"must be \(3, 3\)"),
         (lambda y, x: variogram_score(y, x, weights=-np.eye(3)), "non-negative"),
         (lambda y, x: variogram_score(y, x, weights=np.eye(3) * np.nan), "must be finite"),
+        (lambda y, x: variogram_score(y, x, weights=np.diag([np.inf, 1, 1])), "must be finite"),
         (lambda y, x: variogram_score(y, x, weights=np.zeros((3, 3))), "not all zero"),
         (
             lambda y, x: variogram_score(y * np.c_[[1, 1, 1, 1, 1e100]], x, p=4),
