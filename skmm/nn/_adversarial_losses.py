@@ -37,8 +37,8 @@ def zero_centred_penalty(
     NeurIPS 2024.
     """
     both = torch.cat([real, fake]).detach().requires_grad_()
-    squares = _squared_gradients(critic, torch.cat([condition, condition]), both)
-    return squares.sum() / (2 * len(real))
+    gradient = _gradient(critic, torch.cat([condition, condition]), both)
+    return gradient.square().sum() / (2 * len(real))
 
 
 def unit_penalty(
@@ -55,7 +55,8 @@ def unit_penalty(
     """
     share = share.reshape(-1, *[1] * (real.dim() - 1))
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
-    return (root(_squared_gradients(critic, condition, between)) - 1).square().mean()
+    squares = _gradient(critic, condition, between).flatten(1).square().sum(dim=1)
+    return (root(squares) - 1).square().mean()
 
 
 def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
@@ -79,10 +80,10 @@ def root(square: Tensor) -> Tensor:
     return (square + torch.finfo(square.dtype).eps ** 2).sqrt()
 
 
-def _squared_gradients(
+def _gradient(
     critic: Callable[[Tensor, Tensor], Tensor], condition: Tensor, points: Tensor
 ) -> Tensor:
-    """Return the squared norm (n,) of the critic's gradient with respect to the targets."""
+    """Return the critic's gradient (n, ...) with respect to the targets."""
     total = critic(condition, points).sum()
     (gradient,) = torch.autograd.grad(total, points, create_graph=True)
-    return gradient.flatten(1).square().sum(dim=1)
+    return gradient
