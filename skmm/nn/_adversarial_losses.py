@@ -30,7 +30,7 @@ ADVERSARIAL: dict[str, tuple[Rule, Rule]] = {
 def zero_centred_penalty(
     critic: Callable[[Tensor, Tensor], Tensor], condition: Tensor, real: Tensor, fake: Tensor
 ) -> Tensor:
-    r"""Return :math:`\frac12 E\|\nabla_y D(x, y)\|^2` summed over real and generated targets.
+    r"""Return :math:`\frac{1}{2} E\|\nabla_y D(x, y)\|^2` summed over real and generated targets.
 
     R1 and R2 of Roth et al., "Stabilizing training of generative adversarial networks through
     regularization", NeurIPS 2017, as in Huang et al., "The GAN is dead; long live the GAN!",
@@ -60,7 +60,7 @@ def unit_penalty(
 
 
 def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
-    r"""Return the energy score of each row: :math:`E|X - y| - \frac12 E|X - X'|`, unbiased.
+    r"""Return the energy score of each row: :math:`E|X - y| - \frac{1}{2} E|X - X'|`, unbiased.
 
     `target` is (n, ...), `draws` (m, n, ...) with two draws or more. Gneiting and Raftery,
     "Strictly proper scoring rules, prediction, and estimation", JASA 2007, eq. 22.

@@ -167,7 +167,7 @@ class VAENetwork(ModalityNetworks):
     ) -> Tensor:
         r"""Return an estimate (N,) of the log-likelihood of what rows have, in original units.
 
-        It is :math:`\log \frac1K \sum_k p(x, z_k) / q(z_k \mid x)`, a lower bound in
+        It is :math:`\log \frac{1}{K} \sum_k p(x, z_k) / q(z_k \mid x)`, a lower bound in
         expectation (Burda et al. 2016), with as many draws from each part of a mixture and the
         density of the whole mixture in the denominator.
 
