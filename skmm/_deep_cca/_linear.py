@@ -24,7 +24,7 @@ LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions
 MIN_VALIDATION = 20  # rows, from which on two methods can be compared
 MIN_FOLD = 4  # rows, of which correlations make sense at all
 N_VALUES = 2**24  # of held-out rows that data in files are judged by
-N_COMPARED = 10_000  # validation rows at most that two methods are compared on
+N_COMPARED = 10_000  # validation rows with the same modalities, at most, to compare two methods on
 N_RESAMPLES = 100
 STANDARD_ERRORS = 2.0  # by which a network has to be better to be preferred
 
@@ -153,9 +153,9 @@ def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, se
             stacklevel=5,
         )
         return False
-    if len(valid) > N_COMPARED:
-        valid = valid[np.linspace(0, len(valid) - 1, N_COMPARED).astype(np.int64)]
     rng = np.random.default_rng(seed)
+    groups = _compared(first, valid)
+    valid = np.concatenate(groups)
     closings = [close(_rows(codes, train)) for codes in (first, second)]
     held_out = [_rows(codes, valid) for codes in (first, second)]
 
@@ -166,9 +166,24 @@ def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, se
         ]
         return scores[0] - scores[1]
 
-    even = np.full(len(valid), 1 / len(valid))
-    draws = [gain(rng.multinomial(len(valid), even)) for _ in range(N_RESAMPLES)]
+    def resampled() -> Array:
+        # Within each group, so that pairs of modalities never are without rows.
+        sizes = [len(group) for group in groups]
+        return np.concatenate([rng.multinomial(n, np.full(n, 1 / n)) for n in sizes])
+
+    draws = [gain(resampled()) for _ in range(N_RESAMPLES)]
     return gain(None) > STANDARD_ERRORS * float(np.std(draws))
+
+
+def _compared(codes: Codes, valid: Array) -> list[Array]:
+    """Return the validation rows to compare on, or some, by which modalities they have."""
+    here = np.stack([~np.isnan(code[valid, 0]) for code in codes.values()], axis=1)
+    patterns, pattern = np.unique(here, axis=0, return_inverse=True)
+    groups = [valid[pattern.ravel() == k] for k in range(len(patterns))]
+    return [
+        group[np.linspace(0, len(group) - 1, min(len(group), N_COMPARED)).astype(np.int64)]
+        for group in groups
+    ]
 
 
 def _rows(codes: Codes, rows: Array) -> Codes:
