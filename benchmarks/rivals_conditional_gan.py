@@ -95,7 +95,6 @@ def scores(values: Array) -> Array:
 
 def pairs(name: str, X: Array, y: Array, n_test: int, seed: int, options: Any) -> None:
     """Print a table; the last rows are held out."""
-    changes = {} if options.epochs is None else {"max_epochs": options.epochs}
     data = {"X": X[:-n_test], "y": y[:-n_test], "X_test": X[-n_test:]}
     y_test, budget = y[-n_test:], 0.0
     print(f"\n{name}: {len(data['X'])} x {X.shape[1]} to {y.shape[1]}, seed {seed}")
@@ -109,7 +108,7 @@ def pairs(name: str, X: Array, y: Array, n_test: int, seed: int, options: Any) -
     for sampler in (
         RidgeSampler(random_state=seed),
         NeighborsSampler(random_state=seed),
-        ConditionalGAN(random_state=seed, **changes),
+        ConditionalGAN(random_state=seed, **options.settings),
     ):
         start = time.process_time()
         sampler.fit(data["X"], data["y"])
@@ -167,7 +166,9 @@ def main() -> None:
     parser.add_argument("task", choices=["halves", "cells", "tables"])
     parser.add_argument("--seeds", type=int, nargs="+", default=range(3))
     parser.add_argument("--rows", type=int, default=10_000, help="training rows of halves")
-    parser.add_argument("--epochs", type=int, help="if not the default")
+    parser.add_argument(
+        "--settings", type=json.loads, default={}, help="of pairs, a JSON object of parameters"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers-python", help="interpreter of the peers' environment")
     options = parser.parse_args()

@@ -1,5 +1,8 @@
 """A benchmark to be killed, in a module that other processes know by the same name."""
 
+import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +14,21 @@ from skmm.benchmark import Benchmark, Task
 from skmm.benchmark._fingerprint import data_hash
 
 FITS = "fits.log"
+
+
+class Killer(threading.Thread):
+    """Kills a worker of a dask cluster when `ready` says so."""
+
+    def __init__(self, cluster, ready):
+        super().__init__(daemon=True)
+        self.cluster, self.ready, self.n_killed = cluster, ready, 0
+
+    def run(self):
+        while not self.ready():
+            time.sleep(0.01)
+        worker = next(iter(self.cluster.workers.values()))
+        os.kill(worker.process.process.pid, signal.SIGKILL)
+        self.n_killed += 1
 
 
 class Logged(CCA):
