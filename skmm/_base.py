@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -27,15 +27,20 @@ from skmm._nets import (
     TensorData,
     apply_in_chunks,
     check_agreement,
+    check_callbacks,
+    check_net_params,
+    constant,
     device_of,
     in_precision,
     join,
     n_rows_at_once,
+    plain_torch,
     resume,
 )
 from skmm._parts import check_tokens
 from skmm._random import check_random_state, seed_of
-from skmm._state import BaseEstimator
+from skmm._split import held_out_rows
+from skmm._state import BaseEstimator, unchanged_on_error
 from skmm.nn import ACTIVATIONS
 
 Array = np.ndarray
@@ -76,6 +81,8 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
+# In the history for skorch's callbacks alone.
+_OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
 # What a checkpoint may differ in from the fit that goes on with it.
 _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
 
@@ -88,11 +95,26 @@ class DeepEstimator(BaseEstimator):
     @property
     def history_(self) -> pd.DataFrame:
         """One row per epoch: the terms of the objective, the score, the learning rate."""
-        rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.net_.history]
+        history = self.net_.history
+        rows = [{k: v for k, v in row.items() if k not in _OF_SKORCH} for row in history]
         return pd.DataFrame(rows)
 
-    def _split(self, n_samples: int, rng: np.random.RandomState) -> tuple[Array, Array | None]:
-        """Return training rows, and with early stopping validation rows."""
+    def _fit_all_or_nothing(self, *data: Any) -> Self:
+        """Fit whatever torch's settings are; leave the estimator as it was before on an error."""
+        with unchanged_on_error(self), plain_torch():
+            self._fit(*data)
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def _fit(self, *data: Any) -> None:
+        """Fit; abstract."""
+        raise NotImplementedError
+
+    def _split(
+        self, n_samples: int, rng: np.random.RandomState, labels: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return training rows, and with early stopping validation rows, stratified by labels."""
         if not self.early_stopping:
             return np.arange(n_samples), None
         n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
@@ -101,8 +123,8 @@ class DeepEstimator(BaseEstimator):
                 f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
                 f"n_samples={n_samples} to train on: a minimum of 2 is required."
             )
-        order = rng.permutation(n_samples)
-        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+        valid = held_out_rows(n_samples, n_valid, rng, labels)
+        return np.setdiff1d(np.arange(n_samples), valid), valid
 
     def _rng(self) -> np.random.RandomState:
         """Return the generator of a fit, in the same state in all processes that share it."""
@@ -139,7 +161,7 @@ class DeepEstimator(BaseEstimator):
         if self.verbose == 1 and leads:
             callbacks.append(("progress", Progress()))
         fused = {"optimizer__fused": True} if isinstance(self.optimizer, str) else {}
-        _check_callbacks(self.callbacks or [])
+        check_net_params(self.net_params or {})
         settings = {
             **fused,
             "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
@@ -148,7 +170,7 @@ class DeepEstimator(BaseEstimator):
             "schedule": SCHEDULES.get(self.lr_schedule, self.lr_schedule),
             "iterator_valid__batch_size": n_rows_at_once(train.inputs),
             "max_epochs": self.max_epochs,
-            "train_split": None if valid is None else lambda dataset: (dataset, valid),
+            "train_split": None if valid is None else partial(_beside, valid),
             "device": train.device,
             "precision": self.precision,
             "compile": self.compile,
@@ -158,6 +180,12 @@ class DeepEstimator(BaseEstimator):
             **settings,
             **(self.net_params or {}),
         }
+        check_callbacks(
+            self.callbacks or [],
+            validates=valid is not None,
+            scheduled=settings["schedule"] is not constant,
+            adversarial=getattr(module, "discriminator", None) is not None,
+        )
         net = self._net_class(module, criterion, **settings).initialize()
         if path is not None and self.warm_start:
             resume(net, path)
@@ -187,6 +215,7 @@ class DeepEstimator(BaseEstimator):
             f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
         )
 
+    @plain_torch()
     def _apply(
         self,
         function: Callable[..., Any],
@@ -209,11 +238,8 @@ class DeepEstimator(BaseEstimator):
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
 
 
-def _check_callbacks(callbacks: Sequence[Any]) -> None:
-    for given in callbacks:
-        callback = given[-1] if isinstance(given, tuple) and given else given
-        if not hasattr(callback, "set_params"):
-            raise TypeError(f"callbacks holds {given!r}, which is no callback of skorch.")
+def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorData]:
+    return train, valid
 
 
 def _content(value: Any) -> Any:

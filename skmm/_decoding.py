@@ -11,7 +11,14 @@ from sklearn._config import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
-from skmm._nets import TensorData, apply_in_chunks, device_of, in_precision, private_generator
+from skmm._nets import (
+    TensorData,
+    apply_in_chunks,
+    device_of,
+    in_precision,
+    plain_torch,
+    private_generator,
+)
 from skmm._random import seed_of
 from skmm.nn._modality_networks import ModalityNetworks
 
@@ -21,6 +28,7 @@ MOST_PARTS = 10
 MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 
+@plain_torch()
 def decode(
     network: ModalityNetworks, name: str, codes: Array, rng: np.random.RandomState | None = None
 ) -> Array:

@@ -20,7 +20,6 @@ from skmm._nets import Net
 from skmm._parts import check_tokens
 from skmm._random import seed_of
 from skmm._reconstruction import Parts, ReconstructionMixin
-from skmm._state import unchanged_on_error
 from skmm.metrics import r2_per_modality
 from skmm.nn._modality_networks import ModalityNetworks
 
@@ -62,11 +61,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X)
 
     def transform(self, X: Any) -> Array:
         """Encode.

@@ -18,6 +18,7 @@ FLOORS = {
     "_modalities": 0,
     "_permutation": 0,
     "_random": 0,
+    "_split": 0,
     "_state": 0,
     "_version": 0,
     "compose": 0,

@@ -29,7 +29,6 @@ from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
 from skmm._parts import check_tokens
 from skmm._random import Seed, seed_of
-from skmm._state import unchanged_on_error
 from skmm.metrics import spread_error_ratio
 from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator
 
@@ -357,11 +356,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X, y)
 
     def _fit(self, X: Any, y: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None

@@ -30,7 +30,6 @@ from skmm._modalities import Modalities, check_modalities
 from skmm._nets import Net
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
-from skmm._state import unchanged_on_error
 from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
@@ -363,11 +362,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X, y)
 
     def transform(self, X: Any, y: Any = None) -> Array:
         """Encode and fuse.

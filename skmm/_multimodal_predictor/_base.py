@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,6 @@ from skmm._modalities._check import LARGEST
 from skmm._nets import Net, build
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
-from skmm._state import unchanged_on_error
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
     TARGET,
@@ -139,16 +138,9 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
             return X.outputs
         return self._apply(PredictorNetwork.predict, self._check(X))
 
-    def _fit_rows(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        with unchanged_on_error(self):
-            self._fit(X, y, sample_weight)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
-
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        labels = getattr(self, "categories_", {})
+        known = getattr(self, "categories_", {})
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -157,7 +149,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
             )
         self.categories_ = find_categories(X)
         if previous is not None:
-            check_same_labels(labels, self.categories_)
+            check_same_labels(known, self.categories_)
         X = number_labels(X, self.categories_)
         if sample_weight is not None:
             rows = np.empty(len(X))
@@ -178,7 +170,8 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         if not len(counted):
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         rng = self._rng()
-        train, valid = self._split(len(counted), rng)
+        labels = target[counted] if self._target.tasks[0].kind != "numbers" else None
+        train, valid = self._split(len(counted), rng, labels)
         train, valid = counted[train], None if valid is None else counted[valid]
         if weights is not None:
             extra[WEIGHT] = (weights / weights[train].mean())[:, None]

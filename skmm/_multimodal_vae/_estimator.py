@@ -22,6 +22,7 @@ from skmm._multimodal_vae._diagnostics import (
     warn_of_collapse,
 )
 from skmm._multimodal_vae._network import POSTERIORS, balance, usable_columns, vae_network
+from skmm._nets import plain_torch
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
 from skmm.nn._vae import VAENetwork, VAEObjective
@@ -371,6 +372,7 @@ class MultimodalVAE(LatentEstimator):
         """
         return float(np.mean(self.score_samples(X)))
 
+    @plain_torch()
     def score_samples(self, X: Any) -> Array:
         """Return a lower bound of the log-likelihood of what each row has.
 

@@ -52,7 +52,7 @@ class BestWeights(Callback):
         net.module_.load_state_dict(self.best_["weights"])
 
     def _compare(self, net: Net) -> None:
-        row = net.history[-1]
+        row = [*net.start_, *net.history][-1]
         if row["valid_score"] > self.best_["score"]:
             weights = {name: w.clone() for name, w in net.module_.state_dict().items()}
             self.best_ = {"epoch": row["epoch"], "score": row["valid_score"], "weights": weights}
@@ -84,7 +84,10 @@ class Checkpoint(Callback):
         state = {
             "module": net.module_.state_dict(),
             "optimizers": {n: getattr(net, f"{n}_").state_dict() for n in net._optimizers},
-            "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
+            "history": [
+                {k: v for k, v in row.items() if k != "batches"}
+                for row in [*net.start_, *net.history]
+            ],
             "best": None if best is None else best.best_,
         }
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -76,7 +76,7 @@ class Net(NeuralNet):
             criterion,
             iterator_train=iterator_train,
             iterator_valid=iterator_valid,
-            **kwargs,
+            **{"use_caching": False, **kwargs},  # callbacks would keep the graphs of all batches
         )
 
     @property
@@ -115,6 +115,12 @@ class Net(NeuralNet):
             )
         return super().get_iterator(dataset, training=training)
 
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Net:
+        """Train; the start is the first row of the history in the end."""
+        super().partial_fit(X, y, classes, **fit_params)
+        self.history[:0] = self.start_
+        return self
+
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
         """Train; an early stop ends the loop, Ctrl-C too but sets `interrupted_`."""
         self.interrupted_ = False
@@ -135,6 +141,9 @@ class Net(NeuralNet):
             self.history.new_epoch()
             self.history.record("epoch", 0)
             self._validate(valid)
+        # Callbacks take each row of the history for an epoch: until the end the start is apart.
+        has_start = self.history and self.history[0]["epoch"] == 0
+        self.start_: list[dict[str, Any]] = [self.history.pop(0)] if has_start else []
 
     def on_train_end(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the module ready for prediction."""
@@ -171,10 +180,12 @@ class Net(NeuralNet):
         self._set_training(True)
         steps = _Steps()
         for batch in iterator:
+            self.history.new_batch()
             self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
             steps.add(step["terms"])
             self.notify("on_batch_end", batch=batch, training=True, **step)
+        del self.history[-1]["batches"][:-1]  # which callbacks write in; they would grow too large
         self._record(prefix, steps)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
@@ -212,12 +223,17 @@ class Net(NeuralNet):
             sum_gradients(self.processes, own)
         self.notify(
             "on_grad_computed",
-            named_parameters=self.get_all_learnable_params(),
+            named_parameters=self._parameters_of(optimizer),
             batch=batch,
             training=True,
         )
         optimizer.step()
         return loss.detach()
+
+    def _parameters_of(self, optimizer: Any) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters that a step changes; nothing is done if no callback asks."""
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        yield from ((name, p) for name, p in self.get_all_learnable_params() if id(p) in own)
 
     def get_terms(self, batch: Any) -> tuple[Terms, Any]:
         """Compute the terms of the objective for a batch, and what the module gives."""
@@ -275,7 +291,10 @@ class Net(NeuralNet):
         means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
         for name, value in means.items():
             self.history.record(f"{prefix}_{name}", value)
-        self.history.record(f"{prefix}_loss", sum(means.values()))
+        loss = sum(means.values())
+        before = [row[f"{prefix}_loss"] for row in self.history[:-1]]
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_loss_best", all(loss < other for other in before))
 
     def _share(self, dataset: Any) -> Any:
         """Return what this process has of the rows of each batch."""
