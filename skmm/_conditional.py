@@ -36,6 +36,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     _schema: Any
     _target: str
 
+    _remedy = "drop or impute these"  # where conditions are missing
     _reads_blocks = False  # whether it can do with arrays that are read block by block
 
     @property
@@ -348,7 +349,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if lacking and not self._takes_missing:
             raise ValueError(
                 f"{type(self).__name__} cannot do without conditions, but {lacking!r} are missing "
-                "in some rows: drop or impute these."
+                f"in some rows: {self._remedy}."
             )
 
     def _encoded(self, X: Modalities) -> Any:

@@ -256,6 +256,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "decoders": [StrOptions({"auto"}), dict],
     }
     _net_class = AdversarialNet
+    _remedy = "drop or impute these, or fit with modality_dropout > 0"
     _reads_blocks = True
     net_: AdversarialNet
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
 KINDS = ("numeric", "binary", "count", "image", "tokens")
+NEED_DECODERS = ("inverse_transform", "translate", "impute", "sample")
 
 
 class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
@@ -486,6 +487,17 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self._decodes():
             Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
+
+    if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
+
+        def __getattr__(self, name: str) -> Any:
+            """Say how to get what there is with decoders alone."""
+            if name in NEED_DECODERS:
+                raise AttributeError(
+                    f"{type(self).__name__} has no {name!r} without decoders: fit it with "
+                    "reconstruction_weight > 0."
+                )
+            return self.__getattribute__(name)  # raises as ever
 
     def _decodes(self) -> bool:
         has_some = not hasattr(self, "net_") or len(self.net_.module_.decoders) > 0

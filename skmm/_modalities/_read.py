@@ -150,17 +150,28 @@ def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) 
     """Apply scikit-learn's checks of shape and names; DataFrames keep their columns' dtypes."""
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        return validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return _validate_data(estimator, X, reset, skip_check_array=True)
     return _validate(estimator, X, reset, {"dtype": None, **params})
 
 
 def _validate(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
     try:
-        return validate_data(estimator, X, reset=reset, ensure_all_finite=False, **params)
+        return _validate_data(estimator, X, reset, ensure_all_finite=False, **params)
     except RuntimeError as error:  # of a tensor with a gradient
         raise TypeError(
             f"X is a {type(X).__name__} that cannot be made an array: {error}"
         ) from error
+
+
+def _validate_data(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
+    """Apply scikit-learn's checks; say which columns changed places."""
+    try:
+        return validate_data(estimator, X, reset=reset, **params)
+    except ValueError as error:
+        if "must be in the same order" not in str(error):
+            raise
+        difference = _first_difference(X.columns, estimator.feature_names_in_)
+        raise ValueError(f"{str(error).rstrip()} {difference}") from error
 
 
 def _read_plain(
@@ -254,10 +265,19 @@ def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> Non
     if list(value.columns) != list(spec.columns):
         new = [c for c in value.columns if c not in spec.columns][:5]
         lost = [c for c in spec.columns if c not in value.columns][:5]
+        problem = f"unseen {new}, absent {lost}."
+        if not new and not lost:
+            problem = f"they are in another order. {_first_difference(value.columns, spec.columns)}"
         raise ValueError(
             f"The column names of modality {name!r} should match those of fit "
-            f"({class_name(estimator)}): unseen {new}, absent {lost}, or in another order."
+            f"({class_name(estimator)}): {problem}"
         )
+
+
+def _first_difference(given: Any, known: Any) -> str:
+    """Return a sentence about the first of two orders' places where they differ."""
+    place = next(i for i, (a, b) in enumerate(zip(given, known, strict=True)) if a != b)
+    return f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the order of fit."
 
 
 def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:
