@@ -195,7 +195,7 @@ class DeepEstimator(BaseEstimator):
             check_agreement(processes, net.device, net.module_, **numbers)
         net.partial_fit(train, epochs=net.max_epochs - done)
         # They hold the data, and what the net computes from now on it computes alone.
-        return net.set_params(train_split=None, scoring=None, processes=None)
+        return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
     def _predictor(self) -> torch.nn.Module:
         """Return the network that predictions come from."""
@@ -209,7 +209,8 @@ class DeepEstimator(BaseEstimator):
         except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
             said = repr(params)
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
-        data = [(name, _content(value)) for name, value in train.inputs.items()]
+        # As they came: what lies on a device depends on the device, and on what else lies there.
+        data = [(name, _content(value)) for name, value in train.arrays.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
         return (
             f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
@@ -246,7 +247,7 @@ def _content(value: Any) -> Any:
     """Return what stands for an input in a hash: its values, or the hashes of its blocks."""
     if isinstance(value, Stream):
         return [joblib.hash(block) for _, block in value.blocks()]
-    return np.asarray(value.cpu())
+    return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
 
 
 def precision_of(X: Modalities) -> torch.dtype:

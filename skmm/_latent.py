@@ -206,7 +206,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
         """Return modalities that go with joint codes: expectations, or with `rng` draws."""
-        return {name: decode(self.net_.module_, name, Z, rng) for name in names}
+        return decode(self.net_.module_, dict.fromkeys(names, Z), rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)

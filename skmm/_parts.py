@@ -22,7 +22,7 @@ from skmm.nn import (
     Tokens,
     check_token_ids,
 )
-from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, TokenIds
 
 Array = np.ndarray
 Factory = Callable[..., nn.Module]
@@ -167,16 +167,20 @@ def mlp(model: Any) -> MLP:
 
 
 def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
-    """Refuse ids that are not in the vocabulary of their encoder."""
+    """Refuse ids that are not in the vocabulary of their encoder.
+
+    On a CUDA device one such id would end the use of CUDA in this process.
+    """
     for name in X.names:
-        encoder = networks.encoders[networks.index(name)]
-        if isinstance(encoder, TokenEncoder):
-            for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
-                ids = torch.from_numpy(np.array(observed))
-                try:
-                    check_token_ids(ids, encoder.embedding.num_embeddings)
-                except ValueError as error:
-                    raise ValueError(f"Modality {name!r}: {error}") from error
+        n_tokens, hint = _vocabulary(networks, networks.index(name))
+        if n_tokens is None:
+            continue
+        for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
+            ids = torch.from_numpy(np.array(observed))
+            try:
+                check_token_ids(ids, n_tokens)
+            except ValueError as error:
+                raise ValueError(f"Modality {name!r}: {error}{hint}") from error
 
 
 def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
@@ -203,7 +207,7 @@ def scaler(X: Modalities, name: str, dtype: torch.dtype, n_classes: Mapping[str,
     """Return the standardisation of a modality: per column, of an image per channel."""
     kind = X.kinds[name]
     if kind == "tokens":
-        return nn.Identity()
+        return TokenIds(n_classes[name])
     if kind == "categorical":
         return OneHot(n_classes[name], dtype)
     here = ~X._mask[:, X.names.index(name)] if X._mask.any() else None
@@ -271,3 +275,15 @@ def _check_support(name: str, value: Any, likelihood: str) -> None:
 def _n_tokens(value: Any) -> int:
     """Return how many token ids there are, up to the largest."""
     return max(int(piece.max()) for piece in pieces(value)) + 1
+
+
+def _vocabulary(networks: ModalityNetworks, m: int) -> tuple[int | None, str]:
+    """Return how many token ids a modality may have, and a hint; None if it is of no tokens."""
+    scaler, encoder = networks.scalers[m], networks.encoders[m]
+    if not isinstance(scaler, TokenIds):
+        return None, ""
+    if isinstance(encoder, TokenEncoder):
+        n_tokens = encoder.embedding.num_embeddings
+        return min(n_tokens, scaler.n_tokens) if len(networks.decoders) else n_tokens, ""
+    hint = " Of an encoder of your own the vocabulary is what fit has seen; Tokens has its own."
+    return scaler.n_tokens, hint

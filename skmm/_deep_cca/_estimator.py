@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator
-from skmm._decoding import decode, draw, fit_density
+from skmm._decoding import decode, decode_draws, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
     is_cheap,
@@ -474,7 +474,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             held_out = codes, project(linear, X)
             self.is_linear_ = not is_surely_better(*held_out, train, valid, seed_of(rng))
             if self.is_linear_:
-                self.net_.module_ = linear_network(X, refit(linear, X))
+                self.net_.replace(linear_network(X, refit(linear, X)))
                 codes = self._encode(X)
         self._close(codes, rng)
 
@@ -520,12 +520,13 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     ) -> list[dict[str, Array]]:
         given = Modalities(self._encode(X))
         draws = self._closing.sample(n_samples, given=given, random_state=rng)
-        return [self._decode({name: one[name] for name in names}, rng) for one in draws]
+        lacking = [{name: one[name] for name in names} for one in draws]
+        return decode_draws(self.net_.module_, lacking, rng)
 
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        return {name: decode(self.net_.module_, name, z, rng) for name, z in codes.items()}
+        return decode(self.net_.module_, codes, rng)
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""

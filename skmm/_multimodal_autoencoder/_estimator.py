@@ -13,7 +13,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE
-from skmm._decoding import draw, fit_density, some_rows
+from skmm._decoding import decode_draws, draw, fit_density, some_rows
 from skmm._fusion import fusion_network
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
@@ -360,5 +360,5 @@ class MultimodalAutoencoder(LatentEstimator):
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        Z = self._codes(X)
-        return [self._decode(Z, names, rng) for _ in range(n_samples)]
+        codes = dict.fromkeys(names, self._codes(X))
+        return decode_draws(self.net_.module_, [codes] * n_samples, rng)

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, POSITIVE
-from skmm._decoding import draw, fit_density, some_rows
+from skmm._decoding import decode_draws, draw, fit_density, some_rows
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
 from skmm._multimodal_vae._diagnostics import (
@@ -458,13 +458,13 @@ class MultimodalVAE(LatentEstimator):
         k = self.n_components
         means, scales = parts[..., :k], np.exp(0.5 * parts[..., k : 2 * k])
         weights = np.exp(parts[..., -1]).cumsum(axis=1)
-        found = []
+        draws = []
         for _ in range(n_samples):
             chosen = (rng.uniform(size=(len(parts), 1)) > weights / weights[:, -1:]).sum(axis=1)
             rows = np.arange(len(parts)), chosen
             Z = means[rows] + scales[rows] * rng.standard_normal((len(parts), k))
-            found.append(self._decode(Z.astype(parts.dtype), names, rng))
-        return found
+            draws.append(dict.fromkeys(names, Z.astype(parts.dtype)))
+        return decode_draws(self.net_.module_, draws, rng)
 
 
 def _log_evidence(

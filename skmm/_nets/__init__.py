@@ -3,6 +3,7 @@
 from skmm._nets._adversarial import AdversarialNet
 from skmm._nets._callbacks import BestWeights, Checkpoint, Progress, resume
 from skmm._nets._data import Batches, TensorData, as_tensor
+from skmm._nets._device import usable
 from skmm._nets._distributed import check_agreement, join
 from skmm._nets._foreign import check_callbacks, check_net_params
 from skmm._nets._lazy import LazyData
@@ -42,4 +43,5 @@ __all__ = [
     "plain_torch",
     "private_generator",
     "resume",
+    "usable",
 ]

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skmm._nets._device import place
+from skmm._nets._fork import settle
+
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
 SPARE = 0.5  # share of the free memory of an accelerator that data may take
@@ -40,8 +43,10 @@ class TensorData(torch.utils.data.Dataset):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.device = torch.device(device)
+        settle()
+        self.device = place(device)
         self.dtype = dtype
+        self.arrays: dict[str, Any] = dict(inputs)  # as they are, wherever the tensors lie
         fits = _fits(inputs, self.device, dtype)
         self.inputs = {
             name: _place(array, self.device if fits else torch.device("cpu"), dtype)
@@ -91,7 +96,7 @@ class TensorData(torch.utils.data.Dataset):
         taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        if value.device == self.device:
+        if value.device.type == self.device.type:  # what is not in host memory lies there
             return taken
         return taken.pin_memory().to(self.device, non_blocking=True)
 
@@ -189,9 +194,11 @@ def _place(array: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def _fits(inputs: Mapping[str, Array], device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether data may lie on a device; what torch keeps for later is free, too."""
     if device.type != "cuda":
         return True
     needed = sum(
         a.size * (dtype.itemsize if a.dtype.kind == "f" else a.itemsize) for a in inputs.values()
     )
-    return needed < SPARE * torch.cuda.mem_get_info(device)[0]
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return needed < SPARE * (torch.cuda.mem_get_info(device)[0] + kept)

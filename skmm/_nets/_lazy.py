@@ -46,6 +46,7 @@ class LazyData(TensorData):
     ) -> None:
         held = {name: v for name, v in inputs.items() if not isinstance(v, Stream)}
         super().__init__(held, observed, **options)
+        self.arrays = dict(inputs)
         self.streams = {name: v for name, v in inputs.items() if isinstance(v, Stream)}
         self._held: dict[str, Tensor] = dict(self.inputs)
         everything: Any = {**self._held, **self.streams}
@@ -181,8 +182,8 @@ class LazyData(TensorData):
     def _read_rows(self, index: Tensor) -> TensorData:
         rows = index.numpy()
         inputs = {
-            name: self.streams[name][rows] if name in self.streams else value[index].cpu().numpy()
-            for name, value in self.inputs.items()
+            name: value[rows] if isinstance(value, Stream) else np.asarray(value)[rows]
+            for name, value in self.arrays.items()
         }
         observed = None if self.observed is None else self.observed[index].numpy()
         return TensorData(inputs, observed, device=self.device, dtype=self.dtype)

@@ -74,6 +74,7 @@ _NETWORKS = (
     "skmm.nn._likelihoods.PoissonLikelihood",
     "skmm.nn._modality_networks.OneHot",
     "skmm.nn._modality_networks.Standardize",
+    "skmm.nn._modality_networks.TokenIds",
     "skmm.nn._prediction.PredictorNetwork",
     "skmm.nn._tokens.TokenEncoder",
     "skmm.nn._tokens._Attention",

@@ -18,7 +18,7 @@ from skmm.nn._adversarial_losses import (
     zero_centred_penalty,
 )
 from skmm.nn._autoencoder import ModalityDropout
-from skmm.nn._layers import Drawing
+from skmm.nn._layers import Drawing, at_least_single
 from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, spread
 
 Terms = dict[str, Tensor]
@@ -197,7 +197,7 @@ class Discriminator(ConditionNetworks):
         else:
             channel = self.to_channel(condition).reshape(-1, 1, *target.shape[-2:])
             both = torch.cat([target, channel], dim=1)
-        return self.network(both).squeeze(1)
+        return at_least_single(self.network(both).squeeze(1))
 
 
 class SpectralNorm(nn.Module):
@@ -318,7 +318,8 @@ class ConditionalGANNetwork(nn.Module):
         """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""
         target = inputs[self.target]
         noise = self.noise((n, len(target), self.generator.noise_dim), target, 1)
-        return self.generator.output.relaxed(self.generator(inputs, visible, noise))
+        raw = at_least_single(self.generator(inputs, visible, noise))
+        return self.generator.output.relaxed(raw)
 
     def update_average(self, n_before: int) -> None:
         """Move the average towards the generator, after a step that `n_before` others preceded.

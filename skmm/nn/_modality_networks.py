@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,24 @@ class OneHot(nn.Module):
         return self.indicators[x.flatten()]
 
 
+class TokenIds(nn.Module):
+    """Token ids as they are, and how many there are.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Ids are 0, ..., `n_tokens` - 1: those of the encoder's vocabulary, or of `fit`.
+    """
+
+    def __init__(self, n_tokens: int) -> None:
+        super().__init__()
+        self.n_tokens = n_tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the ids."""
+        return x
+
+
 class ModalityNetworks(Shared):
     """An encoder of each modality, and, where there are any, decoders and likelihoods; abstract.
 
@@ -77,7 +96,7 @@ class ModalityNetworks(Shared):
     names : sequence of str
         The modalities, in order.
     scalers : sequence of Module
-        `Standardize` for numbers, `OneHot` for classes, `torch.nn.Identity` for token ids.
+        `Standardize` for numbers, `OneHot` for classes, `TokenIds` for token ids.
     encoders : sequence of Module
         Of the modalities.
     decoders : sequence of Module, default=()
@@ -178,8 +197,9 @@ class ModalityNetworks(Shared):
         return self._original(m, likelihood.mean(self.decoders[m](z).flatten(1)))
 
     def draw(self, m: int, z: Tensor) -> Tensor:
-        """Return a draw of a modality given codes, by torch's global generator."""
-        return self._original(m, self.density(m, z).sample())
+        """Return a draw of a modality given codes, by torch's global generator of the CPU."""
+        drawn = _on_cpu(self.density(m, z)).sample()
+        return self._original(m, drawn.to(z.device))
 
     def _is_scaled(self, m: int) -> bool:
         likelihood: Any = self.likelihoods[m]
@@ -199,6 +219,14 @@ def spread(values: Tensor, here: Tensor | None) -> Tensor:
     return values.new_zeros(len(here), *values.shape[1:]).masked_scatter(
         here.reshape(-1, *[1] * (values.dim() - 1)), values
     )
+
+
+def _on_cpu(density: D.Distribution) -> D.Distribution:
+    """Return a distribution whose parameters, all its tensors, lie on the CPU."""
+    there = copy.copy(density)
+    parts = vars(there).items()
+    vars(there).update({name: v.cpu() for name, v in parts if isinstance(v, Tensor)})
+    return there
 
 
 def _is_float(x: Tensor) -> bool:
