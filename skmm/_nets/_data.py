@@ -40,7 +40,7 @@ class TensorData(torch.utils.data.Dataset):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.device = torch.device(device)
+        self.device = torch.empty(0, device=device).device  # with its number
         self.dtype = dtype
         fits = _fits(inputs, self.device, dtype)
         self.inputs = {
