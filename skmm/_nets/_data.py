@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skmm.nn._rows import place, to_device
+
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
 SPARE = 0.5  # share of the free memory of an accelerator that data may take
@@ -43,10 +45,8 @@ class TensorData(torch.utils.data.Dataset):
         self.device = torch.empty(0, device=device).device  # with its number
         self.dtype = dtype
         fits = _fits(inputs, self.device, dtype)
-        self.inputs = {
-            name: _place(array, self.device if fits else torch.device("cpu"), dtype)
-            for name, array in inputs.items()
-        }
+        self.home = self.device if fits else torch.device("cpu")
+        self.inputs = {name: _place(array, self.home, dtype) for name, array in inputs.items()}
         self.observed = None if observed is None else torch.from_numpy(np.array(observed))
         self.rows: Tensor | None = None
 
@@ -80,20 +80,20 @@ class TensorData(torch.utils.data.Dataset):
         """Return some rows as the arguments of the module's `forward`, and a target of no use."""
         if self.rows is not None:
             index = self.rows[index]
+        at_home = to_device(index, self.home) if isinstance(index, Tensor) else index
         batch: dict[str, Any] = {
-            "inputs": {name: self._take(value, index) for name, value in self.inputs.items()}
+            "inputs": {name: self._take(value, at_home) for name, value in self.inputs.items()}
         }
         if self.observed is not None:
-            batch["observed"] = self.observed[index].to(self.device)
+            batch["observed"] = place(self.observed[index], self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
     def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
-        taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
+        """Return rows, whose numbers are where the value is."""
+        taken = value.index_select(0, index) if isinstance(index, Tensor) else value[index]
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        if value.device == self.device:
-            return taken
-        return taken.pin_memory().to(self.device, non_blocking=True)
+        return taken if value.device == self.device else to_device(taken, self.device)
 
 
 class Batches:
