@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skmm._nets._device import place
+from skmm._nets._device import canonical
 from skmm._nets._fork import settle
+from skmm.nn._rows import place, to_device
 
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
@@ -44,14 +45,12 @@ class TensorData(torch.utils.data.Dataset):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         settle()
-        self.device = place(device)
+        self.device = canonical(device)
         self.dtype = dtype
         self.arrays: dict[str, Any] = dict(inputs)  # as they are, wherever the tensors lie
         fits = _fits(inputs, self.device, dtype)
-        self.inputs = {
-            name: _place(array, self.device if fits else torch.device("cpu"), dtype)
-            for name, array in inputs.items()
-        }
+        self.home = self.device if fits else torch.device("cpu")
+        self.inputs = {name: _place(array, self.home, dtype) for name, array in inputs.items()}
         self.observed = None if observed is None else torch.from_numpy(np.array(observed))
         self.rows: Tensor | None = None
 
@@ -85,20 +84,21 @@ class TensorData(torch.utils.data.Dataset):
         """Return some rows as the arguments of the module's `forward`, and a target of no use."""
         if self.rows is not None:
             index = self.rows[index]
+        at_home = to_device(index, self.home) if isinstance(index, Tensor) else index
         batch: dict[str, Any] = {
-            "inputs": {name: self._take(value, index) for name, value in self.inputs.items()}
+            "inputs": {name: self._take(value, at_home) for name, value in self.inputs.items()}
         }
         if self.observed is not None:
-            batch["observed"] = self.observed[index].to(self.device)
+            batch["observed"] = place(self.observed[index], self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
     def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
-        taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
+        """Return rows, whose numbers are where the value is."""
+        taken = value.index_select(0, index) if isinstance(index, Tensor) else value[index]
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        if value.device.type == self.device.type:  # what is not in host memory lies there
-            return taken
-        return taken.pin_memory().to(self.device, non_blocking=True)
+        on_host = value.device.type != self.device.type  # what is not in host memory lies there
+        return to_device(taken, self.device) if on_host else taken
 
 
 class Batches:

@@ -14,7 +14,7 @@ Device = str | torch.device
 _LIKE_CUDA = re.compile(r"(?:gpu|cuda|nvidia)\D*(\d*)", re.IGNORECASE)
 
 
-def place(device: Device) -> torch.device:
+def canonical(device: Device) -> torch.device:
     """Return a device as tensors on it name it: of "cuda" the number too, of "cpu:0" none."""
     return torch.empty(0, device=device).device
 
@@ -28,7 +28,7 @@ def resolve(device: Device) -> torch.device:
         asked = torch.device(device)
         if asked.type == "meta" or (asked.type == "cpu" and asked.index):
             raise RuntimeError("it holds no numbers, or is not there.")
-        return place(asked)
+        return canonical(asked)
     except Exception as error:
         raise ValueError(
             f"device={device!r} cannot be used: {str(error).splitlines()[0]} {_remedy(device)}"

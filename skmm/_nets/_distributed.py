@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skmm._nets._device import Device, place, resolve
+from skmm._nets._device import Device, canonical, resolve
 from skmm._nets._fork import settle
 from skmm.nn._processes import Processes
 
@@ -26,7 +26,7 @@ def join(device: Device) -> tuple[torch.device, Processes | None]:
         return resolve(device), None
     state = _state()
     several = state.num_processes > 1
-    own = place(state.device)
+    own = canonical(state.device)
     return own, Processes(state.process_index, state.num_processes) if several else None
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skmm._modalities._stream import Stream
 from skmm._nets._data import Batch, TensorData, _place
+from skmm.nn._rows import place, to_device
 
 Array = np.ndarray
 Block = dict[str, Array]
@@ -160,13 +161,14 @@ class LazyData(TensorData):
 
     def _batch(self, parts: Parts, part: slice, rows: Array) -> Batch:
         index = torch.from_numpy(rows)
+        at_home = to_device(index, self.home)
         inputs = {
-            name: self._take(parts[name], part) if name in parts else self._take(value, index)
+            name: self._take(parts[name], part) if name in parts else self._take(value, at_home)
             for name, value in self.inputs.items()
         }
         batch: dict[str, Any] = {"inputs": inputs}
         if self.observed is not None:
-            batch["observed"] = self.observed[index].to(self.device)
+            batch["observed"] = place(self.observed[index], self.device)
         return batch, torch.zeros(len(rows))
 
     def _read(self, number: int) -> Block:

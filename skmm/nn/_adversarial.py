@@ -19,7 +19,8 @@ from skmm.nn._adversarial_losses import (
 )
 from skmm.nn._autoencoder import ModalityDropout
 from skmm.nn._layers import Drawing, at_least_single
-from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, spread
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
+from skmm.nn._rows import Rows, place, rows_of, spread, take
 
 Terms = dict[str, Tensor]
 N_DRAWS_IN_VALIDATION = 20
@@ -98,19 +99,17 @@ class ConditionNetworks(ModalityNetworks):
 
     def condition(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return what the encoders give, side by side; zeros for what is missing."""
-        if observed is None:
-            parts = [self.features(m, inputs[name]) for m, name in enumerate(self.names)]
-        else:
-            parts = [self._partial(m, inputs, observed[:, m]) for m in range(len(self.names))]
+        rows = rows_of(observed)
+        parts = [self._part(m, inputs[name], rows) for m, name in enumerate(self.names)]
         if self.indicators:
             parts.append(self.presence(inputs, observed).to(parts[0].dtype))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _partial(self, m: int, inputs: Mapping[str, Tensor], here: Tensor) -> Tensor:
-        if not self._anywhere(here):
-            weight = next(self.parameters())
-            return weight.new_zeros(len(here), self.widths[m])
-        return spread(self.features(m, inputs[self.names[m]][here]), here)
+    def _part(self, m: int, x: Tensor, rows: Rows) -> Tensor:
+        if not self._anywhere(rows, m):
+            return next(self.parameters()).new_zeros(len(x), self.widths[m])
+        here = rows.having(m)
+        return spread(self.features(m, take(x, here)), here, len(x))
 
 
 class Generator(ConditionNetworks):
@@ -307,12 +306,18 @@ class ConditionalGANNetwork(nn.Module):
 
     def seen(self, observed: Tensor | None) -> Tensor | None:
         """Return which conditions each row has."""
-        return None if observed is None else observed[:, self.conditions]
+        if observed is None:
+            return None
+        mask: Any = rows_of(observed).mask
+        return place(mask[:, self.conditions], observed.device)
 
     def visible(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor | None:
         """Return which conditions of each row are shown in training."""
-        like = inputs[self.target]
-        return self.generator.dropout(self.seen(observed), like, len(self.conditions))
+        like, seen = inputs[self.target], self.seen(observed)
+        visible = self.generator.dropout(seen, like, len(self.conditions))
+        if visible is None or visible is seen:
+            return visible
+        return place(visible.cpu(), visible.device)  # waited for once, however many encode it
 
     def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
         """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""

@@ -11,6 +11,7 @@ import torch.distributions as D
 from torch import Tensor, nn
 
 from skmm.nn._processes import Shared
+from skmm.nn._rows import rows_of, spread, take
 
 
 class Standardize(nn.Module):
@@ -156,13 +157,13 @@ class ModalityNetworks(Shared):
     ) -> list[Tensor]:
         """Return what each encoder gives; zeros for what a row, or all of `inputs`, lacks."""
         codes: list[Tensor | None] = []
+        rows = rows_of(observed)
         for m, name in enumerate(self.names):
-            here = None if observed is None else observed[:, m]
             if name not in inputs:
                 codes.append(None)
                 continue
-            x = inputs[name] if here is None else inputs[name][here]
-            codes.append(spread(self.features(m, x, noise), here))
+            here, x = rows.having(m), inputs[name]
+            codes.append(spread(self.features(m, take(x, here), noise), here, len(x)))
         blank = torch.zeros_like(next(code for code in codes if code is not None))
         return [blank if code is None else code for code in codes]
 
@@ -210,15 +211,6 @@ class ModalityNetworks(Shared):
             return values
         scaler: Any = self.scalers[m]
         return scaler.inverse(values.unflatten(1, self.shapes[m])).flatten(1)
-
-
-def spread(values: Tensor, here: Tensor | None) -> Tensor:
-    """Put the values of the observed rows in their places, zeros in the others."""
-    if here is None:
-        return values
-    return values.new_zeros(len(here), *values.shape[1:]).masked_scatter(
-        here.reshape(-1, *[1] * (values.dim() - 1)), values
-    )
 
 
 def _on_cpu(density: D.Distribution) -> D.Distribution:
