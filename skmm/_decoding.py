@@ -11,6 +11,7 @@ from sklearn._config import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
+from skmm._modalities._columns import ColumnStatistics
 from skmm._nets import TensorData, apply_in_chunks, device_of, in_precision, private_generator
 from skmm._random import seed_of
 from skmm.nn._modality_networks import ModalityNetworks
@@ -22,23 +23,43 @@ MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 
 def decode(
-    network: ModalityNetworks, name: str, codes: Array, rng: np.random.RandomState | None = None
+    network: ModalityNetworks,
+    name: str,
+    codes: Array,
+    columns: ColumnStatistics | None,
+    rng: np.random.RandomState | None = None,
 ) -> Array:
     """Return a modality that goes with codes: its expectation, or with `rng` a draw (n, width).
 
-    The expectation of classes is their probabilities (n, width, n_classes).
+    The expectation of classes is their probabilities (n, width, n_classes). Of numbers `columns`
+    are what fit knows of them.
     """
     dtype = torch.float32 if codes.dtype == np.float32 else torch.float64
     network = in_precision(network, dtype)
     m = network.index(name)
     if rng is None:
         data = TensorData({name: codes}, device=device_of(network), dtype=dtype)
-        return apply_in_chunks(lambda inputs: network.expectation(m, inputs[name]), data)
+        found = apply_in_chunks(lambda inputs: network.expectation(m, inputs[name]), data)
+        return plausible(found, columns, codes.dtype)
     if device_of(network).type != "cpu":  # whose generator is kept apart
         network = copy.deepcopy(network).cpu()
     data = TensorData({name: codes}, dtype=dtype)
     with private_generator(seed_of(rng)):
-        return apply_in_chunks(lambda inputs: network.draw(m, inputs[name]), data)
+        found = apply_in_chunks(lambda inputs: network.draw(m, inputs[name]), data)
+    if columns is None:
+        return found
+    return columns.with_constants(found).astype(codes.dtype, copy=False)
+
+
+def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> Array:
+    """Return expectations that do not leave the training range by far, constants as they are."""
+    if columns is None:
+        return expected
+    if expected.ndim < 3:
+        return columns.within(expected).astype(dtype, copy=False)
+    constant = ~columns.varies.ravel()  # of token ids these are probabilities
+    expected[:, constant] = np.eye(expected.shape[2])[columns.mean.ravel()[constant].astype(int)]
+    return expected
 
 
 def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:

@@ -27,6 +27,7 @@ from skmm._deep_cca._network import linear_network
 from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
@@ -466,6 +467,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self.warm_start and not getattr(self, "is_linear_", True):
             previous = self.net_.module_
         X = self._read(X, y, reset=True)
+        self._columns = column_statistics(X, self._schema)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         linear = None
@@ -518,7 +520,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        return {name: decode(self.net_.module_, name, z, rng) for name, z in codes.items()}
+        network = self.net_.module_
+        return {name: decode(network, name, z, self._columns[name], rng) for name, z in codes.items()}
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""

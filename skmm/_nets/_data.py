@@ -11,6 +11,8 @@ from torch import Tensor
 
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
+Units = tuple[Tensor, Tensor]  # mean and scale
+N_VALUES = 2**22  # that are standardised at once
 SPARE = 0.5  # share of the free memory of an accelerator that data may take
 
 
@@ -30,6 +32,9 @@ class TensorData(torch.utils.data.Dataset):
         Where batches are needed.
     dtype : torch.dtype, default=torch.float32
         Of floating-point batches.
+    ahead : dict of str to pair of Tensors, default=None
+        Mean and scale, in double precision, of modalities that are standardised before they are
+        rounded to `dtype`.
     """
 
     def __init__(
@@ -39,12 +44,18 @@ class TensorData(torch.utils.data.Dataset):
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        ahead: Mapping[str, Units] | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.dtype = dtype
-        fits = _fits(inputs, self.device, dtype)
+        self.ahead = dict(ahead or {})  # of which batches are standardised
+        home = self.device if _fits(inputs, self.device, dtype) else torch.device("cpu")
+        copied = [n for n in self.ahead if home.type != "cpu" or _is_scattered(inputs.get(n))]
+        units = {name: self.ahead.pop(name) for name in copied if name in inputs}
         self.inputs = {
-            name: _place(array, self.device if fits else torch.device("cpu"), dtype)
+            name: _place(
+                _standardised(array, *units[name], dtype) if name in units else array, home, dtype
+            )
             for name, array in inputs.items()
         }
         self.observed = None if observed is None else torch.from_numpy(np.array(observed))
@@ -81,14 +92,17 @@ class TensorData(torch.utils.data.Dataset):
         if self.rows is not None:
             index = self.rows[index]
         batch: dict[str, Any] = {
-            "inputs": {name: self._take(value, index) for name, value in self.inputs.items()}
+            "inputs": {name: self._take(name, value, index) for name, value in self.inputs.items()}
         }
         if self.observed is not None:
             batch["observed"] = self.observed[index].to(self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
-    def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
+    def _take(self, name: str, value: Tensor, index: Tensor | slice) -> Tensor:
         taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
+        if name in self.ahead:
+            mean, scale = self.ahead[name]
+            taken = (taken - mean) / scale
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
         if value.device == self.device:
@@ -179,13 +193,27 @@ def _place(array: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
-    if not array.flags.c_contiguous:  # rows are gathered all the time
+    if _is_scattered(array):
         narrow = array.dtype == np.float64 and dtype == torch.float32
         array = np.array(array, dtype=np.float32 if narrow else None, order="C")
     tensor = as_tensor(array)
     if device.type == "cpu":
         return tensor
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _is_scattered(array: Array | None) -> bool:
+    """Return whether rows do not lie together, which are gathered all the time."""
+    return array is not None and not array.flags.c_contiguous
+
+
+def _standardised(array: Array, mean: Tensor, scale: Tensor, dtype: torch.dtype) -> Array:
+    """Return an array standardised in double precision and then rounded, some rows at a time."""
+    out = np.empty(array.shape, np.float64 if dtype == torch.float64 else np.float32)
+    step = max(1, N_VALUES // max(1, array[:1].size))
+    for i in range(0, len(array), step):
+        out[i : i + step] = (array[i : i + step] - mean.numpy()) / scale.numpy()
+    return out
 
 
 def _fits(inputs: Mapping[str, Array], device: torch.device, dtype: torch.dtype) -> bool:

@@ -160,7 +160,7 @@ class LazyData(TensorData):
     def _batch(self, parts: Parts, part: slice, rows: Array) -> Batch:
         index = torch.from_numpy(rows)
         inputs = {
-            name: self._take(parts[name], part) if name in parts else self._take(value, index)
+            name: self._take(name, parts.get(name, value), part if name in parts else index)
             for name, value in self.inputs.items()
         }
         batch: dict[str, Any] = {"inputs": inputs}
@@ -185,7 +185,8 @@ class LazyData(TensorData):
             for name, value in self.inputs.items()
         }
         observed = None if self.observed is None else self.observed[index].numpy()
-        return TensorData(inputs, observed, device=self.device, dtype=self.dtype)
+        options: Any = {"device": self.device, "dtype": self.dtype, "ahead": self.ahead}
+        return TensorData(inputs, observed, **options)
 
 
 class _Ahead(threading.Thread):

@@ -43,8 +43,7 @@ class AlignmentNetwork(ModalityNetworks):
             x = inputs[name] if here is None else inputs[name][here]
             z = self.encode(m, x)
             if len(self.decoders):
-                log_prob = self.log_prob(m, z, self.target(m, x))
-                errors.append(spread(-log_prob.mean(dim=1), here))
+                errors.append(spread(-self.mean_log_prob(m, z, self.target(m, x)), here))
             codes.append(spread(z, here))
         return Alignment(codes, errors)
 

@@ -135,7 +135,7 @@ class AutoencoderNetwork(ModalityNetworks):
         for m, name in enumerate(self.names):
             here = None if observed is None else observed[:, m]
             x, code = (inputs[name], z) if here is None else (inputs[name][here], z[here])
-            log_probs.append(spread(self.log_prob(m, code, self.target(m, x)).mean(dim=1), here))
+            log_probs.append(spread(self.mean_log_prob(m, code, self.target(m, x)), here))
         alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
         return Reconstruction(log_probs, alone)
 
