@@ -136,9 +136,12 @@ class DeepEstimator(BaseEstimator):
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
 
-    def _data(self, X: Modalities, extra: Mapping[str, Array] | None = None) -> TensorData:
-        """Return checked data as tensors for training, and what else rows have beside it."""
-        return tensors(X, join(self.device)[0], self._dtype(), X.names, extra)
+    def _data(
+        self, X: Modalities, module: Any, extra: Mapping[str, Array] | None = None
+    ) -> TensorData:
+        """Return checked data as tensors to train a module, and what else rows have beside it."""
+        device, dtype = join(self.device)[0], self._dtype()
+        return tensors(X, device, dtype, X.names, extra, ahead=module.ahead())
 
     def _train(
         self,
@@ -233,7 +236,7 @@ class DeepEstimator(BaseEstimator):
         dtype = precision_of(X)
         module: Any = in_precision(self._predictor(), dtype)
         check_tokens(X, module)
-        data = tensors(X, device_of(module), dtype, module.names)
+        data = tensors(X, device_of(module), dtype, module.names, ahead=module.ahead())
         if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
             data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
@@ -256,16 +259,24 @@ def precision_of(X: Modalities) -> torch.dtype:
     return torch.float32 if floats == {np.dtype(np.float32)} else torch.float64
 
 
+def numpy_type(X: Modalities) -> np.dtype:
+    """Return that precision as a type of arrays."""
+    return np.dtype(np.float32 if precision_of(X) == torch.float32 else np.float64)
+
+
 def tensors(
     X: Modalities,
     device: str | torch.device,
     dtype: torch.dtype,
     names: Sequence[str],
     extra: Mapping[str, Array] | None = None,
+    *,
+    ahead: Mapping[str, Any],
 ) -> TensorData:
     """Return checked data as tensors; the numbers at missing rows are never read.
 
-    What is observed is of all modalities `names`, of which X may lack some.
+    What is observed is of all modalities `names`, of which X may lack some. Those in `ahead` are
+    standardised by its means and scales.
     """
     observed = None
     if X._mask.any() or len(X.names) < len(names):
@@ -276,7 +287,7 @@ def tensors(
     }
     lazy = any(isinstance(value, Stream) for value in arrays.values())
     kind = LazyData if lazy else TensorData
-    return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype)
+    return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype, ahead=ahead)
 
 
 def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:

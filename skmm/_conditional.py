@@ -12,7 +12,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._stream import Stream, check_held, pieces, take_lazily
+from skmm._modalities._columns import ColumnStatistics, column_statistics
+from skmm._modalities._stream import Stream, check_held, take_lazily
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import BaseEstimator
 from skmm.metrics._energy import energy_scores, marginal_scores
@@ -35,6 +36,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     categories_: dict[str, Array]
     _schema: Any
     _target: str
+    _columns: dict[str, ColumnStatistics]
 
     _remedy = "drop or impute these"  # where conditions are missing
     _reads_blocks = False  # whether it can do with arrays that are read block by block
@@ -65,7 +67,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_targets)
             The target flattened; of labels the share of each class in the draws.
         """
-        return self._statistic(self._conditions(X), lambda draws: draws.mean(axis=1))
+        return self._mean(self._conditions(X))
 
     def predict(self, X: Any, statistic: str | float = "mean") -> Any:
         """Return a statistic of draws of the target, column by column.
@@ -91,7 +93,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         level = _level(statistic)
         X = self._conditions(X)
         if level is None:
-            values = self._statistic(X, lambda draws: draws.mean(axis=1))
+            values = self._mean(X)
         elif self._target in self.categories_:
             raise ValueError(
                 f"statistic={statistic!r} is not defined for labels, as those of "
@@ -158,8 +160,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} can only fill in {self._target!r}, but {lacking!r} are "
                 "missing in some rows."
             )
-        filled = self._statistic(conditions, lambda draws: draws.mean(axis=1))
-        return self._schema.fill(X, y, {self._target: self._decoded(filled)})
+        filled = self._decoded(self._mean(conditions))
+        return self._schema.fill(X, y, {self._target: filled})
 
     def sample(self, n_samples: int = 1, *, given: Any = None, random_state: Seed = None) -> Array:
         """Draw the target given the conditions.
@@ -195,7 +197,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             )
         X = self._conditions(given)
         rng = check_random_state(self.random_state if random_state is None else random_state)
-        draws = [self._draw(part, int(n_samples), rng) for _, part in self._chunks(X, n_samples)]
+        draws = [self._drawn(part, int(n_samples), rng) for _, part in self._chunks(X, n_samples)]
         values = self._decoded(np.concatenate(draws).swapaxes(0, 1))
         return values.reshape(int(n_samples), len(X), *self._schema.shapes[self._target])
 
@@ -229,12 +231,12 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if self._target not in X or not (rows := ~X._mask[:, X.names.index(self._target)]).any():
             raise ValueError(f"score needs the target {self._target!r} in X, or as y.")
         X = X[np.flatnonzero(rows)]
-        truth = self._encoded(X)[:, self._varies] / self._spread
+        truth = self._encoded(X)[:, self._judged] / self._spread
         conditions, rng = self._without_target(X), np.random.RandomState(self._seed)
         reference = self._reference / self._spread
         scores = []
         for rows, part in self._chunks(conditions, N_DRAWS):
-            draws = self._draw(part, N_DRAWS, rng)[:, :, self._varies] / self._spread
+            draws = self._drawn(part, N_DRAWS, rng)[:, :, self._judged] / self._spread
             scores.append(energy_scores(truth[rows], draws.swapaxes(0, 1)))
         mean, marginal = np.concatenate(scores).mean(), marginal_scores(truth, reference).mean()
         if marginal == 0:  # all targets are the same
@@ -280,23 +282,23 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 f"is required by {type(self).__name__}."
             )
         self._check_conditions(self._without_target(X))
-        return X, self._encoded(X)
+        values = self._encoded(X)
+        self._columns = column_statistics(X, self._schema)
+        if self._target in self.categories_:
+            self._columns[self._target] = ColumnStatistics.of(values)
+        return X, values
 
     def _remember(self, values: Any, rng: np.random.RandomState) -> Self:
         """Keep of the training targets what `score` needs."""
-        mean, variance, largest = _spread(values)
-        scale = np.sqrt(variance)
-        self._varies = scale > 1e-7 * largest
+        columns = units = self._columns[self._target]
         if self._schema.kinds[self._target] == "image":  # pixels that seldom vary hardly count
-            n_channels = self._schema.shapes[self._target][0]
-            within, means = variance.reshape(n_channels, -1), mean.reshape(n_channels, -1)
-            one = np.sqrt(within.mean(axis=1) + means.var(axis=1))[:, None]
-            scale = np.broadcast_to(one, within.shape).ravel()
-        if not self._varies.any():
-            self._varies[:] = True
-        self._spread = np.where(scale > 0, scale, 1.0)[self._varies]
+            units = columns.of_channels()
+        # Where nothing varies, what is drawn has to be exact.
+        self._judged = columns.varies.ravel() | ~columns.varies.any()
+        spread = np.broadcast_to(units.divisor, columns.mean.shape).ravel()
+        self._spread = spread[self._judged]
         rows = rng.permutation(len(values))[:N_REFERENCE]
-        self._reference = values[rows][:, self._varies]
+        self._reference = values[rows][:, self._judged]
         self._seed = seed_of(rng)
         return self
 
@@ -368,14 +370,25 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             return self.categories_[self._target][values.argmax(axis=-1)]
         return values
 
+    def _mean(self, X: Modalities) -> Array:
+        """Return the mean target for checked conditions, within reach of those of training."""
+        return self._statistic(X, lambda draws: draws.mean(axis=1))
+
     def _statistic(self, X: Modalities, function: Any) -> Array:
-        return np.concatenate(
-            [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
-        )
+        """Return what a function says of draws, within reach of the training targets."""
+        columns = self._columns[self._target]
+        parts = [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
+        found = np.concatenate(parts)
+        return columns.within(found).astype(found.dtype, copy=False)
+
+    def _drawn(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw targets for checked conditions; constant columns are what they are."""
+        draws = self._draw(X, n_samples, rng)
+        return self._columns[self._target].with_constants(draws)
 
     def _chunks(self, X: Modalities, n_draws: int) -> Iterator[tuple[slice, Modalities]]:
         """Yield some rows at a time, whose draws fit into memory."""
-        size = max(1, N_VALUES // (n_draws * max(32, len(self._varies))))
+        size = max(1, N_VALUES // (n_draws * max(32, len(self._judged))))
         for i in range(0, len(X), size):
             rows = slice(i, i + size)
             yield rows, X if size >= len(X) else X[rows]
@@ -387,20 +400,6 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _spread(values: Any) -> tuple[Array, Array, Array]:
-    """Return mean, variance and largest absolute value of columns, in float64."""
-    total: Any = 0.0
-    square: Any = 0.0
-    largest: Any = 0.0
-    for piece in pieces(values):
-        total = total + piece.sum(axis=0, dtype=np.float64)
-        largest = np.maximum(largest, np.abs(piece).max(axis=0))
-    mean = total / len(values)
-    for piece in pieces(values):
-        square = square + np.square(piece - mean).sum(axis=0)
-    return mean, square / len(values), largest
 
 
 def _level(statistic: str | float) -> float | None:

@@ -13,6 +13,7 @@ from sklearn._config import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
+from skmm._modalities._columns import ColumnStatistics
 from skmm._nets import (
     TensorData,
     apply_in_chunks,
@@ -33,36 +34,57 @@ MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 @plain_torch()
 def decode(
-    network: ModalityNetworks, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
+    network: ModalityNetworks,
+    codes: Mapping[str, Array],
+    columns: Mapping[str, ColumnStatistics],
+    rng: np.random.RandomState | None = None,
 ) -> Parts:
     """Return modalities that go with codes: expectations, or with `rng` draws (n, width).
 
-    The expectation of classes is their probabilities (n, width, n_classes). Draws are of the
-    processor's generator, whatever the device: a seed gives the same.
+    The expectation of classes is their probabilities (n, width, n_classes). Of numbers `columns`
+    are what fit knows of them. Draws are of the processor's generator, whatever the device: a seed
+    gives the same.
     """
     dtype = _dtype(codes)
     network = in_precision(network, dtype)
     found = {}
     for name, code in codes.items():
         data = TensorData({name: code}, device=device_of(network), dtype=dtype)
-        m = network.index(name)
+        m, known = network.index(name), columns.get(name)
         if rng is None:
-            found[name] = apply_in_chunks(partial(_expectation, network, m), data)
+            expected = apply_in_chunks(partial(_expectation, network, m), data)
+            found[name] = plausible(expected, known, code.dtype)
             continue
         with private_generator(seed_of(rng)):
-            found[name] = apply_in_chunks(partial(_draw, network, m), data)
+            drawn = apply_in_chunks(partial(_draw, network, m), data)
+        found[name] = drawn if known is None else known.with_constants(drawn).astype(code.dtype)
     return found
 
 
 def decode_draws(
-    network: ModalityNetworks, draws: Sequence[Mapping[str, Array]], rng: np.random.RandomState
+    network: ModalityNetworks,
+    draws: Sequence[Mapping[str, Array]],
+    columns: Mapping[str, ColumnStatistics],
+    rng: np.random.RandomState,
 ) -> list[Parts]:
     """Return draws of modalities that go with each of several draws of codes, decoded at once."""
     codes = {name: np.concatenate([one[name] for one in draws]) for name in draws[0]}
     parts = {
-        name: np.split(found, len(draws)) for name, found in decode(network, codes, rng).items()
+        name: np.split(found, len(draws))
+        for name, found in decode(network, codes, columns, rng).items()
     }
     return [{name: part[i] for name, part in parts.items()} for i in range(len(draws))]
+
+
+def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> Array:
+    """Return expectations that do not leave the training range by far, constants as they are."""
+    if columns is None:
+        return expected
+    if expected.ndim < 3:
+        return columns.within(expected).astype(dtype, copy=False)
+    constant = ~columns.varies.ravel()  # of token ids these are probabilities
+    expected[:, constant] = np.eye(expected.shape[2])[columns.mean.ravel()[constant].astype(int)]
+    return expected
 
 
 def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:

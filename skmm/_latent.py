@@ -15,7 +15,7 @@ from skmm._base import DeepEstimator, check_same_labels, continue_from, n_rows_p
 from skmm._decoding import decode
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._stream import pieces
+from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._nets import Net
 from skmm._parts import check_tokens
 from skmm._random import seed_of
@@ -31,6 +31,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     net_: Net
     means_: dict[str, Array]
+    _columns: dict[str, ColumnStatistics]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -171,6 +172,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
         if previous is not None:
             check_same_labels(labels, self.categories_)
+        self._columns = column_statistics(X, self._schema)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)
@@ -178,7 +180,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         check_tokens(X, module)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X)
+        data = self._data(X, module)
         self.net_ = self._train(
             module,
             objective,
@@ -192,21 +194,14 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _mean(self, X: Modalities, name: str) -> Array:
         """Return the mean of the rows that have a modality; of labels the frequencies."""
-        here = ~X._mask[:, X.names.index(name)]
         if name in self.categories_:
-            value = np.asarray(X[name])[here]
+            value = np.asarray(X[name])[~X._mask[:, X.names.index(name)]]
             return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
-        count: Any = 0
-        total: Any = 0.0
-        for piece in pieces(X[name], here):
-            count = count + (~np.isnan(piece)).sum(axis=0)
-            total = total + np.nansum(piece, axis=0, dtype=np.float64)
-        with np.errstate(invalid="ignore"):  # of a column that is always NaN
-            return (total / count).reshape(self._schema.shapes[name])
+        return self._columns[name].mean.reshape(self._schema.shapes[name])
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
         """Return modalities that go with joint codes: expectations, or with `rng` draws."""
-        return decode(self.net_.module_, dict.fromkeys(names, Z), rng)
+        return decode(self.net_.module_, dict.fromkeys(names, Z), self._columns, rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)
@@ -214,7 +209,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
         """Return R² of each modality relative to training means, of labels that of indicators.
 
-        A modality that no row has is left out.
+        A modality that no row has is left out, and what is constant does not count.
         """
         found = {}
         for m, name in enumerate(X.names):

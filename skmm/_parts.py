@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import pieces
 from skmm._nets import build
 from skmm.nn import (
@@ -45,10 +46,11 @@ def modality_networks(
 
     Encoders give `n_features` outputs, decoders take `n_codes`. Labels are numbers of classes.
     """
-    factories, n_classes, dtype = encoder_factories(model, X), classes(model, X), model._dtype()
+    factories, n_classes = encoder_factories(model, X), classes(model, X)
+    chosen = likelihood_names(X, model.likelihoods, model._columns) if decode else {}
     shapes = [tuple(value.shape[1:]) for value in X.values()]
     networks: dict[str, Any] = {"names": X.names, "shapes": shapes}
-    networks["scalers"] = [scaler(X, name, dtype, n_classes) for name in X.names]
+    networks["scalers"] = [scaler(model, X, name, n_classes, chosen.get(name)) for name in X.names]
     networks["encoders"] = [
         build(
             partial(factories[name], encoder_shape(X, name, n_classes), n_features),
@@ -60,9 +62,8 @@ def modality_networks(
     if not decode:
         return networks
     makers = decoder_factories(model, X, factories)
-    chosen = likelihood_names(X, model.likelihoods)
     networks["likelihoods"] = [
-        likelihood(chosen[name], shape, n_classes.get(name)).to(dtype)
+        likelihood(chosen[name], shape, n_classes.get(name)).to(model._dtype())
         for name, shape in zip(X.names, shapes, strict=True)
     ]
     networks["decoders"] = [
@@ -183,7 +184,11 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
                 raise ValueError(f"Modality {name!r}: {error}{hint}") from error
 
 
-def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
+def likelihood_names(
+    X: Modalities,
+    likelihoods: str | Mapping[str, str],
+    columns: Mapping[str, ColumnStatistics],
+) -> dict[str, str]:
     """Return the likelihood of each modality; "auto" follows the kind."""
     given: Mapping[str, str] = {} if isinstance(likelihoods, str) else likelihoods
     if unknown := [name for name in given if name not in X]:
@@ -198,58 +203,54 @@ def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dic
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
                 f"got {found!r}."
             )
-        _check_support(name, X[name], found)
+        if kind not in CLASSES:
+            _check_support(name, X[name], columns[name], found)
         chosen[name] = found
     return chosen
 
 
-def scaler(X: Modalities, name: str, dtype: torch.dtype, n_classes: Mapping[str, int]) -> nn.Module:
+def scaler(
+    model: Any,
+    X: Modalities,
+    name: str,
+    n_classes: Mapping[str, int],
+    likelihood: str | None = None,
+) -> nn.Module:
     """Return the standardisation of a modality: per column, of an image per channel."""
     kind = X.kinds[name]
     if kind == "tokens":
         return TokenIds(n_classes[name])
     if kind == "categorical":
-        return OneHot(n_classes[name], dtype)
-    here = ~X._mask[:, X.names.index(name)] if X._mask.any() else None
-    mean, scale = moments(X[name], here, channels=kind == "image")
-    limits = torch.finfo(dtype)
-    if (
-        np.abs(mean).max() > limits.max
-        or not ((scale >= limits.tiny) & (scale <= limits.max)).all()
-    ):
-        raise ValueError(
-            f"Modality {name!r} has means up to {np.abs(mean).max():.1e} and standard deviations "
-            f"from {scale.min():.1e} to {scale.max():.1e}, which {dtype} cannot hold: give it "
-            "other units, e.g. by PerModality(StandardScaler())."
-        )
-    return Standardize(torch.tensor(mean, dtype=dtype), torch.tensor(scale, dtype=dtype))
+        return OneHot(n_classes[name], model._dtype())
+    # Likelihoods of counts and of 0 and 1 are of the values themselves.
+    early = likelihood is None or LIKELIHOODS[likelihood].standardised
+    return standardize(name, model._columns[name], model._dtype(), kind=kind, early=early)
 
 
-def moments(
-    value: Any, here: Array | None = None, *, channels: bool = False
-) -> tuple[Array, Array]:
-    """Return mean and standard deviation over rows that are `here`, in float64, piece by piece.
-
-    Shaped as a sample; with `channels` over the pixels too. The deviation of a constant is 1.
-    """
-    add = partial(
-        np.nansum,
-        axis=(0, *range(2, value.ndim)) if channels else (0,),
-        dtype=float,
-        keepdims=True,
+def standardize(
+    name: str,
+    columns: ColumnStatistics,
+    dtype: torch.dtype,
+    *,
+    kind: str = "numeric",
+    early: bool = False,
+) -> Standardize:
+    """Return the standardisation of numbers, `early` where they may come standardised."""
+    units = columns.of_channels() if kind == "image" else columns
+    low, high = units.limits()
+    scaler = Standardize(
+        *(torch.tensor(a) for a in (units.mean, units.divisor, low, high)),
+        varies=None if columns.varies.all() else torch.tensor(columns.varies),
+        dtype=dtype,
+        early=early,
     )
-    count, total, square = 0.0, 0.0, 0.0
-    for piece in pieces(value, here):
-        count, total = count + add(~np.isnan(piece)), total + add(piece)
-    count = np.clip(count, 1, None)
-    mean = total / count
-    for piece in pieces(value, here):
-        square = square + add((piece - mean) ** 2)
-    square = (square / count)[0]
-    mean = mean[0]
-    scale = np.sqrt(square)
-    rounding = 1e-7 if value.dtype == np.float32 else 1e-14
-    return mean, np.where(scale > rounding * np.abs(mean), scale, 1.0)
+    if not (scaler.mean.isfinite().all() and (scaler.scale.isfinite() & (scaler.scale > 0)).all()):
+        raise ValueError(
+            f"Modality {name!r} has means up to {np.abs(units.mean).max():.1e} and standard "
+            f"deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, which "
+            f"{dtype} cannot hold: give it other units, e.g. by PerModality(StandardScaler())."
+        )
+    return scaler
 
 
 def _factory(model: Any, X: Modalities, name: str) -> Factory:
@@ -262,13 +263,12 @@ def _factory(model: Any, X: Modalities, name: str) -> Factory:
     return mlp(model)
 
 
-def _check_support(name: str, value: Any, likelihood: str) -> None:
-    for piece in pieces(value) if likelihood in ("bernoulli", "poisson") else ():
+def _check_support(name: str, value: Any, columns: ColumnStatistics, likelihood: str) -> None:
+    if likelihood == "bernoulli" and (columns.low.min() < 0 or columns.high.max() > 1):
+        raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
+    for piece in pieces(value) if likelihood == "poisson" else ():
         observed = piece[~np.isnan(piece)] if piece.dtype.kind == "f" else piece
-        if likelihood == "bernoulli" and not ((observed >= 0) & (observed <= 1)).all():
-            raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
-        counts = likelihood == "bernoulli" or (observed >= 0) & (observed == np.floor(observed))
-        if not np.all(counts):
+        if not ((observed >= 0) & (observed == np.floor(observed))).all():
             raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
 
 

@@ -22,6 +22,7 @@ from skmm._base import (
     check_same_labels,
     continue_from,
     n_rows_per_step,
+    numpy_type,
 )
 from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._conditional_gan._network import gan_network
@@ -371,7 +372,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         check_tokens(self._without_target(X), module.generator)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X)
+        data = self._data(X, module)
         self.net_ = self._train(
             module,
             AdversarialObjective(self.loss, self._penalty()),
@@ -413,10 +414,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         """Compare the spread of the samples with their error."""
         most = max(20, N_JUDGED_VALUES // (N_DRAWS * values.shape[1]))
         rows = np.random.RandomState(self._seed).permutation(rows)[: min(N_JUDGED, most)]
-        X, truth = self._without_target(X[rows]), values[rows][:, self._varies] / self._spread
+        X, truth = self._without_target(X[rows]), values[rows][:, self._judged] / self._spread
         rng = np.random.RandomState(self._seed)
-        draws = [self._draw(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
-        drawn = np.concatenate(draws)[:, :, self._varies].swapaxes(0, 1) / self._spread
+        draws = [self._drawn(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
+        drawn = np.concatenate(draws)[:, :, self._judged].swapaxes(0, 1) / self._spread
         self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
         if self.spread_error_ratio_ < COLLAPSED:
             warnings.warn(
@@ -429,17 +430,19 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         noise = rng.standard_normal((n_samples, len(X), self.net_.module_.average.noise_dim))
-        uniform = rng.uniform(size=(n_samples, len(X), len(self._varies) if self._discrete else 1))
-        return self._apply(
+        uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
+        draws = self._apply(
             Generator.values,
             X,
             n_rows=len(X),
             noise=torch.from_numpy(noise),
             uniform=torch.from_numpy(uniform),
         )
+        return draws.astype(numpy_type(X), copy=False)
 
     def _draw_again(self, X: Modalities) -> Array:
-        return self._apply(Generator.values, X, noise=self._noise)
+        draws = self._apply(Generator.values, X, noise=self._noise)
+        return draws.astype(numpy_type(X), copy=False)
 
     def _predictor(self) -> torch.nn.Module:
         return self.net_.module_.average

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from skmm._modalities import Modalities
@@ -19,9 +18,9 @@ from skmm._parts import (
     given_networks,
     is_own,
     mlp,
-    moments,
     n_features,
     scaler,
+    standardize,
 )
 from skmm.nn import MLP, Conv
 from skmm.nn._adversarial import (
@@ -31,7 +30,7 @@ from skmm.nn._adversarial import (
     SpectralNorm,
     Target,
 )
-from skmm.nn._modality_networks import OneHot, Standardize
+from skmm.nn._modality_networks import OneHot
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
@@ -64,12 +63,12 @@ def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: 
 
 
 def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
-    kind, is_image = X.kinds[model._target], X.kinds[model._target] == "image"
-    mean, scale = moments(values if kind == "categorical" else X[model._target], channels=is_image)
-    dtype = model._dtype()
-    standardize = Standardize(*(torch.tensor(a, dtype=dtype) for a in (mean, scale)))
+    name, kind, dtype = model._target, X.kinds[model._target], model._dtype()
+    # Probabilities of classes and of 0 or 1 are standardised too.
+    early = kind not in ("binary", "categorical")
+    units = standardize(name, model._columns[name], dtype, kind=kind, early=early)
     labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None
-    return Target(kind, standardize, labels)
+    return Target(kind, units, labels)
 
 
 def _condition_networks(
@@ -95,7 +94,7 @@ def _condition_networks(
             widths.append(int(np.prod(shape, dtype=int)))
     return {
         "names": conditions.names,
-        "scalers": [scaler(conditions, n, model._dtype(), n_classes) for n in conditions.names],
+        "scalers": [scaler(model, conditions, name, n_classes) for name in conditions.names],
         "encoders": encoders,
         "widths": widths,
         "indicators": model._takes_missing,

@@ -27,6 +27,7 @@ from skmm._deep_cca._network import linear_network
 from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
@@ -462,6 +463,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self.warm_start and not getattr(self, "is_linear_", True):
             previous = self.net_.module_
         X = self._read(X, y, reset=True)
+        self._columns = column_statistics(X, self._schema)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         linear = None
@@ -521,12 +523,12 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         given = Modalities(self._encode(X))
         draws = self._closing.sample(n_samples, given=given, random_state=rng)
         lacking = [{name: one[name] for name in names} for one in draws]
-        return decode_draws(self.net_.module_, lacking, rng)
+        return decode_draws(self.net_.module_, lacking, self._columns, rng)
 
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        return decode(self.net_.module_, codes, rng)
+        return decode(self.net_.module_, codes, self._columns, rng)
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""

@@ -277,7 +277,10 @@ def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> Non
 def _first_difference(given: Any, known: Any) -> str:
     """Return a sentence about the first of two orders' places where they differ."""
     place = next(i for i, (a, b) in enumerate(zip(given, known, strict=True)) if a != b)
-    return f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the order of fit."
+    return (
+        f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the "
+        "order of fit."
+    )
 
 
 def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:

@@ -361,4 +361,4 @@ class MultimodalAutoencoder(LatentEstimator):
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
         codes = dict.fromkeys(names, self._codes(X))
-        return decode_draws(self.net_.module_, [codes] * n_samples, rng)
+        return decode_draws(self.net_.module_, [codes] * n_samples, self._columns, rng)

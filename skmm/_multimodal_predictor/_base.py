@@ -34,6 +34,7 @@ from skmm._fusion import fusion_network
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
+from skmm._modalities._columns import column_statistics
 from skmm._nets import Net, build
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
@@ -151,6 +152,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         if previous is not None:
             check_same_labels(known, self.categories_)
         X = number_labels(X, self.categories_)
+        self._columns = column_statistics(X, self._schema)
         if sample_weight is not None:
             rows = np.empty(len(X))
             sample_weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
@@ -180,7 +182,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         check_tokens(X, module)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X, extra)
+        data = self._data(X, module, extra)
         self.net_ = self._train(
             module,
             PredictionObjective(self._target.tasks),

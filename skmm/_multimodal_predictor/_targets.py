@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skmm._modalities._check import LARGEST
+from skmm._modalities._columns import ColumnStatistics
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
@@ -121,7 +122,7 @@ class MultiTargets:
 
 @dataclass(frozen=True)
 class NumberTargets:
-    """Numbers, standardised."""
+    """Numbers, standardised; the scale of constants is 0."""
 
     mean: Array
     scale: Array
@@ -178,10 +179,9 @@ def read_numbers(
     values = y.reshape(len(y), -1)
     if weights is not None and (len(weights) != len(values) or not weights.any()):
         weights = None  # refused later
-    mean = np.average(values, axis=0, weights=weights)
-    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
-    scale = np.where(scale > 1e-14 * np.abs(mean), scale, 1.0)
-    return NumberTargets(mean, scale, y.ndim == 1), (values - mean) / scale
+    columns = ColumnStatistics.of(values, weight=weights)
+    encoded = (values - columns.mean) / columns.divisor
+    return NumberTargets(columns.mean, columns.scale, y.ndim == 1), encoded
 
 
 def _read_one(y: Any) -> tuple[ClassTargets, Array]:

@@ -163,7 +163,7 @@ class LazyData(TensorData):
         index = torch.from_numpy(rows)
         at_home = to_device(index, self.home)
         inputs = {
-            name: self._take(parts[name], part) if name in parts else self._take(value, at_home)
+            name: self._take(name, *((parts[name], part) if name in parts else (value, at_home)))
             for name, value in self.inputs.items()
         }
         batch: dict[str, Any] = {"inputs": inputs}
@@ -188,7 +188,8 @@ class LazyData(TensorData):
             for name, value in self.arrays.items()
         }
         observed = None if self.observed is None else self.observed[index].numpy()
-        return TensorData(inputs, observed, device=self.device, dtype=self.dtype)
+        options: Any = {"device": self.device, "dtype": self.dtype, "ahead": self.units}
+        return TensorData(inputs, observed, **options)
 
 
 class _Ahead(threading.Thread):

@@ -33,6 +33,7 @@ _PARTS_OF_ESTIMATORS = (
     "skmm._cca._sparse.Columns",
     "skmm._cca._sparse.DualSpread",
     "skmm._cca._sparse.RowsSpread",
+    "skmm._modalities._columns.ColumnStatistics",
     "skmm._modalities._container.Modalities",
     "skmm._modalities._schema.Schema",
     "skmm._modalities._schema.Spec",

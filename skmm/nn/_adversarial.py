@@ -34,7 +34,8 @@ class Target(nn.Module):
     kind : {"numeric", "image", "count", "binary", "categorical"}
         Of the modality.
     standardize : Standardize
-        Of its values, for labels of the indicators of their classes.
+        Of its values, for labels of the indicators of their classes. What varies is shaped as a
+        sample.
     indicators : OneHot or None, default=None
         From labels to indicators.
     """
@@ -48,16 +49,17 @@ class Target(nn.Module):
         self.indicators = indicators
 
     def scaled(self, value: Tensor) -> Tensor:
-        """Return true values in the units of the losses."""
-        return self.standardize(value if self.indicators is None else self.indicators(value))
+        """Return true values in the units of the losses; constant columns are 0."""
+        known = self.standardize(value if self.indicators is None else self.indicators(value))
+        return self._varying(known)
 
     def relaxed(self, raw: Tensor) -> Tensor:
         """Return what a network gives in the units of the losses, differentiably."""
         if self.kind == "binary":
-            return self.standardize(raw.sigmoid())
-        if self.kind == "categorical":
-            return self.standardize(raw.softmax(dim=-1))
-        return raw
+            raw = self.standardize(raw.sigmoid())
+        elif self.kind == "categorical":
+            raw = self.standardize(raw.softmax(dim=-1))
+        return self._varying(raw)
 
     def values(self, raw: Tensor, uniform: Tensor | None) -> Tensor:
         """Return what a network gives as values (..., width), labels as indicators.
@@ -77,6 +79,11 @@ class Target(nn.Module):
             return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
         values = self.standardize.inverse(raw).flatten(2)
         return values.round().clamp(min=0) if self.kind == "count" else values
+
+    def _varying(self, values: Tensor) -> Tensor:
+        """Return standardised values in which constant columns are 0 and teach nothing."""
+        varies = self.standardize.varies
+        return values if varies is None else values * varies
 
 
 class ConditionNetworks(ModalityNetworks):
@@ -303,6 +310,11 @@ class ConditionalGANNetwork(nn.Module):
         noise = self.noise(shape, target, 1, generator)
         raw = average(inputs, self.seen(observed), noise)
         return energy_scores(average.output.scaled(target), average.output.relaxed(raw))
+
+    def ahead(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return mean and scale of the modalities that have to come standardised."""
+        own = self.generator.output.standardize.ahead
+        return self.generator.ahead() | ({} if own is None else {self.target: own})
 
     def seen(self, observed: Tensor | None) -> Tensor | None:
         """Return which conditions each row has."""

@@ -44,8 +44,8 @@ class AlignmentNetwork(ModalityNetworks):
             x = take(inputs[name], here)
             z = self.encode(m, x)
             if len(self.decoders):
-                log_prob = self.log_prob(m, z, self.target(m, x))
-                errors.append(spread(-log_prob.mean(dim=1), here, n_rows))
+                error = -self.mean_log_prob(m, z, self.target(m, x))
+                errors.append(spread(error, here, n_rows))
             codes.append(spread(z, here, n_rows))
         return Alignment(codes, errors)
 

@@ -136,7 +136,7 @@ class AutoencoderNetwork(ModalityNetworks):
         for m, name in enumerate(self.names):
             here = rows.having(m)
             target = self.target(m, take(inputs[name], here))
-            values = self.log_prob(m, take(z, here), target).mean(dim=1)
+            values = self.mean_log_prob(m, take(z, here), target)
             log_probs.append(spread(values, here, len(z)))
         alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
         return Reconstruction(log_probs, alone)

@@ -159,7 +159,6 @@ class VAENetwork(ModalityNetworks):
         observed: Tensor | None = None,
         *,
         noise: Tensor,
-        usable: Sequence[Tensor | None],
     ) -> Tensor:
         r"""Return an estimate (N,) of the log-likelihood of what rows have, in original units.
 
@@ -175,8 +174,6 @@ class VAENetwork(ModalityNetworks):
             Which rows have which modality.
         noise : Tensor (K, k)
             Standard normal draws, the same for all rows and for each part of a mixture.
-        usable : sequence of Tensors (width,) or None
-            Columns of each modality that count.
         """
         posterior = self.posterior(inputs, observed)
         full = self.presence(inputs, observed)
@@ -193,8 +190,6 @@ class VAENetwork(ModalityNetworks):
             copies = C * len(noise)
             values = self.log_prob(m, codes, target.repeat(copies, 1))
             values = values.unflatten(0, (copies, -1)) - self.log_jacobian(m, target)
-            if (kept := usable[m]) is not None:
-                values = values[:, :, kept]
             values = values.sum(dim=2).unflatten(0, (C, -1))
             log_ratio = log_ratio.index_add(2, rows.nonzero()[:, 0], values)
         per_part = log_ratio.logsumexp(dim=1) - math.log(len(noise))
@@ -205,8 +200,8 @@ class VAENetwork(ModalityNetworks):
         if not self._is_scaled(m):
             return 0.0
         scaler: Any = self.scalers[m]
-        scale = scaler.scale.expand(self.shapes[m]).flatten()
-        return scale.log().expand_as(target).masked_fill(target.isnan(), 0.0)
+        log_scale = scaler.log_scale.expand(self.shapes[m]).flatten()
+        return log_scale.expand_as(target).masked_fill(target.isnan(), 0.0)
 
     def conditional_mean(
         self,
@@ -219,10 +214,10 @@ class VAENetwork(ModalityNetworks):
         """Return the expectation of a modality given what rows have: the mean over draws."""
         posterior = self.posterior(inputs, observed)
         z = posterior.at(noise)
-        means = self.expectation(m, z.flatten(0, 2)).unflatten(0, z.shape[:3])
+        means = self.scaled_expectation(m, z.flatten(0, 2)).unflatten(0, z.shape[:3])
         weights = posterior.log_weights.exp()
         weights = weights.reshape(*weights.shape, *[1] * (means.dim() - 3))
-        return (weights * means.mean(dim=1)).sum(dim=0)
+        return self.original(m, (weights * means.mean(dim=1)).sum(dim=0))
 
     def precision_shares(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return the precision of the experts, 0 where missing, and of the prior: (M + 1, N, k)."""
