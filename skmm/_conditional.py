@@ -7,13 +7,14 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import ColumnStatistics, column_statistics
+from skmm._modalities._ids import ids_of
 from skmm._modalities._stream import Stream, check_held, take_lazily
+from skmm._output import TransformerMixin, translation_follows_output
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import BaseEstimator
 from skmm.metrics._energy import energy_scores, marginal_scores
@@ -91,7 +92,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             If `statistic` is none of these, or the target's labels have no such statistic.
         """
         level = _level(statistic)
-        X = self._conditions(X)
+        ids, X = ids_of(X), self._conditions(X)
         if level is None:
             values = self._mean(X)
         elif self._target in self.categories_:
@@ -103,8 +104,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             values = self._statistic(X, lambda draws: draws.mean(axis=1) > 1 - level)
         else:
             values = self._statistic(X, lambda draws: _quantile(draws, level))
-        return self._schema.restore_one(self._target, self._decoded(values))
+        return self._schema.restore_one(self._target, self._decoded(values), ids)
 
+    @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
         """Return the target as it is to be expected given the conditions.
 
@@ -119,7 +121,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Returns
         -------
         predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As `predict`.
+            As `predict`, or as `set_output` says, images always as an array.
 
         Raises
         ------

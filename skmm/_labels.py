@@ -30,7 +30,7 @@ def number_labels(X: Modalities, categories: Mapping[str, Array]) -> Modalities:
         elif value.ndim == 1:
             value = value[:, None]
         values[name] = value
-    return Modalities._make(values, X.kinds, X._mask)
+    return Modalities._make(values, X.kinds, X._mask, X._ids)
 
 
 def _classes(name: str, value: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
@@ -17,6 +17,7 @@ from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._nets import Net
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._parts import check_tokens
 from skmm._random import seed_of
 from skmm._reconstruction import Parts, ReconstructionMixin
@@ -84,6 +85,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         """
         return self._codes(self._check(X, allow_empty_rows=self._any_row))
 
+    @codes_follow_output
     def transform_each(self, X: Any) -> dict[str, Array]:
         """Encode each modality by itself.
 

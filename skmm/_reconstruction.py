@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
+from skmm._output import translation_follows_output
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
@@ -75,6 +76,7 @@ class ReconstructionMixin:
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
+        Z, ids = self._schema.split_ids(Z)
         try:
             Z = check_array(Z, dtype=[np.float64, np.float32])
         except RuntimeError as error:  # of a tensor with a gradient
@@ -85,9 +87,10 @@ class ReconstructionMixin:
                 f"{width}: pass what transform returns."
             )
         names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
-        return self._schema.restore(self._values(self._invert(Z, names)))
+        return self._schema.restore(self._values(self._invert(Z, names)), ids)
 
     @available_if(_can_decode)
+    @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
         """Return modality `to` as it is to be expected given whichever others a row has.
 
@@ -102,15 +105,17 @@ class ReconstructionMixin:
         Returns
         -------
         predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As the modality was in `fit`; of labels and token ids the most probable.
+            As the modality was in `fit`, or as `set_output` says, images always as an array; of
+            labels and token ids the most probable.
 
         Raises
         ------
         ValueError
             If `to` is unknown or a row has no other modality.
         """
-        expected = self._values(self._expect(self._others(X, to), [to]))
-        return self._schema.restore_one(to, expected[to])
+        others = self._others(X, to)
+        expected = self._values(self._expect(others, [to]))
+        return self._schema.restore_one(to, expected[to], others._ids)
 
     @available_if(_can_decode)
     def impute(self, X: Any, y: Any = None) -> Any:

@@ -15,6 +15,8 @@ FLOORS = {
     "_files": 0,
     "_labels": 0,
     "_linalg": 0,
+    "_output": 0,
+    "exceptions": 0,
     "_modalities": 0,
     "_permutation": 0,
     "_random": 0,

@@ -22,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skmm._cca._device import DeviceBlock, Home, to_numpy
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
+from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
 from skmm._reconstruction import ReconstructionMixin
 from skmm._state import unchanged_on_error
@@ -177,7 +178,8 @@ def _device_blocks(
             return None
         blocks[name] = DeviceBlock(part, home, dtype)
     mask = np.zeros((X.shape[0], len(blocks)), dtype=bool)
-    return Modalities._make(cast(dict[str, Any], blocks), head._kinds, mask)
+    ids = Ids.counting(X.shape[0])
+    return Modalities._make(cast(dict[str, Any], blocks), head._kinds, mask, ids)
 
 
 def _rows_match(X: Any, y: Any) -> bool:

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -35,6 +35,8 @@ from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._modalities import Modalities
+from skmm._modalities._ids import warn_of_other_rows
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._reconstruction import Parts
 from skmm._state import BaseEstimator
 
@@ -238,6 +240,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             If the data are not usable (the message names the modality), or `n_components` is above
             its bound.
         """
+        warn_of_other_rows(X, sample_weight=sample_weight)
         if in_pieces(X, y):
             return self._fit_in_pieces(X, y, sample_weight)
         X = check_anywhere(
@@ -293,6 +296,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         # A copy: rows that raise an error are not counted, and copies of self share nothing.
         moments = None if moments is None else moments.copy()
         for piece in chunks:
+            warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
             moments = (Moments.of(rows) if moments is None else moments).update(rows)
         if moments is None:
@@ -333,6 +337,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
         return cast_to(self._model.fuse(X, self.fusion), _dtype(X))
 
+    @codes_follow_output
     @projections_follow
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Project each modality by itself.
@@ -383,6 +388,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         ValueError
             If `X` has fewer than two modalities.
         """
+        warn_of_other_rows(X, sample_weight=sample_weight)
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
@@ -29,6 +29,7 @@ from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
 from skmm.nn._alignment import AlignmentNetwork
@@ -390,6 +391,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         codes = self._encode(self._check(X))
         return self._closing.transform(codes)
 
+    @codes_follow_output
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Encode each modality by itself.
 
@@ -550,7 +552,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _read(self, X: Any, y: Any, **options: Any) -> Modalities:
         X = check_modalities(self, X, y, min_modalities=2, kinds=KINDS, accept_lazy=True, **options)
         values = {name: v[:, None] if v.ndim == 1 else v for name, v in X.items()}
-        return Modalities._make(values, X.kinds, X._mask)
+        return Modalities._make(values, X.kinds, X._mask, X._ids)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_closing")

@@ -127,7 +127,7 @@ def _flat(X: Modalities) -> Modalities:
     for name, value in X.items():
         array = np.asarray(value).reshape(len(X), -1)
         values[name] = array if array.dtype.kind == "f" else array.astype(np.float64)
-    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask)
+    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask, X._ids)
 
 
 def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, seed: int) -> bool:

@@ -138,7 +138,7 @@ def check_modalities(
         value = _convert(name, value, X._kinds[name], flatten)
         values[name] = read_only(hide_rows(value, X._mask[:, j]))
         _check_finite(estimator, name, values[name], X._mask[:, j], allow_partial)
-    X = Modalities._make(values, X._kinds, _mask_of(values, X._mask))
+    X = Modalities._make(values, X._kinds, _mask_of(values, X._mask), X._ids)
     _check_missing(estimator, X, reset, allow_missing, allow_empty_rows)
     return X
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from sklearn.utils.validation import (
 
 from skmm._modalities._container import Modalities
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
+from skmm._modalities._ids import ids_of, refuse_other_target
 from skmm._modalities._kinds import check_kind
+from skmm._modalities._polars import as_pandas, is_polars
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
 from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_lazy, is_pandas, is_sparse
 
@@ -46,6 +49,8 @@ def read_modalities(
     """
     if not reset:
         check_is_fitted(estimator, "_schema")
+    is_polars_frame = is_polars(X)
+    X, y = as_pandas(X), as_pandas(y)
     params = {"ensure_min_samples": min_samples, "accept_sparse": "csr" if accept_sparse else False}
     if _is_named(X):
         X, schema = _read_named(estimator, X, reset)
@@ -60,7 +65,7 @@ def read_modalities(
     _check_n_samples(estimator, X, min_samples)
     if reset:
         _check_n_modalities(estimator, X, min_modalities)
-        estimator._schema = schema
+        estimator._schema = replace(schema, is_polars=is_polars_frame, id_column=X._ids.column)
         estimator.modality_names_in_ = schema.names
         return X
     return _compare(estimator, X)
@@ -179,7 +184,9 @@ def _read_plain(
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
     _refuse_nd(estimator, X)
-    columns_in = X.columns if isinstance(X, pd.DataFrame) else None
+    columns_in, ids = X.columns if isinstance(X, pd.DataFrame) else None, ids_of(X) or ids_of(y)
+    if y is not None:
+        refuse_other_target(X, y)
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
     else:
@@ -188,6 +195,7 @@ def _read_plain(
     if y is not None:
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
+    out = out if ids is None else out._with_ids(ids)
     specs = {"X": Spec(X.shape[1:], out._kinds["X"], columns_in)}
     if y is not None:
         specs["y"] = y_spec
@@ -254,7 +262,8 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
         _compare_columns(estimator, name, value, spec)
         if X._kinds[name] != spec.kind:
             check_kind(name, value, spec.kind, X._mask[:, j])
-    return Modalities._make(X._values, {name: schema.kinds[name] for name in X.names}, X._mask)
+    kinds = {name: schema.kinds[name] for name in X.names}
+    return Modalities._make(X._values, kinds, X._mask, X._ids)
 
 
 def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> None:

@@ -9,6 +9,8 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skmm._modalities._polars import as_pandas
+
 Array: TypeAlias = NDArray[Any]
 Sparse: TypeAlias = sp.csr_matrix | sp.csr_array
 Value: TypeAlias = Array | pd.DataFrame | pd.Series | Sparse
@@ -123,6 +125,7 @@ def flat_array(value: Array) -> Array:
 
 
 def _convert(name: str, value: object) -> Value:
+    value = as_pandas(value)
     if isinstance(value, pd.DataFrame | pd.Series):
         if isinstance(value, pd.DataFrame) and value.columns.nlevels > 1:
             raise ValueError(
@@ -147,7 +150,7 @@ def _convert(name: str, value: object) -> Value:
     if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}; pass an array, a sparse matrix, a "
-            "pandas Series or DataFrame with samples on axis 0."
+            "Series or DataFrame of pandas or polars with samples on axis 0."
         )
     array = as_array(f"Modality {name!r}", value)
     _check_dtype(name, array.dtype)

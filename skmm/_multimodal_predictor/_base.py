@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import TransformerMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -35,7 +34,9 @@ from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
 from skmm._modalities._columns import column_statistics
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._nets import Net, build
+from skmm._output import TransformerMixin
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
 from skmm.nn import ACTIVATIONS, FeedForward
@@ -112,8 +113,9 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         weights : DataFrame of shape (n_samples, n_modalities)
             They sum to one in each row, and are 0 where a modality is missing.
         """
-        weights = self._apply(PredictorNetwork.attention, self._check(X))
-        return pd.DataFrame(weights, columns=list(self.modality_names_in_))
+        X = self._check(X)
+        weights = self._apply(PredictorNetwork.attention, X)
+        return pd.DataFrame(weights, columns=list(self.modality_names_in_), index=X.index)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns that `transform` gives.
@@ -140,6 +142,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         return self._apply(PredictorNetwork.predict, self._check(X))
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
         known = getattr(self, "categories_", {})
         X = check_modalities(self, X, reset=True, accept_lazy=True)

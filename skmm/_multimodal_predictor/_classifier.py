@@ -14,6 +14,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._multimodal_predictor._base import PREDICTOR_CONSTRAINTS, MultimodalPredictor
 from skmm._multimodal_predictor._targets import LabelTargets, read_classes
 from skmm._random import Seed
@@ -361,6 +362,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         score : float
             At most 1. Of several labels the share of rows in which all are right.
         """
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         found, true = self.predict(X), y.toarray() if hasattr(y, "toarray") else y
         if isinstance(self._target, LabelTargets) or found.ndim == 1:
             return float(accuracy_score(true, found, sample_weight=sample_weight))

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
-from skmm._modalities._values import as_value, is_pandas, is_sparse, missing_rows, take_rows
+from skmm._modalities._values import as_value, is_sparse, missing_rows, take_rows
 from skmm._random import check_random_state
 from skmm.inspection._intervals import _check_count, _check_rows, _check_share
 from skmm.inspection._plot._model import check_modality_names, sliceable
@@ -239,13 +239,11 @@ class _Data:
 
 def _permute_modality(X: Modalities, name: str, donors: Array) -> Modalities:
     values, mask = dict(X._values), X._mask.copy()
-    before: Any = values[name]
-    value = take_rows(before, donors)
-    # The index stays in place: rows are exchanged, not renamed.
-    values[name] = value.set_axis(before.index, axis=0) if is_pandas(value) else value
+    # The index, which the container puts on it, stays: rows are exchanged, not renamed.
+    values[name] = take_rows(values[name], donors)
     j = X.names.index(name)
     mask[:, j] = mask[donors, j]
-    return Modalities._make(values, X._kinds, mask)
+    return Modalities._make(values, X._kinds, mask, X._ids)
 
 
 def _check_scoring(scoring: Any) -> None:

@@ -79,7 +79,7 @@ def over_imputation_score(
     if not hidden.any():
         raise ValueError("Nothing was hidden: give rows with two modalities or more.")
     mask = dict(zip(checked.names, (checked._mask | hidden).T, strict=True))
-    holes = Modalities(dict(checked.items()), missing=mask, kinds=checked.kinds)
+    holes = Modalities(checked, missing=mask)
     filled = estimator.impute(holes)
     means = getattr(estimator, "means_", {})
     return {
