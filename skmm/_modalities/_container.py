@@ -19,6 +19,7 @@ from skmm._modalities._arguments import (
     check_names,
     check_rows,
 )
+from skmm._modalities._cells import stack_cells
 from skmm._modalities._frames import frame_to_mapping, join_frames, mapping_to_frame
 from skmm._modalities._kinds import check_kind, default_kind
 from skmm._modalities._values import (
@@ -113,6 +114,10 @@ class Modalities:
     ) -> None:
         values = check_mapping(mapping)
         mask = np.column_stack([missing_rows(value) for value in values.values()])
+        for j, (name, value) in enumerate(values.items()):
+            if (stacked := stack_cells(value)) is not value:
+                values[name] = stacked
+                mask[:, j] |= missing_rows(stacked)
         given_kinds = as_mapping(kinds, "kinds=")
         check_names(given_kinds, values, "kinds=")
         if isinstance(mapping, Modalities):

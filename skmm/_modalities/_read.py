@@ -16,11 +16,22 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skmm._modalities._cells import has_cells, open_cells, refuse_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
-from skmm._modalities._kinds import check_kind
+from skmm._modalities._kinds import check_kind, refuse_mixed
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
-from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_lazy, is_pandas, is_sparse
+from skmm._modalities._values import (
+    FLOATS,
+    Array,
+    Value,
+    as_array,
+    flat_array,
+    is_lazy,
+    is_pandas,
+    is_sparse,
+)
 
 LOST_NAMES = (
     "y is taken as the second modality; were modality names lost? "
@@ -127,6 +138,7 @@ def _read_columns(
     estimator: Any, X: Any, reset: bool, params: dict[str, Any]
 ) -> tuple[Modalities, Schema]:
     """Form 3: columns of a flat array or DataFrame."""
+    refuse_foreign("X", X)
     if not reset and _form(estimator) != COLUMNS:
         raise ValueError(
             f"{class_name(estimator)} was fitted with modalities {list(estimator._schema.names)}, "
@@ -167,7 +179,11 @@ def _read_plain(
     estimator: Any, X: Any, y: Any, reset: bool, params: dict[str, Any], convert: bool
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
+    refuse_foreign("X", X)
+    X = open_cells("X", X)
     _refuse_nd(estimator, X)
+    if isinstance(X, pd.DataFrame):
+        refuse_mixed("X", X, ", modalities={name: columns}")
     columns_in = X.columns if isinstance(X, pd.DataFrame) else None
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
@@ -185,7 +201,8 @@ def _read_plain(
 
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
-    raw = y if is_pandas(y) else np.asarray(y)
+    y = open_cells("y", y)
+    raw = y if is_pandas(y) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
     try:
@@ -235,6 +252,8 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
     for j, name in enumerate(X.names):
         spec, value = schema.specs[name], X._values[name]
         shape = tuple(value.shape[1:])
+        if has_cells(value) and shape != spec.shape:
+            refuse_cells(name, value)
         if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
             raise ValueError(
                 f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "
