@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_object_dtype, is_scalar
 
 from skmm._modalities._foreign import described, remedy
+from skmm._modalities._frames import as_frame
 from skmm._modalities._values import (
     ONE_SHAPE,
     Array,
@@ -75,9 +76,13 @@ def open_cells(name: str, value: Any) -> Any:
     return out
 
 
-def as_cells(array: Array, index: Any) -> pd.DataFrame:
-    """Return an array (n_samples, ...) as one column of arrays."""
-    return pd.DataFrame({0: np.fromiter(array, dtype=object, count=len(array))}, index=index)
+def as_table(name: str, value: Any, n_columns: int) -> pd.DataFrame:
+    """Return a modality as a DataFrame of so many columns: of one, if it was one of cells."""
+    frame = as_frame(name, value)
+    if frame.shape[1] == n_columns:
+        return frame
+    cells = np.fromiter(np.asarray(value), dtype=object, count=len(frame))
+    return pd.DataFrame({name: cells}, index=frame.index)
 
 
 def refuse_cells(name: str, value: Any) -> None:

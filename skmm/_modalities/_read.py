@@ -184,6 +184,7 @@ def _read_plain(
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
         refuse_mixed("X", X, ", modalities={name: columns}")
+    given = X
     columns_in = X.columns if isinstance(X, pd.DataFrame) else None
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
@@ -193,7 +194,8 @@ def _read_plain(
     if y is not None:
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
-    specs = {"X": Spec(X.shape[1:], out._kinds["X"], columns_in)}
+    kind = out._kinds["X"]
+    specs = {"X": Spec(X.shape[1:], kind) if columns_in is None else Spec.of(given, kind)}
     if y is not None:
         specs["y"] = y_spec
     return out, Schema(PLAIN, specs, X.shape[1], columns_in)
