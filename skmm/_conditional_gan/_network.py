@@ -13,10 +13,11 @@ from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm._parts import (
     classes,
+    decoder,
+    encoder,
     encoder_factories,
     encoder_shape,
     given_networks,
-    is_own,
     mlp,
     n_features,
     scaler,
@@ -86,8 +87,10 @@ def _condition_networks(
     for m, name in enumerate(conditions.names):
         shape = encoder_shape(conditions, name, n_classes)
         if name in given or conditions.kinds[name] in ("image", "tokens"):
-            make = partial(factories[name], shape, width)
-            encoders.append(build(make, seed + m, own=is_own(factories[name])))
+            of_tokens = conditions.kinds[name] == "tokens"
+            encoders.append(
+                encoder(factories[name], name, shape, width, seed + m, of_tokens=of_tokens)
+            )
             widths.append(width)
         else:
             encoders.append(nn.Flatten())
@@ -110,7 +113,7 @@ def _generator(
     if spec is None:
         spec = encoder_factories(model, X)[name] if X.kinds[name] == "image" else mlp(model)
     make: Any = spec.decoder if isinstance(spec, MLP | Conv) else spec
-    return build(partial(make, n_inputs, shape), seed, own=is_own(spec))
+    return decoder(make, name, n_inputs, shape, seed)
 
 
 def _critic(
@@ -132,5 +135,5 @@ def _critic(
         spec = spec or mlp(model)
     if isinstance(spec, MLP | Conv):
         spec = replace(spec, normalization=None)
-    network = build(partial(spec, shape, 1), seed, own=is_own(spec))
+    network = encoder(spec, name, shape, 1, seed)
     return (SpectralNorm(network) if model.loss == "hinge" else network), to_channel

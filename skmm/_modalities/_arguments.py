@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from skmm._modalities._foreign import described, remedy
 from skmm._modalities._values import Value, as_value
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -19,7 +20,8 @@ def check_mapping(mapping: Any) -> dict[str, Any]:
         raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
     if not callable(getattr(mapping, "keys", None)) or isinstance(mapping, type):
         raise TypeError(
-            f"Modalities takes a dict from name to values, got {type(mapping).__name__}."
+            f"Modalities takes a dict from name to values, got {described(mapping)}. "
+            f"{remedy(mapping)}".rstrip()
         )
     for name in mapping.keys():  # noqa: SIM118 (Modalities do not iterate)
         if not isinstance(name, str) or not name:

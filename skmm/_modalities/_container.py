@@ -20,6 +20,7 @@ from skmm._modalities._arguments import (
     check_rows,
     check_values,
 )
+from skmm._modalities._cells import stack_cells
 from skmm._modalities._frames import frame_to_mapping, join_frames, mapping_to_frame
 from skmm._modalities._ids import Ids, declared_ids, find_ids, refuse_other_missing
 from skmm._modalities._kinds import check_kind, default_kind
@@ -126,6 +127,10 @@ class Modalities:
         named, ids = declared_ids(check_mapping(mapping), index)
         values = check_values(named)
         mask = np.column_stack([missing_rows(value) for value in values.values()])
+        for j, (name, value) in enumerate(values.items()):
+            if (stacked := stack_cells(value)) is not value:
+                values[name] = stacked
+                mask[:, j] |= missing_rows(stacked)
         given_kinds = as_mapping(kinds, "kinds=")
         check_names(given_kinds, values, "kinds=")
         if isinstance(mapping, Modalities):

@@ -55,6 +55,11 @@ def level_columns(columns: pd.Index) -> dict[str, Array]:
             f"{columns.nlevels}; a flat one needs modalities={{name: columns}}."
         )
     codes, names = pd.factorize(columns.get_level_values(0))
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(
+            f"The first column level names the modalities, by strings, but has {strange[0]!r}. "
+            "Use df.rename(columns=str, level=0)."
+        )
     return {name: np.flatnonzero(codes == code) for code, name in enumerate(names)}
 
 

@@ -49,6 +49,35 @@ def is_number(value: Value) -> bool:
     return is_numeric_dtype(value.dtype)
 
 
+def split_columns(value: Value) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return the dtypes of the columns that hold numbers, and of those that do not."""
+    if is_lazy(value) or is_sparse(value) or value.ndim != 2:
+        return {}, {}
+    frame = pd.DataFrame(value)
+    columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+    split: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+    for column in columns:
+        split[0 if is_number(column) else 1][column.name] = column.dtype
+    return split
+
+
+def refuse_mixed(what: str, value: Value, where: str = "") -> None:
+    """Raise ValueError if some columns are numbers and others are not."""
+    numbers, others = split_columns(value)
+    if numbers and others:
+        raise ValueError(
+            f"{what} mixes columns of numbers, {_listed(numbers)}, and of labels, "
+            f"{_listed(others)}. Make two modalities of them{where}, or encode the labels: "
+            f"PerModality({{...: make_column_transformer((OneHotEncoder(sparse_output=False), "
+            f"{list(others)[:5]}), remainder='passthrough')}})."
+        )
+
+
+def _listed(columns: dict[Any, Any]) -> str:
+    """Return the names of columns for a message, of many the first."""
+    return f"{list(columns)[:5]}".replace("]", ", ...]" if len(columns) > 5 else "]")
+
+
 def check_kind(name: str, value: Value, kind: str, missing: NDArray[np.bool_]) -> None:
     """Raise ValueError unless the observed rows of `value` can be of this kind."""
     if not isinstance(kind, str) or kind not in KINDS:
@@ -64,7 +93,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
             return ""
         return f"labels are 1-D or in one column, got shape {value.shape}."
     if not is_number(value):
-        return "it holds no numbers; use 'categorical' or encode it with PerModality."
+        return f"{_not_numbers(value)}; use 'categorical' or encode it with PerModality."
     if kind == "image" and value.ndim != 4:
         return f"images are N x C x H x W, got shape {value.shape}."
     if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
@@ -76,6 +105,13 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
         if not np.all((numbers >= 0) & (numbers == np.floor(numbers))):
             return "its values must be non-negative whole numbers."
     return ""
+
+
+def _not_numbers(value: Value) -> str:
+    numbers, others = split_columns(value)
+    if not numbers:
+        return "it holds no numbers"
+    return f"columns {_listed(others)} hold no numbers"
 
 
 def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:

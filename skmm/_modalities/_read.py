@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.utils.validation import (
@@ -17,13 +16,24 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skmm._modalities._cells import has_cells, open_cells, refuse_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._ids import ids_of, refuse_other_target
-from skmm._modalities._kinds import check_kind
+from skmm._modalities._kinds import check_kind, refuse_mixed
 from skmm._modalities._polars import as_pandas, is_polars
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
-from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_lazy, is_pandas, is_sparse
+from skmm._modalities._values import (
+    FLOATS,
+    Array,
+    Value,
+    as_array,
+    flat_array,
+    is_lazy,
+    is_pandas,
+    is_sparse,
+)
 
 LOST_NAMES = (
     "y is taken as the second modality; were modality names lost? "
@@ -132,6 +142,7 @@ def _read_columns(
     estimator: Any, X: Any, reset: bool, params: dict[str, Any]
 ) -> tuple[Modalities, Schema]:
     """Form 3: columns of a flat array or DataFrame."""
+    refuse_foreign("X", X)
     if not reset and _form(estimator) != COLUMNS:
         raise ValueError(
             f"{class_name(estimator)} was fitted with modalities {list(estimator._schema.names)}, "
@@ -183,7 +194,12 @@ def _read_plain(
     estimator: Any, X: Any, y: Any, reset: bool, params: dict[str, Any], convert: bool
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
+    refuse_foreign("X", X)
+    X = open_cells("X", X)
     _refuse_nd(estimator, X)
+    if isinstance(X, pd.DataFrame):
+        refuse_mixed("X", X, ", modalities={name: columns}")
+    given = X
     columns_in, ids = X.columns if isinstance(X, pd.DataFrame) else None, ids_of(X) or ids_of(y)
     if y is not None:
         refuse_other_target(X, y)
@@ -196,7 +212,8 @@ def _read_plain(
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
     out = out if ids is None else out._with_ids(ids)
-    specs = {"X": Spec(X.shape[1:], out._kinds["X"], columns_in)}
+    kind = out._kinds["X"]
+    specs = {"X": Spec(X.shape[1:], kind) if columns_in is None else Spec.of(given, kind)}
     if y is not None:
         specs["y"] = y_spec
     return out, Schema(PLAIN, specs, X.shape[1], columns_in)
@@ -204,7 +221,8 @@ def _read_plain(
 
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
-    raw = y if is_pandas(y) else np.asarray(y)
+    y = open_cells("y", y)
+    raw = y if is_pandas(y) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
     try:
@@ -254,6 +272,8 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
     for j, name in enumerate(X.names):
         spec, value = schema.specs[name], X._values[name]
         shape = tuple(value.shape[1:])
+        if has_cells(value) and shape != spec.shape:
+            refuse_cells(name, value)
         if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
             raise ValueError(
                 f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skmm._modalities._cells import as_table, open_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._dtypes import cast, fill_columns, special_dtypes, with_dtypes
 from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._ids import Ids, ids_of, split_column
 from skmm._modalities._kinds import default_kind
@@ -28,15 +30,17 @@ class Spec:
     columns: pd.Index | None = None
     is_series: bool = False
     series_name: Hashable = None
+    dtypes: tuple[Any, ...] = ()  # of pandas columns, if any is none of NumPy's numbers
 
     @classmethod
     def of(cls, value: Any, kind: str) -> Spec:
         """Describe a value."""
         shape = tuple(value.shape[1:])
         if isinstance(value, pd.DataFrame):
-            return cls(shape, kind, columns=value.columns)
+            return cls(shape, kind, columns=value.columns, dtypes=special_dtypes(value))
         if isinstance(value, pd.Series):
-            return cls(shape, kind, is_series=True, series_name=value.name)
+            name, dtypes = value.name, special_dtypes(value)
+            return cls(shape, kind, is_series=True, series_name=name, dtypes=dtypes)
         return cls(shape, kind)
 
     @property
@@ -55,10 +59,13 @@ class Spec:
     def restore(self, array: Array) -> Value:
         """Return an array (n_samples, width) in the shape and type of the modality."""
         array = np.asarray(array).reshape(-1, *self.shape)
+        if self.columns is not None and self.dtypes:
+            return with_dtypes(array, self.dtypes, self.columns)
         if self.columns is not None:
             return pd.DataFrame(array, columns=self.columns)
         if self.is_series:
-            return pd.Series(array, name=self.series_name)
+            values = cast(array, self.dtypes[0]) if self.dtypes else array
+            return pd.Series(values, name=self.series_name)
         return array
 
 
@@ -139,12 +146,12 @@ class Schema:
             return self._fill_frame(X, parts)
         if self.form == COLUMNS:
             return self._fill_columns(X, parts)
-        filled = _fill_value(as_value("X", X), parts.get("X"))
+        filled = _fill_value(open_cells("X", as_value("X", X)), parts.get("X"))
         if "y" not in self.specs:
             return filled
         if y is None:
             return filled, self.restore_one("y", parts["y"], ids_of(X))
-        return filled, _fill_value(as_value("y", y), parts.get("y"))
+        return filled, _fill_value(open_cells("y", as_value("y", y)), parts.get("y"))
 
     def split_ids(self, Z: Any) -> tuple[Any, Ids | None]:
         """Return codes, without the column of ids that polars results have, and the ids."""
@@ -164,7 +171,7 @@ class Schema:
     def _restore_columns(self, parts: Mapping[str, Array]) -> Array | pd.DataFrame:
         used = {name: np.asarray(parts[name]) for name in self.names if name in parts}
         if self.columns_in is not None:
-            blocks = [pd.DataFrame(a, columns=self.numbers[name]) for name, a in used.items()]
+            blocks = [self._columns_of(name, self.restore_one(name, a)) for name, a in used.items()]
             wide = pd.concat(blocks, axis=1).reindex(columns=range(self.n_columns))
             return wide.set_axis(self.columns_in, axis=1)
         dtype = np.result_type(np.float32, *used.values())
@@ -173,6 +180,10 @@ class Schema:
         for name, array in used.items():
             out[:, self.numbers[name]] = array
         return out
+
+    def _columns_of(self, name: str, value: Value) -> pd.DataFrame:
+        """Return a modality as the columns that it was in X."""
+        return as_table(name, value, len(self.numbers[name])).set_axis(self.numbers[name], axis=1)
 
     def _fill_named(self, X: Modalities, parts: Mapping[str, Array]) -> Modalities:
         values, mask = dict(X._values), dict(zip(X.names, X._mask.T, strict=True))
@@ -198,11 +209,12 @@ class Schema:
         dtype = np.result_type(X, np.float32) if isinstance(X, np.ndarray) else None
         out = X.copy() if dtype is None else np.array(X, dtype=dtype)
         for name, numbers in self.numbers.items():
-            block = take_columns(X, numbers)
+            block = open_cells(name, take_columns(X, numbers))
             filled: Any = _fill_value(block, parts.get(name))
             if filled is block:
                 continue
             if isinstance(out, pd.DataFrame):
+                filled = as_table(name, filled, len(numbers))
                 for j, number in enumerate(numbers):
                     out.isetitem(number, filled.iloc[:, j])
             else:
@@ -226,6 +238,10 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if not holes.any():
         return value
     part = np.asarray(part).reshape(flat.shape)
+    if is_pandas(value) and special_dtypes(value):
+        rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
+        frame = fill_columns(pd.DataFrame(value), part, rows)
+        return frame if value.ndim == 2 else frame.iloc[:, 0]
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     filled = Spec.of(value, "").restore(out)
@@ -249,7 +265,8 @@ def _columns_in_order(
 ) -> pd.DataFrame:
     """Put modalities side by side, their columns in the order of the frame they came from."""
     order = np.concatenate([numbers[name] for name in values])
-    frame = pd.concat([as_frame(name, value) for name, value in values.items()], axis=1)
+    tables = [as_table(name, value, len(numbers[name])) for name, value in values.items()]
+    frame = pd.concat(tables, axis=1)
     frame = frame.iloc[:, np.argsort(order)]
     return frame if columns is None else frame.set_axis(columns[np.sort(order)], axis=1)
 
