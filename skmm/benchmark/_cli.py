@@ -75,7 +75,9 @@ def run(
     ] = None,
     splits: Annotated[int, typer.Option(min=1, help="Random splits, 80 % training.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each method on a split.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Determines splits and methods.")] = 0,
+    random_state: Annotated[
+        int, typer.Option(min=0, help="Determines splits and methods.")
+    ] = 0,
     jobs: Annotated[
         int, typer.Option(help="Processes, of one thread each; -1: one per processor.")
     ] = -1,
@@ -109,9 +111,9 @@ def run(
         benchmark = Benchmark(
             chosen,
             found,
-            cv=RandomSplits(splits, seed),
+            cv=RandomSplits(splits, random_state),
             seeds=seeds,
-            random_state=seed,
+            random_state=random_state,
             notes=[*notes, *left_out],
             command=shlex.join(["python", "-m", "skmm.benchmark", "run", *_typed(ctx, given)]),
         )

@@ -293,7 +293,7 @@ def _oracle(task: Task) -> OracleSampler:
     return OracleSampler(task.oracle, target=task.target)
 
 
-_SHRINKAGE = [0.0, 0.01, 0.03, 0.1, 0.3]
+_SHRINKAGE = [0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9]
 _PENALTIES = {"logisticregression__C": [0.1, 1.0, 10.0, 100.0, 1000.0]}
 _CCA = Method(
     _cca,
@@ -303,7 +303,7 @@ _CCA = Method(
 )
 _RFF_CCA = Method(
     _random_cca,
-    {"features__transformers__rbfsampler__gamma": [0.1, 0.5], "cca__shrinkage": [0.1, 0.3]},
+    {"features__transformers__rbfsampler__gamma": [0.1, 0.5], "cca__shrinkage": [0.1, 0.3, 0.9]},
     "nonlinear",
     f"{N_RANDOM_FEATURES} random Fourier features of a Gaussian kernel, shared out among the "
     "modalities, then CCA; kernel width and shrinkage tuned in 3 inner folds",
@@ -374,7 +374,7 @@ _USUAL: dict[str, dict[str, Method]] = {
         "ConditionalGAN": Method(
             _gan, role="deep", summary="ConditionalGAN with its default loss, 60 epochs"
         ),
-        "VAE": _DEEP_CODES["VAE"],
+        **_DEEP_CODES,
         "Marginal": Method(
             MarginalSampler(), None, "floor", "training targets whatever the condition"
         ),
