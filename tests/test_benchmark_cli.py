@@ -195,11 +195,18 @@ def test_resume_runs_what_is_missing_and_fresh_runs_all(tiny, tmp_path):
     assert all(fresh[key] != after[key] for key in after)
 
 
-def test_seed_and_seeds_are_used(tiny, tmp_path):
-    assert call(*ALIGN, "--seeds", "2", "--seed", "1", "--output", tmp_path).exit_code == 0
+def test_seeds_and_random_state_are_used(tiny, tmp_path):
+    assert call(*ALIGN, "--seeds", "2", "--random-state", "1", "--output", tmp_path).exit_code == 0
     found = Results.from_folder(tmp_path)
     assert set(found.results_["seed"]) == {0, 1}
     assert "random_state=1" in found.provenance_["outer splits"]
+
+
+def test_there_is_one_name_for_seeds(tiny):
+    result = call(*ALIGN, "--seed", "3")
+    assert result.exit_code == 2
+    assert "No such option: --seed" in result.stderr
+    assert "--seeds" in result.stderr.replace("--seed ", "")
 
 
 def test_report_is_made_from_a_folder(tiny, tmp_path):

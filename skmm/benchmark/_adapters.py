@@ -180,11 +180,13 @@ class PLS(TransformerMixin, BaseEstimator):
         Raises
         ------
         NotApplicable
-            If there are more than two modalities.
+            If there are more than two modalities, or rows that lack one.
         """
-        X = self._check(X, y, reset=True)
+        X = self._check(X, y, reset=True, allow_missing=True)
         if len(X.names) != 2:
             raise NotApplicable(f"PLS takes two modalities, got {list(X.names)}.")
+        if n_missing := int(X.missing.any(axis=1).sum()):
+            raise NotApplicable(f"PLS takes complete rows, but {n_missing} lack a modality.")
         pls = PLSCanonical(n_components=self.n_components, scale=self.scale)
         self.pls_ = pls.fit(*X.values())
         self._deviations = [codes.std(axis=0) for codes in self.pls_.transform(*X.values())]
@@ -230,9 +232,9 @@ class PLS(TransformerMixin, BaseEstimator):
         """
         return np.mean(list(self.transform_each(X).values()), axis=0)
 
-    def _check(self, X: Any, y: Any, *, reset: bool) -> Modalities:
+    def _check(self, X: Any, y: Any, *, reset: bool, allow_missing: bool = False) -> Modalities:
         return check_modalities(
-            self, X, y, reset=reset, min_modalities=2, flatten=True, allow_missing=False
+            self, X, y, reset=reset, min_modalities=2, flatten=True, allow_missing=allow_missing
         )
 
 

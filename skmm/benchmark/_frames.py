@@ -47,6 +47,7 @@ class TaskInfo:
     target: str | None = None
     n_components: int | None = None
     data: str = ""
+    prepare: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def task_info(task: Task) -> TaskInfo:
         target=task.target,
         n_components=task.n_components,
         data=task.fingerprint,
+        prepare="" if task.prepare is None else " ".join(repr(task.prepare).split()),
     )
 
 

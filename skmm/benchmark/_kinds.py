@@ -14,10 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
 
 from skmm._modalities import Modalities
 from skmm._parts import likelihood_names
+from skmm._random import check_random_state
 from skmm.compose import ConcatModalities
 from skmm.metrics import (
     energy_skill,

@@ -285,6 +285,7 @@ def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
         modalities,
         f"target {info.target}" if info.target else "",
         f"{info.n_components} components" if info.n_components else "",
+        f"prepared by {info.prepare}, fitted on the training samples" if info.prepare else "",
         _counted(rows["split"].nunique(), "split") + _sizes(full),
         f"also trained on {listed(shares)} of these" if shares else "",
         f"{seeds} seeds on each" if seeds > 1 else "",
