@@ -16,6 +16,7 @@ FLOORS = {
     "_labels": 0,
     "_linalg": 0,
     "_modalities": 0,
+    "_numbers": 0,
     "_permutation": 0,
     "_random": 0,
     "_state": 0,

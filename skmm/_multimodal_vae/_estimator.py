@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skmm._base import DEEP_CONSTRAINTS, POSITIVE
+from skmm._base import DEEP_CONSTRAINTS
 from skmm._decoding import draw, fit_density, some_rows
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
@@ -22,6 +22,7 @@ from skmm._multimodal_vae._diagnostics import (
     warn_of_collapse,
 )
 from skmm._multimodal_vae._network import POSTERIORS, balance, usable_columns, vae_network
+from skmm._numbers import POSITIVE
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
 from skmm.nn._vae import VAENetwork, VAEObjective
