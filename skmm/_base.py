@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skmm._modalities import Modalities
 from skmm._modalities._stream import Stream
@@ -37,6 +37,7 @@ from skmm._nets import (
     plain_torch,
     resume,
 )
+from skmm._numbers import POSITIVE, Numbers
 from skmm._parts import check_tokens
 from skmm._random import check_random_state, seed_of
 from skmm._split import held_out_rows
@@ -47,29 +48,21 @@ Array = np.ndarray
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
-class _Numbers(Interval):
-    """An interval of integers that are not meant to be true or false."""
-
-    def is_satisfied_by(self, val: Any) -> bool:
-        return not isinstance(val, bool) and super().is_satisfied_by(val)
-
-
-POSITIVE = _Numbers(Integral, 1, None, closed="left")
 DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "modalities": [dict, list, tuple, None],
     "encoders": [StrOptions({"auto"}), dict],
     "hidden_layer_sizes": [list, tuple],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "normalization": [StrOptions({"batch", "layer"}), None],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout": [Numbers(Real, 0, 1, closed="left")],
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [Numbers(Real, 0, None, closed="neither")],
     "lr_schedule": [StrOptions(set(SCHEDULES)), callable],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Numbers(Real, 0, None, closed="left")],
     "batch_size": [POSITIVE, StrOptions({"auto"})],
     "max_epochs": [POSITIVE],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "validation_fraction": [Numbers(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [POSITIVE],
     "checkpoint_dir": [str, Path, None],
     "device": [str, torch.device],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._modalities._ids import ids_of
 from skmm._modalities._stream import Stream, check_held, take_lazily
+from skmm._numbers import is_integer
 from skmm._output import TransformerMixin, translation_follows_output
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import BaseEstimator
@@ -190,7 +191,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             If `given` is None or does not fit the data of `fit`.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
+        if not is_integer(n_samples):
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         if given is None:
             raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
+from skmm._numbers import is_integer
 from skmm._output import translation_follows_output
 from skmm._random import Seed, check_random_state
 
@@ -161,7 +161,7 @@ class ReconstructionMixin:
             with `given`, a list of `n_samples` completions in the form of `given`.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
+        if not is_integer(n_samples):
             raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         rng = check_random_state(self.random_state if random_state is None else random_state)
         if given is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +11,11 @@ from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils._param_validation import Interval
 
 from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
 from skmm._modalities._columns import ColumnStatistics
+from skmm._numbers import POSITIVE
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import fits_or_changes_nothing
 
@@ -270,7 +269,7 @@ class NeighborsSampler(_Baseline):
 
     _parameter_constraints = {
         **PARAMETERS,
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": [POSITIVE],
     }
 
     def __init__(

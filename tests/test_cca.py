@@ -336,7 +336,7 @@ def test_truncated_translate_is_reduced_rank():
     x, y = make_two()
     cca = CCA(2).fit(x, y)
     u = cca.transform_each(x, y)["X"]
-    rho, L = cca.canonical_correlations_, cca.loadings_["y"]
+    rho, L = cca.canonical_correlations_, cca.projection_covariances_["y"]
     assert_allclose(cca.translate(x, "y"), y.mean(axis=0) + (u * rho) @ L.T, atol=1e-10)
 
 
@@ -503,14 +503,61 @@ def test_score_counts_each_component_once():
     assert abs(np.mean(scores)) < 4 * np.std(scores) / np.sqrt(20) + 0.1
 
 
-def test_automatic_number_of_components():
+def shared(n, rng, n_modalities=2, width=10, rho=(0.9, 0.6, 0.4)):
+    """Rows with these canonical correlations between each pair of modalities, mixed at random."""
+    root = np.sqrt(rho)
+    z = rng.standard_normal((n, len(root)))
+    blocks = []
+    for _ in range(n_modalities):
+        x = rng.standard_normal((n, width))
+        x[:, : len(root)] = root * z + np.sqrt(1 - root**2) * x[:, : len(root)]
+        blocks.append(x @ rng.standard_normal((width, width)))
+    return dict(zip("abc", blocks, strict=False))
+
+
+def gappy(data, rng, share=0.3):
+    n = len(data["a"])
+    mask = rng.uniform(size=(n, len(data))) < share
+    mask[mask.all(axis=1)] = False
+    return Modalities(data, missing=dict(zip(data, mask.T, strict=True)))
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+@pytest.mark.parametrize("kind", ["complete", "three", "missing", "shrunk", "weighted"])
+def test_automatic_number_of_components(n, kind):
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        # At 200 rows a correlation of .4 is at the edge of what any test can see.
+        X = shared(n, rng, 3 if kind == "three" else 2, rho=(0.9, 0.8, 0.7 if n == 200 else 0.4))
+        X = gappy(X, rng) if kind == "missing" else X
+        weight = rng.integers(0, 4, n).astype(float) if kind == "weighted" else None
+        cca = CCA("auto", shrinkage=0.1 if kind == "shrunk" else 0.0, random_state=seed)
+        found.append(cca.fit(X, sample_weight=weight).n_components_)
+    assert found.count(3) >= 18, found
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy tails", "sparse counts"])
+def test_chance_is_not_taken_for_components(kind):
+    draw = {
+        "normal": lambda rng: rng.standard_normal((200, 8)),
+        "heavy tails": lambda rng: rng.standard_t(3, (200, 8)),
+        "sparse counts": lambda rng: rng.poisson(0.1, (200, 8)).astype(float),
+    }[kind]
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        found.append(CCA("auto", random_state=0).fit(draw(rng), draw(rng)).n_components_)
+    # One is the least; beyond it lies what both the first and the second component pretend.
+    assert found.count(1) >= 37, found
+
+
+def test_automatic_number_does_not_depend_on_the_unit_of_weights():
     rng = np.random.default_rng(0)
-    z = rng.standard_normal((600, 3)) * [3.0, 2.0, 1.5]
-    x = np.hstack([z + rng.standard_normal((600, 3)), rng.standard_normal((600, 9))])
-    y = np.hstack([rng.standard_normal((600, 7)), z + rng.standard_normal((600, 3))])
-    assert CCA("auto", random_state=0).fit(x, y).n_components_ == 3
-    three = {"x": x, "y": y, "z": z + rng.standard_normal((600, 3))}
-    assert CCA("auto", random_state=0).fit(three).n_components_ == 3
+    X, weight = shared(300, rng), rng.uniform(0.5, 2.0, 300)
+    counts = {CCA("auto", random_state=0).fit(X, sample_weight=c * weight).n_components_
+              for c in (1e-3, 1.0, 1e6)}  # fmt: skip
+    assert len(counts) == 1
 
 
 def test_too_many_columns_warn():

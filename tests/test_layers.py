@@ -18,6 +18,7 @@ FLOORS = {
     "_output": 0,
     "exceptions": 0,
     "_modalities": 0,
+    "_numbers": 0,
     "_permutation": 0,
     "_random": 0,
     "_split": 0,

@@ -1,14 +1,15 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import _fit_context, clone
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
@@ -28,19 +29,22 @@ from skmm._cca._moments import Moments, Rows
 from skmm._cca._n_components import (
     check_n_components,
     check_shared_rows,
-    one_standard_error,
+    n_beyond_chance,
 )
+from skmm._cca._pairs import PairSums
 from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_pieces
 from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._modalities import Modalities
 from skmm._modalities._ids import warn_of_other_rows
+from skmm._numbers import POSITIVE, Numbers
 from skmm._output import TransformerMixin, codes_follow_output
 from skmm._reconstruction import Parts
 from skmm._state import BaseEstimator
 
 Array = np.ndarray
+_SHARE = Numbers(Real, 0, 1, closed="both")
 
 
 class CCA(FollowsInput, TransformerMixin, BaseEstimator):
@@ -55,9 +59,10 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_components : int, "auto" or None, default=None
-        Number of components. None takes the smallest rank of a modality. "auto" takes the fewest
-        whose total correlation, held out in five folds, is within one standard error of the best.
-        At most the smallest rank, but for "maxvar" with more than two modalities the sum of ranks.
+        Number of components. None takes the smallest rank of a modality. "auto" takes the leading
+        ones whose correlation, held out in five folds, is beyond chance (two standard errors), and
+        at least one; it costs five fits more. At most the smallest rank, but for "maxvar" with more
+        than two modalities the sum of ranks.
 
     modalities : dict, list of str or None, default=None
         Which columns of a 2-D `X` belong to which modality, ``{"left": slice(0, 32), ...}`` with
@@ -106,23 +111,35 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         Projections are ``(x - means_) @ weights_``. They have unit variance on the training rows
         (dividing by n).
 
-    loadings_ : dict of str to ndarray (d, n_components_)
-        Covariance of the columns with their own projections. The column of largest loading, in
-        standardised columns over all modalities, has a positive sign (of equally large ones the
-        first by the modality's name).
+    loadings_ : dict of str to ndarray or DataFrame (d, n_components_)
+        Canonical loadings: Pearson's correlation of each column with its modality's projections,
+        on the training rows that have the modality; 0 for constant columns. A DataFrame, by the
+        names of the columns, where `fit` saw names. The column of largest loading over all
+        modalities has a positive sign (of equally large ones the first by the modality's name; with
+        ``scale=False`` and shrinkage the column of largest covariance).
+
+    projection_covariances_ : dict of str to ndarray or DataFrame (d, n_components_)
+        The same as covariances: loadings times the standard deviations of the columns.
 
     means_, scales_ : dict of str to ndarray (d,)
         Mean of each column and the number by which it was divided.
 
     canonical_correlations_ : ndarray of shape (n_components_,)
-        Correlation of the training projections, averaged over pairs of modalities.
+        Pearson's correlation of the training projections, averaged over pairs of modalities.
 
     pairwise_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
-        Correlation of the training projections of each pair.
+        Pearson's correlation of the training projections of each pair, on the rows that have both;
+        NaN where fewer than two rows have, and the mean above leaves such a pair out.
+
+    model_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
+        Correlation of the projections of each pair in the Gaussian model. It differs from the one
+        above with shrinkage, and with missing modalities, where variances and covariances come from
+        different rows.
 
     eigenvalues_ : ndarray of shape (n_components_,)
         Value by which the components are ordered: the eigenvalue of the block problem
-        (1 + correlation for two modalities), or the sum of pairwise correlations for "sumcor".
+        (1 + correlation for two complete modalities without shrinkage), or the sum of pairwise
+        correlations for "sumcor".
 
     shrinkage_ : dict of str to float
         Shrinkage of each modality.
@@ -182,9 +199,9 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        "n_components": [POSITIVE, StrOptions({"auto"}), None],
         "modalities": [dict, list, tuple, None],
-        "shrinkage": [Interval(Real, 0, 1, closed="both"), StrOptions({"auto"}), dict],
+        "shrinkage": [_SHARE, StrOptions({"auto"}), dict],
         "objective": [StrOptions({"maxvar", "sumcor"})],
         "scale": ["boolean"],
         "fusion": [StrOptions({"mean", "posterior", "concat"})],
@@ -257,16 +274,20 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         wanted = self.n_components
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = one_standard_error(model, X, rows.weight, self.random_state)
-        return self._solve(route, rows.shared(), wanted)
+            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
+        self._solve(route, rows.shared(), wanted)
+        if rows.observed is not None:
+            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
 
-        What is kept are moments, so that the result equals one `fit` by the "covariance" solver.
-        `fit` keeps none: after it the first call starts anew.
+        What is kept are moments, so that the result equals one `fit` by the "covariance" solver;
+        where modalities are missing also those of the rows that lack the other of a pair, for
+        exact `pairwise_correlations_`. `fit` keeps none: after it the first call starts anew.
 
         Parameters
         ----------
@@ -298,12 +319,11 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         for piece in chunks:
             warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
-            moments = (Moments.of(rows) if moments is None else moments).update(rows)
+            moments = (Moments.of(rows, pairs=True) if moments is None else moments).update(rows)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
-            route = MomentRoute(moments, self._shrinkages(), self.scale)
-            self._solve(route, moments.shared, self.n_components)
+            self._solve_moments(moments)
         self._moments = moments
         return self
 
@@ -432,7 +452,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
-        names = [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
+        names = self._component_names()
         if self.fusion == "concat":
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
         return np.asarray(names, dtype=object)
@@ -462,13 +482,12 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         check_rows(X, y, weight)
         first = self._piece_rows(head(X, y, weight), reset=True)
-        start = Moments.around(Moments.of(first).shifts)
+        start = Moments.around(Moments.of(first).shifts, pairs=True)
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
         self._moments = None
-        route = MomentRoute(moments, self._shrinkages(), self.scale)
-        return self._solve(route, moments.shared, self.n_components)
+        return self._solve_moments(moments)
 
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
@@ -509,11 +528,19 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
         values = [self.shrinkage.get(name, 0.0) for name in names]
         for name, value in zip(names, values, strict=True):
-            if value != "auto" and not (isinstance(value, Real) and 0 <= value <= 1):
+            if value != "auto" and not _SHARE.is_satisfied_by(value):
                 raise ValueError(
                     f"shrinkage of modality {name!r} must be in [0, 1] or 'auto', got {value!r}."
                 )
         return values
+
+    def _solve_moments(self, moments: Moments) -> Self:
+        route = MomentRoute(moments, self._shrinkages(), self.scale)
+        self._solve(route, moments.shared, self.n_components)
+        if moments.gaps:
+            weights = list(self._model.solution.weights)
+            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
+        return self
 
     def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
         """Solve and set all fitted attributes."""
@@ -535,13 +562,30 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         self.scales_ = dict(zip(names, scales, strict=True))
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
-        self.loadings_ = {name: solution.loadings(m) for m, name in enumerate(names)}
+        self.loadings_ = self._named(solution.loadings)
+        self.projection_covariances_ = self._named(solution.covariances)
         self.eigenvalues_ = solution.eigenvalues
+        self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
-        pairs = np.triu_indices(len(names), 1)
-        self.canonical_correlations_ = self.pairwise_correlations_[:, *pairs].mean(axis=1)
+        self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
         self._model = Model(names, self.means_, solution)
         return self
+
+    def _named(self, read: Callable[[int], Array]) -> dict[str, Any]:
+        """Return what belongs to the columns of each modality, named if `fit` saw names."""
+        found = {name: read(m) for m, name in enumerate(self.modality_names_in_)}
+        known = {n: index for n, index in self._schema.columns.items() if index is not None}
+        numbers = self._component_names()
+        framed = {n: pd.DataFrame(found[n], known[n], numbers) for n in known}
+        return {name: framed.get(name, values) for name, values in found.items()}
+
+    def _component_names(self) -> list[str]:
+        return [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
+
+    def _set_correlations(self, sums: PairSums, shared: Array) -> None:
+        """Set the correlations of training rows of which some lack a modality."""
+        self.pairwise_correlations_ = sums.correlations(shared)
+        self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
@@ -570,6 +614,11 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
 
 def _add_piece(model: CCA, piece: Piece, moments: Moments) -> Moments:
     return moments.update(model._piece_rows(piece, reset=False))
+
+
+def _mean_over_pairs(correlations: Array) -> Array:
+    """Return the mean (k,) over the pairs of modalities that have a correlation."""
+    return np.nanmean(correlations[:, *np.triu_indices(correlations.shape[1], 1)], axis=1)
 
 
 def _dtype(X: Modalities) -> np.dtype:

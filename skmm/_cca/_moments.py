@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import permutations
+from typing import Any, cast
 
 import numpy as np
 from scipy.linalg import blas
@@ -114,7 +115,7 @@ class Moments:
 
     Sums are of x - shift, where the shift is about the mean, so that offsets cost no digits.
     Products are kept as BLAS leaves them: Fortran-ordered, of a block with itself only the lower
-    triangle.
+    triangle. `gaps` is None where what single pairs of blocks have is not asked for.
     """
 
     shifts: list[Array]
@@ -122,14 +123,15 @@ class Moments:
     sums: list[Array]  # (d_m, M): column j sums over the rows that have m and j
     products: dict[tuple[int, int], Array]  # i <= j
     shared: Array  # (M, M): number of rows with weight that have both
+    gaps: dict[tuple[int, int], Array] | None = None  # products of i where j is missing
 
     @classmethod
-    def of(cls, rows: Rows) -> "Moments":
-        """Start empty, with a shift from the first rows."""
-        return cls.around([_shift(rows, m) for m in range(len(rows.blocks))])
+    def of(cls, rows: Rows, *, pairs: bool = False) -> "Moments":
+        """Start empty, with a shift from the first rows; `pairs` keeps the products of gaps."""
+        return cls.around([_shift(rows, m) for m in range(len(rows.blocks))], pairs=pairs)
 
     @classmethod
-    def around(cls, shifts: Sequence[Array]) -> "Moments":
+    def around(cls, shifts: Sequence[Array], *, pairs: bool = False) -> "Moments":
         """Start empty, with given shifts."""
         n_blocks, widths = len(shifts), [len(shift) for shift in shifts]
         return cls(
@@ -142,6 +144,7 @@ class Moments:
                 for i in range(j + 1)
             },
             np.zeros((n_blocks, n_blocks), dtype=np.int64),
+            {} if pairs else None,
         )
 
     def add(self, other: "Moments") -> "Moments":
@@ -152,6 +155,8 @@ class Moments:
             total += part
         for pair, product in other.products.items():
             self.products[pair] += product
+        for pair, product in (other.gaps or {}).items():
+            self._gap(*pair)[...] += product
         return self
 
     def copy(self) -> "Moments":
@@ -162,6 +167,7 @@ class Moments:
             [total.copy() for total in self.sums],
             {pair: np.array(product, order="F") for pair, product in self.products.items()},
             self.shared.copy(),
+            None if self.gaps is None else {k: v.copy(order="F") for k, v in self.gaps.items()},
         )
 
     def update(self, rows: Rows) -> "Moments":
@@ -181,6 +187,8 @@ class Moments:
                 for j in range(i + 1, len(chunk)):
                     target = self.products[i, j]
                     blas.dgemm(1.0, a.T, chunk[j].T, 1.0, target, trans_b=True, overwrite_c=True)
+            if self.gaps is not None and rows.observed is not None:
+                self._add_gaps(chunk, indicator > 0)
         self.shared += rows.shared()
         return self
 
@@ -193,6 +201,38 @@ class Moments:
             self.products[pair] += product
         self.shared += rows.shared()
         return self
+
+    def _add_gaps(self, chunk: Sequence[Array], there: Array) -> None:
+        """Add the products of each block over the rows that lack each other one."""
+        for i, j in permutations(range(len(chunk)), 2):
+            alone = chunk[i][there[:, i] & ~there[:, j]]
+            if len(alone):
+                blas.dsyrk(1.0, alone.T, 1.0, self._gap(i, j), lower=True, overwrite_c=True)
+
+    def _gap(self, i: int, j: int) -> Array:
+        gaps, width = cast(dict[tuple[int, int], Array], self.gaps), len(self.shifts[i])
+        if (i, j) not in gaps:
+            gaps[i, j] = np.zeros((width, width), order="F")
+        return gaps[i, j]
+
+    def centred_sum(self, i: int, j: int) -> Array:
+        """Return the sum (d_i,) of x - mean over the rows that have i and j."""
+        return self.sums[i][:, j] - self.counts[i, j] * self._mean(i)
+
+    def scatter(self, i: int, j: int) -> Array:
+        """Return the products (d_i, d_i) of x - mean over the rows that have i and j."""
+        lower = self.products[i, i] - (self.gaps or {}).get((i, j), 0.0)
+        whole = np.tril(lower) + np.tril(lower, -1).T
+        a, s = self._mean(i), self.sums[i][:, j]
+        return whole - np.outer(a, s) - np.outer(self.centred_sum(i, j), a)
+
+    def co_scatter(self, i: int, j: int) -> Array:
+        """Return the products (d_i, d_j) of x - mean and y - mean over the rows that have both."""
+        if i == j:
+            return self.scatter(i, i)
+        whole = self.products[i, j] if i < j else self.products[j, i].T
+        s = self.sums[j][:, i]
+        return whole - np.outer(self._mean(i), s) - np.outer(self.centred_sum(i, j), self._mean(j))
 
     def means(self) -> list[Array]:
         """Mean (d_m,) of each block over the rows that have it."""

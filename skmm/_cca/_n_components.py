@@ -1,7 +1,7 @@
 """How many components: the bound, the automatic choice, the warning."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -64,40 +64,46 @@ def check_shared_rows(
         warnings.warn(message, stacklevel=5)
 
 
-def one_standard_error(
+def n_beyond_chance(
     model: Any, X: Modalities, weight: Array | None, random_state: Seed, n_folds: int = 5
 ) -> int:
-    """Return the fewest components whose held-out total is about as good as the best.
+    """Return how many leading components correlate on held-out rows beyond chance, at least one.
 
-    The loss against the best number is paired within the folds; about as good means that it is at
-    most one standard error. `model` takes all components.
+    A component does if its held-out correlation, pooled over the folds and the pairs of modalities,
+    is above two standard errors of what unrelated modalities give. Folds share training rows, so
+    that their correlations vary together: the error is that of the corrected resampled t-test of
+    Nadeau and Bengio (2003). `model` takes all components.
     """
     weight = np.ones(len(X)) if weight is None else weight
     X, weight = X[weight > 0], weight[weight > 0]
     n_folds = min(n_folds, len(X) // 2)
     if n_folds < 2:
         return 1
-    gains = []
+    found: list[tuple[Array, float]] = []
     folds = KFold(n_folds, shuffle=True, random_state=check_random_state(random_state))
     for train, test in folds.split(X):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the fit of all rows warns as well
             model.fit(X[train], sample_weight=weight[train])
-        codes = model.transform_each(X[test])
-        gains.append(_component_correlations(codes, weight[test]))
-    k = min(map(len, gains))
-    totals = np.cumsum([gain[:k] for gain in gains], axis=1)
-    best = int(np.argmax(totals.mean(axis=0)))
-    loss = totals[:, [best]] - totals
-    error = loss.std(axis=0, ddof=1) / np.sqrt(n_folds)
-    return int(np.argmax(loss.mean(axis=0) <= error)) + 1
+        found += _held_out_correlations(model.transform_each(X[test]), weight[test])
+    total = sum(size for _, size in found)
+    if not total:
+        return 1
+    k = min(len(correlations) for correlations, _ in found)
+    pooled = np.sum([size * correlations[:k] for correlations, size in found], axis=0) / total
+    error = np.sqrt((1.0 + n_folds / (n_folds - 1.0)) / total)
+    fails = pooled <= 2.0 * error
+    return max(1, int(np.argmax(fails)) if fails.any() else k)
 
 
-def _component_correlations(codes: dict[str, Array], weight: Array) -> Array:
-    """Return the correlation of each component, averaged over the pairs that rows can judge."""
-    pairs = []
+def _held_out_correlations(codes: dict[str, Array], weight: Array) -> Iterator[tuple[Array, float]]:
+    """Yield for each pair of modalities that rows can judge the correlation of each component.
+
+    With it comes one over its variance under independence: the effective number of rows less one.
+    """
     for a, b in combinations(codes.values(), 2):
         both = np.isfinite(a[:, 0]) & np.isfinite(b[:, 0])
         if both.sum() > 1:
-            pairs.append(pearson(a[both], b[both], weight[both], constant=CONSTANT))
-    return np.mean(pairs, axis=0) if pairs else np.zeros(next(iter(codes.values())).shape[1])
+            w = weight[both]
+            size = float(w.sum() ** 2 / np.sum(w**2)) - 1.0
+            yield pearson(a[both], b[both], w, constant=CONSTANT), size

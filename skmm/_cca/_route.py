@@ -103,6 +103,8 @@ class Route:
     ----------
     means, scales : list of ndarray (d_m,)
         Of the original columns; `scales` are those by which the columns were divided.
+    deviations : list of ndarray (d_m,)
+        Standard deviations of the original columns; infinity for those that are constant.
     damped : bool
         Whether pairs of modalities were read from different rows, so that they need not fit.
     inexact : list of int
@@ -123,6 +125,7 @@ class Route:
         self._divided = scale  # by wish, not only for the sake of the digits
         self.means: list[Array] = []
         self.scales: list[Array] = []
+        self.deviations: list[Array] = []
         self.varying: list[Array] = []
         self.damped = False
         self.inexact: list[int] = []
@@ -161,6 +164,7 @@ class Route:
         deviation = np.sqrt(np.maximum(variance, 0.0))
         varies = deviation > 10 * EPS * np.abs(mean)
         self.means.append(mean)
+        self.deviations.append(np.where(varies, deviation, np.inf))
         self.varying.append(varies)
         self.scales.append(np.where(varies, deviation, 1.0) if divide else np.ones_like(mean))
         return np.where(varies, self.scales[-1], np.inf)

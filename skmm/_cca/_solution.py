@@ -25,9 +25,12 @@ class Solution:
     between : list of ndarray (d_m, M k)
         Covariance of each modality's columns with the projections of all.
     codes : ndarray (M k, M k)
-        Covariance of the projections on the training rows.
+        Covariance of the projections on the training rows, each entry on the rows that have what
+        it needs.
     eigenvalues : ndarray (k,)
     gaussian : CanonicalGaussian
+    deviations : list of ndarray (d_m,)
+        Standard deviation of each column; infinity for constants.
     """
 
     weights: list[Array]
@@ -35,15 +38,30 @@ class Solution:
     codes: Array
     eigenvalues: Array
     gaussian: CanonicalGaussian
+    deviations: list[Array]
 
-    def loadings(self, m: int) -> Array:
+    def covariances(self, m: int) -> Array:
         """Covariance (d_m, k) of a modality's columns with its own projections."""
         return np.ascontiguousarray(self.between[m][:, own(m, len(self.eigenvalues))])
 
+    def loadings(self, m: int) -> Array:
+        """Correlation (d_m, k) of a modality's columns with its own projections."""
+        return np.clip(self.covariances(m) / self.deviations[m][:, None], -1.0, 1.0)
+
     def correlations(self) -> Array:
-        """Correlation (k, M, M) of the projections of each pair of modalities."""
+        """Correlation (k, M, M) of the projections of each pair of modalities in complete rows."""
+        return self._grid(self.codes)
+
+    def model_correlations(self) -> Array:
+        """Correlation (k, M, M) of the projections of each pair in the Gaussian model."""
+        joint = self.gaussian.joint
+        variance = np.diag(joint)
+        deviation = np.sqrt(np.where(variance > 0, variance, np.inf))
+        return self._grid(joint / np.outer(deviation, deviation))
+
+    def _grid(self, joint: Array) -> Array:
         k = len(self.eigenvalues)
-        grid = self.codes.reshape(-1, k, len(self.codes) // k, k)
+        grid = joint.reshape(-1, k, len(joint) // k, k)
         return np.ascontiguousarray(np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0))
 
     def fusion_map(self, fusion: str) -> Array:
@@ -99,7 +117,7 @@ def solve(
     codes = _projection_covariance(route, directions)
     gaussian = _gaussian(route, weights, between, codes)
     in_units = [C * s[:, None] for C, s in zip(between, route.scales, strict=True)]
-    return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian)
+    return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian, route.deviations)
 
 
 def _unit_variance(route: Route, m: int, directions: Array) -> Array:

@@ -17,7 +17,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skmm._base import (
     DEEP_CONSTRAINTS,
-    POSITIVE,
     DeepEstimator,
     check_same_labels,
     continue_from,
@@ -28,6 +27,7 @@ from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._conditional_gan._network import gan_network
 from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
+from skmm._numbers import POSITIVE
 from skmm._parts import check_tokens
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio

@@ -13,7 +13,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DEEP_CONSTRAINTS, POSITIVE, DeepEstimator
+from skmm._base import DEEP_CONSTRAINTS, DeepEstimator
 from skmm._decoding import decode, decode_draws, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
@@ -29,6 +29,7 @@ from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
+from skmm._numbers import POSITIVE
 from skmm._output import TransformerMixin, codes_follow_output
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
@@ -198,10 +199,11 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         Whether the linear solution was kept.
 
     canonical_correlations_ : ndarray of shape (n_components_,)
-        Correlation of the training codes, averaged over pairs of modalities.
+        Pearson's correlation of the training codes, averaged over pairs of modalities.
 
     pairwise_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
-        Correlation of the training codes of each pair.
+        Pearson's correlation of the training codes of each pair, on the rows that have both; NaN
+        where fewer than two rows have.
 
     latent_density_ : estimator
         The fitted density, with decoders.

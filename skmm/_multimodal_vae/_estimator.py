@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from skmm._base import DEEP_CONSTRAINTS, POSITIVE, numpy_type
+from skmm._base import DEEP_CONSTRAINTS, numpy_type
 from skmm._decoding import decode_draws, draw, fit_density, plausible, some_rows
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
@@ -22,6 +22,7 @@ from skmm._multimodal_vae._diagnostics import (
 )
 from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
 from skmm._nets import plain_torch
+from skmm._numbers import POSITIVE
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
 from skmm.nn._vae import VAENetwork, VAEObjective

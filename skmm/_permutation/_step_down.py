@@ -22,6 +22,7 @@ from joblib import effective_n_jobs
 from scipy import linalg
 from sklearn.utils.parallel import Parallel, delayed
 
+from skmm._numbers import is_integer
 from skmm._permutation._variates import Cross, Variates, cross_products, joint_matrix
 from skmm._random import check_random_state
 
@@ -157,8 +158,8 @@ def step_down_permutation(
     """
     if statistic not in STATISTICS:
         raise ValueError(f"statistic must be one of {STATISTICS}, got {statistic!r}")
-    if n_permutations < 1:
-        raise ValueError(f"n_permutations must be at least 1, got {n_permutations!r}")
+    if not is_integer(n_permutations):
+        raise ValueError(f"n_permutations must be an integer of at least 1, got {n_permutations!r}")
     variates = Variates.of(blocks, shrinkage, scale, confounds, groups)
     steps = _n_steps(variates, n_components, statistic)
     evaluate = _Evaluation.of(variates, statistic, steps)
@@ -191,7 +192,7 @@ def _n_steps(variates: Variates, n_components: int | None, statistic: Statistic)
     ranks = sorted(variates.ranks)
     bound = 1 if variates.shrunk else ranks[0]
     steps = bound if n_components is None else n_components
-    if not 1 <= steps <= bound:
+    if not is_integer(steps) or steps > bound:
         reason = (
             "with shrinkage > 0 later components have no valid reference distribution; reduce each "
             "modality (for instance by PCA) and test with shrinkage=0"

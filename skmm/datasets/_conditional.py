@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.utils import Bunch
 
+from skmm._numbers import is_integer
 from skmm._random import check_random_state
 from skmm.datasets._base import check_option, package
 
@@ -164,8 +165,8 @@ class _Conditional:
         self, X: ArrayLike, n_samples: int = 1, random_state: int | RandomState | None = None
     ) -> Array:
         """Draw from p(y | x): (n_samples, n, d)."""
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples!r}.")
+        if not is_integer(n_samples):
+            raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
         weights, means, factors = self._parts(X)
         rng = check_random_state(random_state)
         u = rng.uniform(size=(n_samples, len(weights), 1))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from skmm._modalities import Modalities
+from skmm._numbers import is_integer
 from skmm._random import check_random_state
 from skmm.datasets._base import Loaded, package
 
@@ -242,12 +243,12 @@ def _check_widths(n_features: Sequence[int] | Mapping[str, int], n_shared: int) 
 
 
 def _check_numbers(n_samples: int, private_scale: float, n_classes: int | None) -> None:
-    if n_samples < 1:
-        raise ValueError(f"n_samples must be at least 1, got {n_samples!r}.")
+    if not is_integer(n_samples):
+        raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
     if not 0 <= private_scale < np.inf:
         raise ValueError(f"private_scale must be finite and not negative, got {private_scale!r}.")
-    if n_classes is not None and n_classes < 2:
-        raise ValueError(f"n_classes must be at least 2, or None, got {n_classes!r}.")
+    if n_classes is not None and not is_integer(n_classes, 2):
+        raise ValueError(f"n_classes must be an integer of at least 2, or None, got {n_classes!r}.")
 
 
 def _check_nonlinearity(

@@ -1,6 +1,5 @@
 """Intervals of held-out correlations, by splits, and of loadings, by the bootstrap."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from skmm._modalities import check_modalities
+from skmm._numbers import is_integer
 from skmm._random import check_random_state
 from skmm.inspection._plot._correlation import _held_out, _to_clone
 from skmm.inspection._plot._loadings import _correlations, _names_of_fit
@@ -256,7 +256,7 @@ def _check_share(name: str, value: float) -> None:
 
 
 def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, Integral) or value < 2:
+    if not is_integer(value, 2):
         raise ValueError(f"{name}={value!r} must be an integer of at least 2.")
 
 

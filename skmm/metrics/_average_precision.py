@@ -1,11 +1,10 @@
 """Retrieval by label: mean average precision."""
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
+from skmm._numbers import is_integer
 from skmm.metrics._check import check_codes, check_labels, check_same_width, present_rows
 from skmm.metrics._similarity import Closeness
 
@@ -79,7 +78,7 @@ def mean_average_precision(
     queries, query_labels = _labelled(query_codes, query_labels, "query")
     gallery, gallery_labels = _labelled(gallery_codes, gallery_labels, "gallery")
     check_same_width(queries, gallery, ("query_codes", "gallery_codes"))
-    if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 1):
+    if top_k is not None and not is_integer(top_k):
         raise ValueError(f"top_k={top_k!r} must be None or an integer of at least 1.")
     wanted = np.isin(query_labels, gallery_labels)
     if not wanted.any():

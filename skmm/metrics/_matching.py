@@ -1,11 +1,10 @@
 """How close matches lie, and whether labels carry over from one modality to the other."""
 
-from numbers import Integral
-
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.neighbors import KNeighborsClassifier
 
+from skmm._numbers import is_integer
 from skmm.metrics._check import (
     check_codes,
     check_labels,
@@ -118,7 +117,7 @@ def label_transfer_accuracy(
     train_labels = check_labels(train_labels, train, "train_labels")
     test_labels = check_labels(test_labels, test, "test_labels")
     known, asked = present_rows(train), present_rows(test)
-    if not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors <= known.sum():
+    if not is_integer(n_neighbors) or n_neighbors > known.sum():
         raise ValueError(
             f"n_neighbors={n_neighbors!r} must be an integer between 1 and the number of "
             f"training rows that are not missing, {int(known.sum())}."

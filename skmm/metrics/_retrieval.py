@@ -1,13 +1,13 @@
 """Retrieval of a sample's match in the other modality."""
 
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
+from skmm._numbers import is_integer
 from skmm.metrics._check import check_choice, paired_codes
 from skmm.metrics._similarity import rivals
 
@@ -71,7 +71,7 @@ def recall_at_k(
     >>> recall_at_k(a, np.ones((4, 2)))
     0.25
     """
-    if not isinstance(k, Integral) or k < 1:
+    if not is_integer(k):
         raise ValueError(f"k={k!r} must be an integer of at least 1.")
     return _retrieve(a, b, direction, similarity, lambda g, t: _recall(g, t, int(k)))
 
@@ -212,7 +212,7 @@ def retrieval_report(
     """
     if not isinstance(k, Iterable):
         raise TypeError(f"k must be a sequence of integers, got {k!r}.")
-    if bad := [number for number in k if not isinstance(number, Integral) or number < 1]:
+    if bad := [number for number in k if not is_integer(number)]:
         raise ValueError(f"k={k!r} must hold integers of at least 1, got {bad!r}.")
     a, b = paired_codes(a, b, same_width=True)
     rows = {}

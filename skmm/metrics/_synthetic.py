@@ -1,6 +1,5 @@
 """Whether generated samples can stand for real ones: density, coverage, training on them."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
+from skmm._numbers import is_integer
 from skmm.metrics._draws import N_VALUES, check_pair
 
 Array = np.ndarray
@@ -65,7 +65,7 @@ def density_coverage(
     (2.0, 0.5)
     """
     X, Y = check_pair(real, generated, ("real", "generated"))
-    if not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors < len(X):
+    if not is_integer(n_neighbors) or n_neighbors >= len(X):
         raise ValueError(
             f"n_neighbors={n_neighbors!r} must be an integer between 1 and {len(X) - 1}, one less "
             "than the number of real rows."

@@ -1,12 +1,13 @@
 """How far apart two samples are: maximum mean discrepancy, energy and Wasserstein distance."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
 from sklearn.utils import gen_batches
 
+from skmm._numbers import is_integer
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag
 from skmm.metrics._draws import N_VALUES, check_pair, check_positive
@@ -165,8 +166,7 @@ def sliced_wasserstein(
     >>> sliced_wasserstein([0.0, 1.0], [2.0, 3.0], random_state=0)
     2.0
     """
-    whole = isinstance(n_projections, Integral) and not isinstance(n_projections, bool)
-    if not whole or n_projections < 1:
+    if not is_integer(n_projections):
         raise ValueError(f"n_projections={n_projections!r} must be an integer of at least 1.")
     if not isinstance(p, Real) or not 1 <= p < np.inf:
         raise ValueError(f"p={p!r} must be a number of at least 1.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities._values import as_array
+from skmm._numbers import is_integer
 from skmm._state import BaseEstimator
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
@@ -247,7 +247,7 @@ class ImageScaler(TransformerMixin, BaseEstimator):
 def _check_size(size: Any) -> None:
     if size is None:
         return
-    if len(size) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in size):
+    if len(size) != 2 or not all(map(is_integer, size)):
         raise ValueError(f"size must be (height, width), two positive integers, got {size!r}.")
 
 

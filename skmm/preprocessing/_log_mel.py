@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities._values import as_array
+from skmm._numbers import POSITIVE, Numbers
 from skmm._state import BaseEstimator, fits_or_changes_nothing
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
@@ -117,12 +118,12 @@ class LogMel(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: dict[str, list[Any]] = {
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
-        "n_mels": [Interval(Integral, 1, None, closed="left")],
-        "n_fft": [Interval(Integral, 2, None, closed="left"), None],
-        "hop_length": [Interval(Integral, 1, None, closed="left"), None],
+        "n_mels": [POSITIVE],
+        "n_fft": [Numbers(Integral, 2, None, closed="left"), None],
+        "hop_length": [POSITIVE, None],
         "f_min": [Interval(Real, 0, None, closed="left")],
         "f_max": [Interval(Real, 0, None, closed="neither"), None],
-        "n_frames": [Interval(Integral, 1, None, closed="left"), None],
+        "n_frames": [POSITIVE, None],
         "reference": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
         "floor": [Interval(Real, None, None, closed="neither")],
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities._values import as_array
+from skmm._numbers import POSITIVE
 from skmm._state import BaseEstimator
 from skmm.preprocessing._samples import read_samples
 
@@ -104,9 +104,9 @@ class Tokenizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     output_kind = "tokens"
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "max_length": [Interval(Integral, 1, None, closed="left"), None],
-        "max_vocabulary": [Interval(Integral, 1, None, closed="left"), None],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "max_length": [POSITIVE, None],
+        "max_vocabulary": [POSITIVE, None],
+        "min_frequency": [POSITIVE],
         "lowercase": ["boolean"],
         "strip_accents": [StrOptions({"ascii", "unicode"}), None, callable],
         "analyzer": [StrOptions({"word", "char"}), callable],

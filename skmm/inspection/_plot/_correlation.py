@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples
 from skmm._cca import CCA
 from skmm._linalg import CONSTANT, pearson
 from skmm._modalities import check_modalities
+from skmm._numbers import is_integer
 from skmm._permutation import step_down_permutation
 from skmm._permutation._variates import Variates
 from skmm._random import check_random_state
@@ -171,8 +172,8 @@ class CorrelationDisplay:
         X = sliceable(X)
         model, inner = fitted_step(estimator, X)
         _check_usable(model, inner, y)
-        if n_permutations < 0:
-            raise ValueError(f"n_permutations={n_permutations!r} must be at least 0.")
+        if not is_integer(n_permutations, 0):
+            raise ValueError(f"n_permutations={n_permutations!r} must be an integer of at least 0.")
         split_seed, null_seed = check_random_state(random_state).randint(2**31 - 1, size=2)
         null = None
         if n_permutations:

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._numbers import is_integer
 from skmm.metrics._scorers import _codes, last_step
 
 Array = np.ndarray
@@ -32,8 +33,7 @@ def sliceable(X: Any) -> Any:
 
 def check_component(name: str, component: Any, n_components: int) -> int:
     """Return the number of a component that exists."""
-    is_number = isinstance(component, int | np.integer) and not isinstance(component, bool)
-    if not is_number or not 0 <= component < n_components:
+    if not is_integer(component, 0) or component >= n_components:
         raise ValueError(
             f"{name}={component!r} is not a component: there are {n_components}, "
             f"0 to {n_components - 1}."

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
+from skmm._numbers import is_integer
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
@@ -157,8 +158,8 @@ class ReconstructionDisplay:
         ['reconstruction', 'from left', 'from right']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be at least 1.")
+        if not is_integer(n_samples):
+            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         model, inner = fitted_step(estimator, _first(X, n_samples))
         check_decodes(model)
         decoded = decoded_parts(model, np.asarray(model.transform(inner)))

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skmm._numbers import is_integer
+
 Array = np.ndarray
 
 
 def check_positive(name: str, value: int | None) -> None:
     """Refuse numbers less than 1."""
-    if value is not None and value < 1:
-        raise ValueError(f"{name}={value!r} must be at least 1, or None.")
+    if value is not None and not is_integer(value):
+        raise ValueError(f"{name}={value!r} must be an integer of at least 1, or None.")
 
 
 def check_samples(samples: ArrayLike) -> Array:
@@ -56,7 +58,7 @@ def check_conditions(conditions: ArrayLike | None, n_conditions: int) -> Array:
 def check_columns(columns: Sequence[int] | None, width: int) -> list[int]:
     """Return one or two columns that exist."""
     found = list(range(min(width, 2))) if columns is None else list(columns)
-    known = all(isinstance(c, int | np.integer) and 0 <= c < width for c in found)
+    known = all(is_integer(c, 0) and c < width for c in found)
     if not known or len(found) not in (1, 2) or len(set(found)) < len(found):
         raise ValueError(
             f"columns={columns!r} must be one column or two different ones, from 0 to {width - 1}."
