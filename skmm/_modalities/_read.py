@@ -173,9 +173,9 @@ def _read_plain(
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
     _refuse_nd(estimator, X)
-    columns_in, ids = X.columns if isinstance(X, pd.DataFrame) else None, ids_of(X) or ids_of(y)
-    if y is not None:
-        refuse_other_target(X, y)
+    columns_in = X.columns if isinstance(X, pd.DataFrame) else None
+    refuse_other_target(X, y)
+    ids = ids_of({"X": X, "y": y})
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
     else:
