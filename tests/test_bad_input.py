@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, with_holes
 from scipy import sparse
@@ -153,10 +154,58 @@ def test_refuses_columns_in_another_order(case):
 
 
 @per_case
-def test_refuses_rows_in_another_order(case):
-    frames = {n: pd.DataFrame(a).add_prefix(n) for n, a in arrays().items()}
-    frames["text"] = frames["text"][::-1]
-    _refuses(["'text'", "order", "Modalities.join"], clone(case.small).fit, frames)
+def test_refuses_columns_of_polars_in_another_order(case):
+    frames = {n: pl.DataFrame(a, schema=[f"{n}{j}" for j in range(a.shape[1])])
+              for n, a in arrays().items()}  # fmt: skip
+    model = fitted(case.small, frames)
+    frames["text"] = frames["text"].select(["text1", "text0", "text2", "text3"])
+    _refuses(["'text'", "order"], model.transform, frames)
+
+
+# Indexes of "text" of which the others, called "0" to "59", say something else.
+OTHER_ROWS = {
+    "another order": ([str(i) for i in range(60)][::-1], ["another order"]),
+    "other labels": ([f"row {i}" for i in range(60)], ["no label in common", "'row 0'"]),
+    "partly the same": ([str(i) for i in range(10, 70)], ["50 of 60"]),
+    "another type": (range(1, 61), ["type only", "astype(str)"]),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_ROWS)
+@per_case
+def test_refuses_rows_that_do_not_correspond(case, what):
+    index, words = OTHER_ROWS[what]
+    names = [str(i) for i in range(60)]
+    frames = {n: pd.DataFrame(a, index=names).add_prefix(n) for n, a in arrays().items()}
+    other = {**frames, "text": frames["text"].set_axis(index)}
+    words = ["'image'", "'text'", "Modalities.join", *words]
+    _refuses(words, clone(case.small).fit, other)
+    model = fitted(case.small, frames)
+    for method in (m for m in METHODS if hasattr(model, m)):
+        _refuses(words, getattr(model, method), other)
+    if hasattr(model, "translate"):
+        _refuses(words, model.translate, other, "sound")
+    if hasattr(model, "sample"):
+        _refuses(words, lambda: model.sample(given=other))
+    if case.pairs:
+        x, y = frames["image"], other["text"]
+        small, words = clone(case.small).set_params(**case.paired), ["'X'", "'y'", *words[2:]]
+        _refuses(words, small.fit, x, y)
+        model = small.fit(x, frames["text"])
+        for method in ("transform_each", "score", "score_samples", "impute"):
+            if hasattr(model, method):
+                _refuses(words, getattr(model, method), x, y)
+
+
+@pytest.mark.parametrize("index", [None, ["a", "b"] * 30], ids=["default", "duplicates"])
+@per_case
+def test_takes_rows_that_correspond_or_say_nothing(case, index):
+    parts = arrays()
+    frames = {n: pd.DataFrame(a, index=index).add_prefix(n) for n, a in parts.items()}
+    frames["sound"] = parts["sound"]
+    frames["image"] = frames["image"].reset_index(drop=True)
+    expected = fitted(case.small, parts).transform(parts)
+    np.testing.assert_allclose(fitted(case.small, frames).transform(frames), expected)
 
 
 @per_case

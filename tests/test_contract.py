@@ -9,6 +9,7 @@ from unittest import SkipTest
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from contract_cases import (
     CASES,
@@ -313,6 +314,71 @@ def _assert_equal_data(X, before):
         assert list(X.keys()) == list(before.keys())
         for name in X.keys():  # noqa: SIM118 (Modalities do not iterate)
             np.testing.assert_array_equal(X[name], before[name])
+
+
+# Law 9: ids
+
+IDS = [f"sample {i}" for i in range(60)]
+SOME = np.random.default_rng(0).permutation(60)[:20]
+
+
+def _with_ids(form):
+    """Return the data in a form that has ids, some of their rows, and the parameters needed."""
+    frames = {name: pd.DataFrame(a, index=IDS).add_prefix(name) for name, a in arrays().items()}
+    frames["text"] = arrays()["text"]  # says nothing
+    if form == "declared":
+        return Modalities(arrays(), index=IDS), Modalities(arrays(), index=IDS)[SOME], {}
+    if form == "dict":
+        take = {n: v.iloc[SOME] if n != "text" else v[SOME] for n, v in frames.items()}
+        return frames, take, {}
+    X, params = forms(Modalities(frames))[form]
+    return X, X[SOME] if form == "Modalities" else X.iloc[SOME], params
+
+
+@pytest.mark.parametrize(
+    "form", ["declared", "Modalities", "dict", "two-level DataFrame", "flat DataFrame"]
+)
+@per_case
+def test_ids_come_out_as_they_went_in(case, form):
+    X, rows, params = _with_ids(form)
+    model = clone(case.small).set_params(random_state=0, **params).set_output(transform="pandas")
+    frames = {
+        "fit_transform": model.fit_transform(X).iloc[SOME],
+        "transform": model.transform(rows),
+    }
+    if hasattr(model, "transform_each"):
+        frames |= {f"code of {n}": code for n, code in model.transform_each(rows).items()}
+    if hasattr(model, "translate"):
+        names = [model.target] if hasattr(model, "target") else model.modality_names_in_
+        frames |= {f"translate to {name}": model.translate(rows, name) for name in names}
+    if hasattr(model, "inverse_transform"):
+        frames["inverse_transform"] = model.inverse_transform(frames["transform"])
+    if hasattr(model, "impute"):
+        frames["impute"] = model.impute(rows)
+    if hasattr(model, "target") and form in ("Modalities", "dict"):
+        frames["predict"] = model.predict(rows)
+    of_arrays = form == "declared"
+    model.set_output(transform="default")
+    if hasattr(model, "translate") and not of_arrays:
+        frames["translate, as in fit"] = model.translate(rows, "sound")
+    assert {what: list(frame.index) for what, frame in frames.items()} == dict.fromkeys(
+        frames, [IDS[i] for i in SOME]
+    )
+
+
+@per_case
+def test_a_declared_column_of_ids_comes_out_as_it_went_in(case):
+    frames = {name: pl.DataFrame(a).with_columns(id=pl.Series(IDS)) for name, a in arrays().items()}
+    for index, first in (("id", IDS), (None, None)):
+        given = frames if index else {name: frame.drop("id") for name, frame in frames.items()}
+        X = Modalities(given, index=index)
+        model = clone(case.small).set_params(random_state=0).set_output(transform="polars")
+        found = [model.fit_transform(X)]
+        if hasattr(model, "translate"):
+            found.append(model.translate(X, "sound"))
+        for frame in found:
+            assert ("id" in frame.columns) == (index is not None)
+            assert first is None or frame["id"].to_list() == first
 
 
 # Law 6: names and order of modalities

@@ -157,21 +157,24 @@ def _joint_index(indexes: Mapping[str, pd.Index], how: str) -> pd.Index:
 def _check_shared(indexes: Mapping[str, pd.Index], how: str) -> None:
     """Refuse labels that are those of others but for their type; warn where none is shared."""
     known = list(indexes)[:1] if how == "left" else list(indexes)
+    alone = []
     for name, index in indexes.items():
-        others = [other for other in known if other != name]
-        if not others or any(is_in(index, indexes[other]).any() for other in others):
+        rest = {other: indexes[other] for other in known if other != name}
+        if not rest or any(is_in(index, labels).any() for labels in rest.values()):
             continue
-        for other in others:
-            if problem := looks_alike(indexes[other], index):
+        alone.append(name)
+        for other, labels in rest.items():
+            if problem := looks_alike(labels, index):
                 raise ValueError(
                     f"Modalities {other!r} and {name!r} share no sample, having {problem}."
                 )
-        if how != "inner":  # where nothing is left
-            warnings.warn(
-                f"Modality {name!r} shares no sample with {others}: check their indexes.",
-                IndexMismatchWarning,
-                stacklevel=5,
-            )
+    if alone and how != "inner":  # of which nothing would be left
+        others = "the first" if how == "left" else "any other"
+        warnings.warn(
+            f"Modalities {alone} share no sample with {others}: check their indexes.",
+            IndexMismatchWarning,
+            stacklevel=5,
+        )
 
 
 def _resolve(X: Any, name: str, selector: Any) -> Array:

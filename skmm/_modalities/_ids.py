@@ -61,8 +61,9 @@ def ids_of(X: Any) -> Ids | None:
         return Ids.of(X.index)
     if isinstance(X, Mapping):
         found = [Ids.of(value.index) for value in X.values() if is_pandas(value)]
-        return next((ids for ids in found if ids.named), found[0] if found else None)
-    return getattr(X, "_ids", None)
+        return next((one for one in found if one.named), found[0] if found else None)
+    ids = getattr(X, "_ids", None)
+    return ids if isinstance(ids, Ids) else None
 
 
 def find_ids(
@@ -128,21 +129,21 @@ def refuse_other_missing(ids: Ids, missing: Any) -> None:
             refuse_other_rows("X", ids.index, "missing=", other.index)
 
 
-def warn_of_other_rows(X: Any, **beside: Any) -> None:
+def warn_of_other_rows(X: Any, *, of: str = "X", **beside: Any) -> None:
     """Warn if what goes with X has the index of other rows."""
     ids = ids_of(X)
-    problems = [
-        f"{name} and X have {problem}"
+    others = [
+        name
         for name, value in beside.items()
         if ids and (other := ids_of(value)) and _may_be_others(ids, other)
-        if (problem := _difference(ids.index, other.index))
+        if not other.index.equals(ids.index)
     ]
-    if problems:
+    if others:  # in words that are always the same, so that many fits warn once
         warnings.warn(
-            f"{'; '.join(problems)}. Rows are taken to correspond as they are; if they do not, use "
-            "reindex.",
+            f"{others} and {of} have indexes that differ. Rows are taken to correspond as they "
+            "are: reset_index(drop=True) if so, else use reindex.",
             IndexMismatchWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
 
 

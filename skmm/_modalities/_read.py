@@ -199,10 +199,9 @@ def _read_plain(
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
         refuse_mixed("X", X, ", modalities={name: columns}")
-    given = X
-    columns_in, ids = X.columns if isinstance(X, pd.DataFrame) else None, ids_of(X) or ids_of(y)
-    if y is not None:
-        refuse_other_target(X, y)
+    given, columns_in = X, X.columns if isinstance(X, pd.DataFrame) else None
+    refuse_other_target(X, y)
+    ids = ids_of({"X": X, "y": y})
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
     else:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from skmm._modalities import Modalities
+from skmm._modalities._ids import warn_of_other_rows
 from skmm.benchmark._fingerprint import data_hash, describe
 from skmm.benchmark._kinds import KINDS, find_kind
 from skmm.benchmark._metrics import COSTS, Metric, find_metrics
@@ -85,6 +86,7 @@ class Task:
 
     def __post_init__(self) -> None:
         X = self.X if isinstance(self.X, Modalities) else Modalities(self.X)
+        warn_of_other_rows(X, y=self.y, groups=self.groups)
         kind = _default_kind(X, self.target) if self.kind is None else find_kind(self.kind).name
         values = {"X": X, "kind": kind}
         for label in ("y", "groups"):

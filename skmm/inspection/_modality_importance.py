@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
+from skmm._modalities._ids import ids_of, warn_of_other_rows
 from skmm._modalities._values import as_value, is_sparse, missing_rows, take_rows
 from skmm._random import check_random_state
 from skmm.inspection._intervals import _check_count, _check_rows, _check_share
@@ -164,7 +165,10 @@ def modality_importance(
     _check_scoring(scoring)
     check_is_fitted(estimator)
     X = sliceable(X)
+    warn_of_other_rows(X, y=y, sample_weight=sample_weight)
     check_consistent_length(*(part for part in (X, y, sample_weight) if part is not None))
+    if (ids := ids_of(X)) is not None and ids.named:
+        y = ids.put_on(y)  # so that parts of the rows do not warn again
     model, data = _read(estimator, X, y, sample_weight, modalities)
     _check_rows("X", len(data))
     scorer = check_scoring(model, scoring=scoring)
