@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import EpochTimer
+from torch import device
 
 from skmm import (
     CCA,
@@ -180,7 +181,7 @@ DEEP_EFFECTS = {
 }
 DEEP_NO_EFFECT = {
     "checkpoint_dir": ("files beside the fit", Effect((None, CHECKPOINTS))),
-    "device": ("where, not what", Effect(("auto", "cpu"))),
+    "device": ("where, not what", Effect(("auto", "cpu", "cpu:0", device("cpu:0")))),
     "compile": (
         "how, not what; a full compilation takes long",
         Effect(

@@ -217,7 +217,7 @@ def _describe(home: Home | None) -> str:
 
 
 def _find(name: str | None, device: Any) -> Home | None:
-    """Return a home by its name, on the host if its device is not there, else None: NumPy's.
+    """Return a home by its name, on a device like its own or the host, else None: NumPy's.
 
     The name may come from a file of anyone: nothing but libraries of arrays is imported.
     """
@@ -227,7 +227,7 @@ def _find(name: str | None, device: Any) -> Home | None:
         xp = import_module(name)
     except ImportError:
         return None
-    for place in (device, "cpu"):
+    for place in (device, getattr(device, "type", "cpu"), "cpu"):  # cuda:1, cuda, cpu
         try:
             xp.zeros(1, device=place)
         except (RuntimeError, ValueError, AssertionError):  # what libraries say of no such device
