@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skmm.nn._rows import place, to_device
+from skmm.nn._rows import send_mask, to_device
 
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
@@ -85,7 +85,7 @@ class TensorData(torch.utils.data.Dataset):
             "inputs": {name: self._take(value, at_home) for name, value in self.inputs.items()}
         }
         if self.observed is not None:
-            batch["observed"] = place(self.observed[index], self.device)
+            batch["observed"] = send_mask(self.observed[index], self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
     def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
@@ -93,7 +93,7 @@ class TensorData(torch.utils.data.Dataset):
         taken = value.index_select(0, index) if isinstance(index, Tensor) else value[index]
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        return taken if value.device == self.device else to_device(taken, self.device)
+        return taken if value.device.type == self.device.type else to_device(taken, self.device)
 
 
 class Batches:
