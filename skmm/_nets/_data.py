@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skmm._nets._device import canonical
 from skmm._nets._fork import settle
-from skmm.nn._rows import place, to_device
+from skmm.nn._rows import send_mask, to_device
 
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
@@ -103,7 +103,7 @@ class TensorData(torch.utils.data.Dataset):
             "inputs": {n: self._take(n, value, at_home) for n, value in self.inputs.items()}
         }
         if self.observed is not None:
-            batch["observed"] = place(self.observed[index], self.device)
+            batch["observed"] = send_mask(self.observed[index], self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
     def _as_copied(self, name: str, array: Array) -> Array:
@@ -120,8 +120,7 @@ class TensorData(torch.utils.data.Dataset):
             taken = (taken - mean) / scale
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        on_host = value.device.type != self.device.type  # what is not in host memory lies there
-        return to_device(taken, self.device) if on_host else taken
+        return taken if value.device.type == self.device.type else to_device(taken, self.device)
 
 
 class Batches:

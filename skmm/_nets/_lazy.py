@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skmm._modalities._stream import Stream
 from skmm._nets._data import Batch, TensorData, _place
-from skmm.nn._rows import place, to_device
+from skmm.nn._rows import send_mask, to_device
 
 Array = np.ndarray
 Block = dict[str, Array]
@@ -168,7 +168,7 @@ class LazyData(TensorData):
         }
         batch: dict[str, Any] = {"inputs": inputs}
         if self.observed is not None:
-            batch["observed"] = place(self.observed[index], self.device)
+            batch["observed"] = send_mask(self.observed[index], self.device)
         return batch, torch.zeros(len(rows))
 
     def _read(self, number: int) -> Block:

@@ -20,7 +20,7 @@ from skmm.nn._adversarial_losses import (
 from skmm.nn._autoencoder import ModalityDropout
 from skmm.nn._layers import Drawing, at_least_single
 from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
-from skmm.nn._rows import Rows, place, rows_of, spread, take
+from skmm.nn._rows import Rows, rows_of, send_mask, spread, take
 
 Terms = dict[str, Tensor]
 N_DRAWS_IN_VALIDATION = 20
@@ -321,7 +321,7 @@ class ConditionalGANNetwork(nn.Module):
         if observed is None:
             return None
         mask: Any = rows_of(observed).mask
-        return place(mask[:, self.conditions], observed.device)
+        return send_mask(mask[:, self.conditions], observed.device)
 
     def visible(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor | None:
         """Return which conditions of each row are shown in training."""
@@ -329,7 +329,7 @@ class ConditionalGANNetwork(nn.Module):
         visible = self.generator.dropout(seen, like, len(self.conditions))
         if visible is None or visible is seen:
             return visible
-        return place(visible.cpu(), visible.device)  # waited for once, however many encode it
+        return send_mask(visible.cpu(), visible.device)  # waited for once, however many encode it
 
     def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
         """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""

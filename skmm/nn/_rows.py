@@ -52,7 +52,7 @@ def rows_of(observed: Tensor | None) -> Rows:
     return Rows(None) if observed is None else _rows_of(observed)
 
 
-def place(mask: Tensor, device: torch.device) -> Tensor:
+def send_mask(mask: Tensor, device: torch.device) -> Tensor:
     """Return a mask in the host's memory on a device, so that its rows are known."""
     placed = mask[:] if device.type == "cpu" else to_device(mask, device)  # never itself: no circle
     setattr(placed, _ROWS, (_version(placed), Rows(mask, device)))
