@@ -292,9 +292,7 @@ def moments(
     return mean, np.where(scale > rounding * np.abs(mean), scale, 1.0)
 
 
-def _made(
-    role: str, name: str, factory: Factory, sizes: tuple[Any, Any], seed: int
-) -> nn.Module:
+def _made(role: str, name: str, factory: Factory, sizes: tuple[Any, Any], seed: int) -> nn.Module:
     """Return what a factory makes, or say whose it was that failed."""
     own = is_own(factory)
     try:

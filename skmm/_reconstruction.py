@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._stream import check_held
 from skmm._random import Seed, check_random_state
 
@@ -75,6 +76,7 @@ class ReconstructionMixin:
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
+        refuse_foreign("Z", Z, "Pass what transform returns.")
         try:
             Z = check_array(Z, dtype=[np.float64, np.float32])
         except RuntimeError as error:  # of a tensor with a gradient

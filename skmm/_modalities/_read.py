@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.utils.validation import (
@@ -183,7 +182,7 @@ def _read_plain(
     X = open_cells("X", X)
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        refuse_mixed("X", X, ", modalities={name: columns}")
+        refuse_mixed("X", X)
     given = X
     columns_in = X.columns if isinstance(X, pd.DataFrame) else None
     if convert:
@@ -203,7 +202,10 @@ def _read_plain(
 
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
+    refuse_foreign("y", y)
     y = open_cells("y", y)
+    if isinstance(y, pd.DataFrame):
+        refuse_mixed("y", y)
     raw = y if is_pandas(y) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)

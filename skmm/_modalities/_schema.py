@@ -11,7 +11,7 @@ import pandas as pd
 
 from skmm._modalities._cells import as_table, open_cells
 from skmm._modalities._container import Modalities
-from skmm._modalities._dtypes import cast, fill_columns, special_dtypes, with_dtypes
+from skmm._modalities._dtypes import as_series, fill_columns, special_dtypes, with_dtypes
 from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._kinds import default_kind
 from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas, is_sparse
@@ -54,8 +54,8 @@ class Spec:
         if self.columns is not None:
             return pd.DataFrame(array, columns=self.columns, index=index)
         if self.is_series:
-            values = cast(array, self.dtypes[0]) if self.dtypes else array
-            return pd.Series(values, name=self.series_name, index=index)
+            dtype = self.dtypes[0] if self.dtypes else array.dtype
+            return as_series(array, dtype, name=self.series_name, index=index)
         return array
 
 
