@@ -154,6 +154,8 @@ def _check_usable(
     kinds: Sequence[str] | None,
     accept_sparse: bool,
 ) -> None:
+    if kind == "image":
+        _check_channels(name, value.shape)
     if is_lazy(value) and not isinstance(value, Stream):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
@@ -168,8 +170,6 @@ def _check_usable(
         )
     if kind == "categorical":
         _check_labels(name, value)
-    if kind == "image":
-        _check_channels(name, value.shape)
     if kinds is not None and kind not in kinds:
         raise ValueError(
             f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "

@@ -212,7 +212,7 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if is_pandas(value) and special_dtypes(value):
         rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
         frame = fill_columns(pd.DataFrame(value), part, rows)
-        return frame if value.ndim == 2 else frame.iloc[:, 0]
+        return frame if value.ndim == 2 else frame.iloc[:, 0].rename(value.name)
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     index = value.index if is_pandas(value) else None
