@@ -41,7 +41,7 @@ def _classes(name: str, value: Array) -> Array:
     except TypeError as error:
         raise TypeError(f"Modality {name!r} mixes labels of several types: {error}") from error
     if len(value) >= FEW and len(classes) > len(value) / 2:
-        _warn_of_many(name, len(classes), len(value), is_text=value.dtype.kind in "OUS")
+        _warn_of_many(name, len(classes), len(value), is_text=isinstance(classes[0], str | bytes))
     return classes
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._stream import check_held
 from skmm._numbers import is_integer
 from skmm._output import translation_follows_output
@@ -76,6 +77,7 @@ class ReconstructionMixin:
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
+        refuse_foreign("Z", Z, "Pass what transform returns.")
         Z, ids = self._schema.split_ids(Z)
         try:
             Z = check_array(Z, dtype=[np.float64, np.float32])

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import EpochTimer
-from torch import device
+from torch import device, nn
 
 from skmm import (
     CCA,
@@ -195,6 +195,30 @@ DEEP_NO_EFFECT = {
 }
 DEEP_INVALID = {
     "encoder of an unknown modality": ({"encoders": {"smell": MLP()}}, ("smell", "image", "text")),
+    "encoder that is a module": (
+        {"encoders": {"text": nn.Linear(4, 8)}},
+        ("encoder", "'text'", "Linear(", "(input_shape, n_outputs)"),
+    ),
+    "encoder of another width": (
+        {"encoders": {"text": lambda shape, k: nn.Linear(shape[0], k + 1)}},
+        ("encoder", "'text'", "2 rows", "(input_shape, n_outputs) = ((4,), "),
+    ),
+    "encoder that cannot be made": (
+        {"encoders": {"text": nn.Linear}},
+        ("encoder", "'text'", "((4,), "),
+    ),
+    "encoder of other inputs": (
+        {"encoders": {"text": lambda shape, k: nn.Linear(shape[0] + 1, k)}},
+        ("encoder", "'text'", "(2, 4)"),
+    ),
+    "encoder that makes no module": (
+        {"encoders": {"text": lambda shape, k: None}},
+        ("encoder", "'text'", "None"),
+    ),
+    "encoder that gives no tensor": (
+        {"encoders": {"text": lambda shape, k: nn.LSTM(shape[0], k)}},
+        ("encoder", "'text'", "tuple"),
+    ),
     "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
     "validation rows leave none": (
         {"early_stopping": True, "validation_fraction": 0.999},
@@ -207,6 +231,14 @@ DECODER_INVALID = {
         ("text", "normal", "gaussian", "poisson"),
     ),
     "counts that are none": ({"likelihoods": {"text": "poisson"}}, ("text", "counts", "poisson")),
+    "decoder that is a module": (
+        {"decoders": {"text": nn.Linear(2, 4)}},
+        ("decoder", "'text'", "Linear(", "(n_inputs, output_shape)"),
+    ),
+    "decoder of another width": (
+        {"decoders": {"text": lambda k, shape: nn.Linear(k, 5)}},
+        ("decoder", "'text'", "(2, 5)", "(2, 4)"),
+    ),
     "decoder of an unknown modality": ({"decoders": {"smell": MLP()}}, ("smell", "image", "text")),
     "weight of an unknown modality": (
         {"modality_weights": {"smell": 1.0}},

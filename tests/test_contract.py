@@ -455,5 +455,42 @@ def test_parameter_has_no_effect(case, parameter):
         assert_same(found, expected, 1e-6)
 
 
+# Cells and dtypes of pandas
+
+
+@per_case
+def test_cells_of_one_shape_are_columns(case):
+    text = arrays()["text"]
+    model = fitted(case.small, {**arrays(), "text": text})
+    expected = model.transform(arrays())
+    for cells in (pd.Series(list(text)), pd.Series(text.tolist()), pd.DataFrame({"a": [*text]})):
+        X = {**arrays(), "text": cells}
+        np.testing.assert_array_equal(fitted(case.small, X).transform(X), expected)
+        np.testing.assert_array_equal(model.transform(X), expected)
+
+
+@per_case
+def test_impute_keeps_the_dtypes_of_columns(case):
+    model, parts = case.small, arrays()
+    if not hasattr(model, "impute"):
+        pytest.skip("imputes nothing")
+    sound = pd.DataFrame(parts["sound"], columns=["a", "b", "c"]).round(3)
+    sound["b"], sound["c"] = (sound["b"] * 10).round(), sound["c"] > sound["c"].median()
+    missing = {"sound": np.arange(60) < 5}
+    plain = Modalities({**parts, "sound": sound.astype(float)}, missing=missing)
+    expected = fitted(model, plain).impute(plain)["sound"].to_numpy()
+    nullable = sound.astype({"a": "Float32", "b": "Int16", "c": "boolean"})
+    nullable.iloc[:5] = pd.NA
+    X = {**parts, "sound": nullable}
+    model = fitted(model, X)
+    found = model.impute(X)["sound"]
+    assert list(found.dtypes.astype(str)) == ["Float32", "Float64", "boolean"]
+    np.testing.assert_allclose(found["b"].astype(float), expected[:, 1], rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(found["c"].astype(bool)[5:], sound["c"][5:])
+    assert found["c"][:5].equals(pd.Series(expected[:5, 2] > 0.5, dtype="boolean", name="c"))
+    translated = model.translate({name: parts[name] for name in ("image", "text")}, "sound")
+    assert list(translated.dtypes.astype(str)) == ["Float32", "Float64", "Float64"]
+
+
 def test_the_slices_are_those_of_the_widths():
     assert {name: s.stop - s.start for name, s in SLICES.items()} == WIDTHS

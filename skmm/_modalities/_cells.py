@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype, is_object_dtype, is_scalar
 
-from skmm._modalities._foreign import described, remedy
+from skmm._modalities._foreign import described
 from skmm._modalities._frames import as_frame
 from skmm._modalities._values import (
     ONE_SHAPE,
@@ -89,37 +89,37 @@ def refuse_cells(name: str, value: Any) -> None:
     if is_lazy(value) or is_sparse(value):
         return
     frame = pd.DataFrame(value if value.ndim < 3 else flat_array(value))
+    alone = frame.shape[1] == 1
     for label, column in frame.items():
         cells = np.asarray(column)
         if cells.dtype.kind not in "OmM":
             continue
-        what = (
-            f"Modality {name!r}" if frame.shape[1] == 1 else f"Modality {name!r}, column {label!r},"
-        )
+        what = f"Modality {name!r}" if alone else f"Modality {name!r}, column {label!r},"
         if infer_dtype(cells, skipna=True) in _DATES:
             raise TypeError(f"{what} holds dates or durations: make numbers of them.")
-        strange = [cell for cell in cells if not is_scalar(cell)]
-        if strange:
-            _refuse(what, strange, alone=frame.shape[1] == 1)
+        if strange := [cell for cell in cells if not is_scalar(cell)]:
+            _refuse(what, strange, alone=alone)
 
 
 def _refuse(what: str, cells: list[Any], *, alone: bool) -> None:
-    first = cells[0]
-    if not _is_array(first):
+    if not _is_array(cells[0]):
         raise TypeError(
-            f"{what} has a cell that is {described(first)}. {remedy(first)}Labels are texts or "
-            "numbers."
+            f"{what} has a cell that is {described(cells[0])}, but labels are texts or numbers. In "
+            "PerModality, ImageScaler and LogMel read images, sounds and their paths, "
+            "DictVectorizer and MultiLabelBinarizer make columns of dicts and sets."
         )
-    shapes = [
-        *dict.fromkeys(np.shape(cell) if hasattr(cell, "shape") else (len(cell),) for cell in cells)
-    ]
-    got = f"{type(first).__name__}s of shapes {', '.join(map(str, shapes[:3]))}"
+    shapes = ", ".join(str(shape) for shape in [*dict.fromkeys(map(_shape, cells))][:3])
+    got = f"{type(cells[0]).__name__}s of shapes {shapes}"
     if not alone:
         raise ValueError(f"{what} has cells that are {got}: make it a modality of its own.")
     raise ValueError(
         f"{what} has cells that are {got}; they are stacked where they are numbers of one shape. "
         f"{ONE_SHAPE}"
     )
+
+
+def _shape(cell: Any) -> tuple[int, ...]:
+    return tuple(getattr(cell, "shape", (len(cell),) if _is_array(cell) else ()))
 
 
 def _holds_objects(value: Any) -> bool:

@@ -13,6 +13,7 @@ from scipy.linalg import blas
 
 from skmm._modalities._cells import refuse_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._dtypes import labels_of
 from skmm._modalities._kinds import check_kind, refuse_mixed
 from skmm._modalities._read import class_name, read_modalities
 from skmm._modalities._schema import PLAIN
@@ -153,6 +154,8 @@ def _check_usable(
     kinds: Sequence[str] | None,
     accept_sparse: bool,
 ) -> None:
+    if kind == "image":
+        _check_channels(name, value.shape)
     if is_lazy(value) and not isinstance(value, Stream):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
@@ -167,8 +170,6 @@ def _check_usable(
         )
     if kind == "categorical":
         _check_labels(name, value)
-    if kind == "image":
-        _check_channels(name, value.shape)
     if kinds is not None and kind not in kinds:
         raise ValueError(
             f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "
@@ -179,7 +180,7 @@ def _check_usable(
 def _check_labels(name: str, value: Value) -> None:
     """Refuse what are no labels, and columns of which only some are."""
     refuse_cells(name, value)
-    refuse_mixed(f"Modality {name!r}", value)
+    refuse_mixed(name, value)
 
 
 def _check_channels(name: str, shape: tuple[int, ...]) -> None:
@@ -212,7 +213,7 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
                 f"Modality {name!r} has labels in {width} columns; make each a modality, "
                 f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
             )
-        return np.asarray(value).reshape(len(value))
+        return labels_of(value).reshape(len(value))
     if not flatten and kind in ("tokens", "image"):
         value = np.asarray(value)
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:  # no objects, no long doubles

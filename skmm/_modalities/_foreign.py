@@ -34,7 +34,7 @@ def refuse_foreign(what: str, value: Any, takes: str = FORMS) -> None:
     if isinstance(value, list | tuple):
         value, what = _strange_item(value), f"An item of {what}"
     if value is not None and not isinstance(value, Number) and not _is_readable(value):
-        raise TypeError(f"{what} is {described(value)}. {remedy(value)}{takes}")
+        raise TypeError(f"{what} is {described(value)}. {remedy(value)}{takes}".rstrip())
 
 
 def described(value: Any) -> str:
@@ -64,7 +64,7 @@ def _is_readable(value: Any) -> bool:
 
 
 def _strange_item(items: Sequence[Any]) -> Any:
-    """Return a container in a list, through whose items NumPy would walk; of lists see the first."""
+    """Return a container in a list that NumPy would walk through; of lists see the first."""
     for _ in range(_DEPTH):
         kinds = {type(item): item for item in items}.values()
         strange = (item for item in kinds if hasattr(type(item), "__getitem__"))

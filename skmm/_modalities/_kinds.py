@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_object_dtype
 
+from skmm._modalities._cells import has_cells
 from skmm._modalities._values import (
+    ONE_SHAPE,
     Array,
     Value,
     is_lazy,
@@ -21,6 +23,7 @@ from skmm._modalities._values import (
 
 KINDS = ("numeric", "binary", "count", "categorical", "tokens", "image")
 
+ENCODE = "use 'categorical' or encode it with PerModality."
 _NUMBER_OBJECTS = {
     "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty",
 }  # fmt: skip
@@ -53,7 +56,7 @@ def split_columns(value: Value) -> tuple[dict[Any, Any], dict[Any, Any]]:
     """Return the dtypes of the columns that hold numbers, and of those that do not."""
     if is_lazy(value) or is_sparse(value) or value.ndim != 2:
         return {}, {}
-    frame = pd.DataFrame(value)
+    frame = value if isinstance(value, pd.DataFrame) else pd.DataFrame(np.asarray(value))
     columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
     split: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
     for column in columns:
@@ -61,14 +64,14 @@ def split_columns(value: Value) -> tuple[dict[Any, Any], dict[Any, Any]]:
     return split
 
 
-def refuse_mixed(what: str, value: Value, where: str = "") -> None:
+def refuse_mixed(name: str, value: Value) -> None:
     """Raise ValueError if some columns are numbers and others are not."""
     numbers, others = split_columns(value)
     if numbers and others:
         raise ValueError(
-            f"{what} mixes columns of numbers, {_listed(numbers)}, and of labels, "
-            f"{_listed(others)}. Make two modalities of them{where}, or encode the labels: "
-            f"PerModality({{...: make_column_transformer((OneHotEncoder(sparse_output=False), "
+            f"Modality {name!r} mixes columns of numbers, {_listed(numbers)}, and of labels, "
+            f"{_listed(others)}. Make two modalities of them, or encode the labels: "
+            f"PerModality({{{name!r}: make_column_transformer((OneHotEncoder(sparse_output=False), "
             f"{list(others)[:5]}), remainder='passthrough')}})."
         )
 
@@ -93,7 +96,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
             return ""
         return f"labels are 1-D or in one column, got shape {value.shape}."
     if not is_number(value):
-        return f"{_not_numbers(value)}; use 'categorical' or encode it with PerModality."
+        return _not_numbers(value)
     if kind == "image" and value.ndim != 4:
         return f"images are N x C x H x W, got shape {value.shape}."
     if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
@@ -108,10 +111,12 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
 
 
 def _not_numbers(value: Value) -> str:
+    if has_cells(value):
+        return f"its cells are arrays of several shapes. {ONE_SHAPE}"
     numbers, others = split_columns(value)
     if not numbers:
-        return "it holds no numbers"
-    return f"columns {_listed(others)} hold no numbers"
+        return f"it holds no numbers; {ENCODE}"
+    return f"its columns {_listed(others)} hold no numbers; {ENCODE}"
 
 
 def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:

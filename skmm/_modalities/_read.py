@@ -198,7 +198,7 @@ def _read_plain(
     X = open_cells("X", X)
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        refuse_mixed("X", X, ", modalities={name: columns}")
+        refuse_mixed("X", X)
     given, columns_in = X, X.columns if isinstance(X, pd.DataFrame) else None
     refuse_other_target(X, y)
     ids = ids_of({"X": X, "y": y})
@@ -220,7 +220,10 @@ def _read_plain(
 
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
+    refuse_foreign("y", y)
     y = open_cells("y", y)
+    if isinstance(y, pd.DataFrame):
+        refuse_mixed("y", y)
     raw = y if is_pandas(y) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skmm._modalities._cells import as_table, open_cells
 from skmm._modalities._container import Modalities
-from skmm._modalities._dtypes import cast, fill_columns, special_dtypes, with_dtypes
+from skmm._modalities._dtypes import as_series, fill_columns, special_dtypes, with_dtypes
 from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._ids import Ids, ids_of, split_column
 from skmm._modalities._kinds import default_kind
@@ -64,8 +64,8 @@ class Spec:
         if self.columns is not None:
             return pd.DataFrame(array, columns=self.columns)
         if self.is_series:
-            values = cast(array, self.dtypes[0]) if self.dtypes else array
-            return pd.Series(values, name=self.series_name)
+            dtype = self.dtypes[0] if self.dtypes else array.dtype
+            return as_series(array, dtype, name=self.series_name)
         return array
 
 
@@ -241,7 +241,7 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if is_pandas(value) and special_dtypes(value):
         rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
         frame = fill_columns(pd.DataFrame(value), part, rows)
-        return frame if value.ndim == 2 else frame.iloc[:, 0]
+        return frame if value.ndim == 2 else frame.iloc[:, 0].rename(value.name)
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     filled = Spec.of(value, "").restore(out)

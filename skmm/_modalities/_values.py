@@ -66,7 +66,7 @@ def as_array(what: str, value: object) -> Array:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # the last is what tensors raise
         hint = f" {ONE_SHAPE}" if isinstance(value, list | tuple) else ""
-        raise ValueError(f"{what} cannot be made an array: {error}.{hint}") from error
+        raise ValueError(f"{what} cannot be made an array: {error}{hint}") from error
 
 
 def n_columns(value: Value) -> int:

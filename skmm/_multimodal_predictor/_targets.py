@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_y, column_or_1d
 
 from skmm._modalities._check import LARGEST
 from skmm._modalities._columns import ColumnStatistics
+from skmm._modalities._foreign import refuse_foreign
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
@@ -145,6 +146,7 @@ class NumberTargets:
 
 def read_classes(y: Any, estimator: Any) -> tuple[Any, Array]:
     """Return how to read a classifier's target, and it as integers (n, n_targets)."""
+    refuse_foreign("y", y, "Pass an array, a Series or a DataFrame.")
     if isinstance(y, pd.DataFrame) and all(
         isinstance(t, np.dtype) and t.kind in "biu" for t in y.dtypes
     ):
@@ -167,6 +169,7 @@ def read_numbers(
     y: Any, estimator: Any, weights: Array | None = None
 ) -> tuple[NumberTargets, Array]:
     """Return how to read a regressor's target, and it standardised (n, n_targets)."""
+    refuse_foreign("y", y, "Pass an array, a Series or a DataFrame.")
     y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
     try:
         y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)

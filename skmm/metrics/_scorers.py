@@ -302,10 +302,10 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
     if not usable.any():
         raise ValueError(f"No row has both modality {to!r} and another one to predict it from.")
     true = np.asarray(X[to][usable], dtype=np.float64)
-    predicted = np.asarray(estimator.translate(others[usable], to)).reshape(true.shape)
+    predicted = np.asarray(estimator.translate(others[usable], to), dtype=np.float64)
     means = getattr(estimator, "means_", {})
     mean = means[to] if to in means else np.nanmean(true, axis=0)
-    return r2_per_modality({to: true}, {to: predicted}, baseline={to: mean})[to]
+    return r2_per_modality({to: true}, {to: predicted.reshape(true.shape)}, baseline={to: mean})[to]
 
 
 def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:
