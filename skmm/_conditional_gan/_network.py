@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from skmm._modalities import Modalities
@@ -32,9 +33,12 @@ from skmm.nn._adversarial import (
     Target,
 )
 from skmm.nn._modality_networks import OneHot
+from skmm.nn._ranks import Ranks
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
+
+NEARLY_ALL = 0.9  # of the rows with the same value: a generator forgets the others
 
 
 def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: int) -> Any:
@@ -69,7 +73,26 @@ def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
     early = kind not in ("binary", "categorical")
     units = standardize(name, model._columns[name], dtype, kind=kind, early=early)
     labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None
-    return Target(kind, units, labels)
+    ranks = None
+    if kind in ("numeric", "count") and isinstance(values, np.ndarray):
+        ranks = _ranks(values, units.ahead, steps=kind == "count")
+    return Target(kind, units, labels, ranks)
+
+
+def _ranks(values: np.ndarray, ahead: Any, *, steps: bool) -> Ranks | None:
+    """Return ranks of the columns in which one value has nearly all rows, if there are any."""
+    middle = np.quantile(values, 0.5, axis=0, method="nearest")
+    share = (values == middle).mean(axis=0)
+    columns = np.flatnonzero((share >= NEARLY_ALL) & (share < 1))
+    if not len(columns):
+        return None
+    if ahead is not None:  # as the network will see them
+        mean, scale = (a.flatten().numpy() for a in ahead)
+        values = (values - mean) / scale
+    found = [np.unique(values[:, column], return_counts=True) for column in columns]
+    known = [torch.as_tensor(v, dtype=torch.float64) for v, _ in found]
+    counts = [torch.as_tensor(n) for _, n in found]
+    return Ranks(columns.tolist(), known, counts, steps=steps)
 
 
 def _condition_networks(

@@ -14,12 +14,14 @@ from torch.func import functional_call
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
+    log_scores,
     unit_penalty,
     zero_centred_penalty,
 )
 from skmm.nn._autoencoder import ModalityDropout
 from skmm.nn._layers import Drawing, at_least_single
 from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
+from skmm.nn._ranks import Ranks
 from skmm.nn._rows import Rows, rows_of, send_mask, spread, take
 
 Terms = dict[str, Tensor]
@@ -38,20 +40,28 @@ class Target(nn.Module):
         sample.
     indicators : OneHot or None, default=None
         From labels to indicators.
+    ranks : Ranks or None, default=None
+        Of columns whose values are rare but for one.
     """
 
     def __init__(
-        self, kind: str, standardize: Standardize, indicators: OneHot | None = None
+        self,
+        kind: str,
+        standardize: Standardize,
+        indicators: OneHot | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
         self.standardize = standardize
         self.indicators = indicators
+        self.ranks = ranks
 
     def scaled(self, value: Tensor) -> Tensor:
         """Return true values in the units of the losses; constant columns are 0."""
         known = self.standardize(value if self.indicators is None else self.indicators(value))
-        return self._varying(known)
+        known = self._varying(known)
+        return known if self.ranks is None else self.ranks.put_scores(value, known)
 
     def relaxed(self, raw: Tensor) -> Tensor:
         """Return what a network gives in the units of the losses, differentiably."""
@@ -60,6 +70,20 @@ class Target(nn.Module):
         elif self.kind == "categorical":
             raw = self.standardize(raw.softmax(dim=-1))
         return self._varying(raw)
+
+    def energy(self, value: Tensor, raw: Tensor) -> Tensor:
+        """Return the energy score (n,) of what a network gives (m, n, ...) for true values."""
+        return energy_scores(self.scaled(value), self.relaxed(raw))
+
+    def scores(self, value: Tensor, raw: Tensor) -> Terms:
+        """Return the score (n,) of what a network gives (m, n, ...) that draws are trained by.
+
+        The energy score; of labels the logarithm of their probability, the mean over the draws:
+        distances of relaxed indicators teach next to nothing about rare labels.
+        """
+        if self.kind == "categorical":
+            return {"log_score": log_scores(value.flatten(), raw)}
+        return {"energy_score": self.energy(value, raw)}
 
     def values(self, raw: Tensor, uniform: Tensor | None) -> Tensor:
         """Return what a network gives as values (..., width), labels as indicators.
@@ -78,7 +102,8 @@ class Target(nn.Module):
             chosen = (p / -uniform.log()).argmax(dim=-1)
             return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
         values = self.standardize.inverse(raw).flatten(2)
-        return values.round().clamp(min=0) if self.kind == "count" else values
+        values = values.round().clamp(min=0) if self.kind == "count" else values
+        return values if self.ranks is None else self.ranks.put_values(raw.flatten(2), values)
 
     def _varying(self, values: Tensor) -> Tensor:
         """Return standardised values in which constant columns are 0 and teach nothing."""
@@ -302,14 +327,16 @@ class ConditionalGANNetwork(nn.Module):
         self.noise = Noise()
         self.seed = seed
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
-        """Return the energy score of the average generator for each row, for validation."""
+    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Terms:
+        """Return the scores of the average generator for each row, for validation."""
         target, average = inputs[self.target], self.average
         generator = torch.Generator(target.device).manual_seed(self.seed)
         shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
         noise = self.noise(shape, target, 1, generator)
         raw = average(inputs, self.seen(observed), noise)
-        return energy_scores(average.output.scaled(target), average.output.relaxed(raw))
+        if self.discriminator is not None:  # which drives probabilities of labels to 0 and 1
+            return {"energy_score": average.output.energy(target, raw)}
+        return average.output.scores(target, raw)
 
     def ahead(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return mean and scale of the modalities that have to come standardised."""
@@ -332,11 +359,14 @@ class ConditionalGANNetwork(nn.Module):
         return send_mask(visible.cpu(), visible.device)  # waited for once, however many encode it
 
     def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
-        """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""
+        """Return targets (n, n_samples, ...) of fresh noise, as the network gives them."""
         target = inputs[self.target]
         noise = self.noise((n, len(target), self.generator.noise_dim), target, 1)
-        raw = at_least_single(self.generator(inputs, visible, noise))
-        return self.generator.output.relaxed(raw)
+        return at_least_single(self.generator(inputs, visible, noise))
+
+    def fake(self, inputs: Mapping[str, Tensor], visible: Tensor | None) -> Tensor:
+        """Return one draw for each row, scaled and relaxed."""
+        return self.generator.output.relaxed(self.draws(inputs, visible, 1))[0]
 
     def update_average(self, n_before: int) -> None:
         """Move the average towards the generator, after a step that `n_before` others preceded.
@@ -376,9 +406,9 @@ class AdversarialObjective(nn.Module):
         self.gradient_penalty = gradient_penalty
         self.n_draws = n_draws
 
-    def forward(self, scores: Tensor, observed: Tensor | None = None) -> Terms:
+    def forward(self, scores: Terms, observed: Tensor | None = None) -> Terms:
         """Return the terms of validation."""
-        return {"energy_score": scores.mean()}
+        return {name: score.mean() for name, score in scores.items()}
 
     def discriminator(
         self,
@@ -391,7 +421,7 @@ class AdversarialObjective(nn.Module):
         visible = module.visible(inputs, observed)
         real = module.generator.output.scaled(inputs[module.target])
         with torch.no_grad():
-            fake = module.draws(inputs, visible, 1)[0]
+            fake = module.fake(inputs, visible)
         condition = critic.condition(inputs, visible)
         judged = critic(torch.cat([condition, condition]), torch.cat([real, fake])).chunk(2)
         terms = {"discriminator": ADVERSARIAL[self.loss][0](*judged).mean()}
@@ -411,12 +441,11 @@ class AdversarialObjective(nn.Module):
     ) -> Terms:
         """Return the generator's terms for a batch."""
         visible = module.visible(inputs, observed)
-        real = module.generator.output.scaled(inputs[module.target])
+        target, output = inputs[module.target], module.generator.output
         if self.loss == "energy":
-            draws = module.draws(inputs, visible, self.n_draws)
-            return {"energy_score": energy_scores(real, draws).mean()}
+            return self(output.scores(target, module.draws(inputs, visible, self.n_draws)))
         critic: Any = module.discriminator
-        fake = module.draws(inputs, visible, 1)[0]
+        real, fake = output.scaled(target), module.fake(inputs, visible)
         with torch.no_grad():
             condition = critic.condition(inputs, visible)
             judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())
