@@ -114,6 +114,10 @@ def as_task(
     _check_target(spec.get("target"), blocks)
     kinds = {m: block.kind for m, block in blocks.items() if block.kind is not None}
     X = Modalities({m: block.values for m, block in blocks.items()}, kinds=kinds)
+    if (bare := _bare(X, spec.get("target"))).any():
+        but = " but the target" if spec.get("target") in X else ""
+        notes.append(f"{bare.sum()} of {len(X)} rows lack every modality{but}: left out.")
+        X, frame = X[~bare], frame[~bare]
     prepare = _preparation(blocks, impute)
     task = Task(
         name,
@@ -313,6 +317,12 @@ def _filled_columns(
         raise ValueError(f"Modality {bare[0]!r} is empty in every row: leave it out.")
     gone = [c for chosen in columns.values() for c in chosen if c in empty]
     return kept, [f"the columns {shown(gone)} are empty in every row: left out."] if gone else []
+
+
+def _bare(X: Modalities, target: str | None) -> np.ndarray:
+    """Return the rows of which nothing is known."""
+    others = [name for name in X.names if name != target]
+    return np.asarray(X.missing[others].all(axis=1)) if others else np.zeros(len(X), dtype=bool)
 
 
 def _preparation(blocks: Mapping[str, Block], impute: str) -> Any:

@@ -290,7 +290,8 @@ def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
         f"also trained on {listed(shares)} of these" if shares else "",
         f"{seeds} seeds on each" if seeds > 1 else "",
     ]
-    return "; ".join(filter(None, parts)).capitalize() + "."
+    text = "; ".join(filter(None, parts))
+    return f"{text[0].upper()}{text[1:]}."  # modalities keep their names
 
 
 def _sizes(rows: pd.DataFrame) -> str:
