@@ -305,6 +305,10 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         self._seed = seed_of(rng)
         return self
 
+    def _varies(self, name: str) -> Array:
+        """Return which columns (width,) of a modality of numbers varied in fit."""
+        return self._columns[name].varies.ravel()
+
     def _target_name(self, X: Modalities) -> str:
         if self._schema.form == 4:
             if self.target not in (None, "y"):

@@ -211,21 +211,27 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
         """Return R² of each modality relative to training means, of labels that of indicators.
 
-        A modality that no row has is left out, and what is constant does not count.
+        A modality that no row has is left out, and so is what was constant in fit, unless all was.
         """
-        found = {}
+        found: dict[str, float] = {}
+        constant: dict[str, float] = {}
         for m, name in enumerate(X.names):
             true, guess, mean = np.asarray(X[name]), expected[name], self.means_[name]
             if not (rows := ~X._mask[:, m]).any():
                 continue
+            true, guess = true[rows].reshape(rows.sum(), -1), guess[rows]
             if name in self.categories_:
-                true, guess = np.eye(len(mean))[true], guess[:, 0]
-            elif guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
-                found[name] = _token_skill(true[rows], guess[rows])
-                continue
-            parts = {name: true[rows]}, {name: guess[rows].reshape(true[rows].shape)}
-            found[name] = r2_per_modality(*parts, baseline={name: mean})[name]
-        return found
+                true, guess, varies = np.eye(len(mean))[true[:, 0]], guess[:, 0], mean < 1
+            else:
+                varies = self._varies(name)
+            kept, columns = (found, varies) if varies.any() else (constant, ~varies)
+            true, guess, mean = true[:, columns], guess[:, columns], mean.ravel()[columns]
+            if guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
+                kept[name] = _token_skill(true, guess)
+            elif not np.isnan(true).all():
+                values = {name: true}, {name: guess}
+                kept[name] = r2_per_modality(*values, baseline={name: mean})[name]
+        return found or constant
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._stream import check_held
 from skmm._numbers import is_integer
@@ -31,6 +32,7 @@ class ReconstructionMixin:
     modality_names_in_: tuple[str, ...]
     random_state: Any
     categories_: dict[str, Array]
+    _columns: dict[str, ColumnStatistics]
     _any_row = False  # whether a row may have no modality at all
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -41,6 +43,10 @@ class ReconstructionMixin:
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         raise NotImplementedError
+
+    def _varies(self, name: str) -> Array:
+        """Return which columns (width,) of a modality of numbers varied in fit."""
+        return self._columns[name].varies.ravel()
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Return what fused codes make expect."""

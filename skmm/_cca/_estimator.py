@@ -457,6 +457,9 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
         return np.asarray(names, dtype=object)
 
+    def _varies(self, name: str) -> Array:
+        return self._model.varies(name)
+
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Regress on fused projections."""
         decoders = self._model.solution.decoders(self.fusion)

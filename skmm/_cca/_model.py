@@ -65,6 +65,10 @@ class Model:
         every = np.eye(len(given) * self.n_components)
         return together @ home.double(self.solution.gaussian.posterior_mean(every, given))
 
+    def varies(self, name: str) -> Array:
+        """Return which columns (d,) of a modality are not constant."""
+        return self.solution.gaussian.margins[self.names.index(name)].varying
+
     def incomplete(self, X: Modalities) -> list[str]:
         """Return the modalities that are missing in some row of X."""
         missing = dict(zip(X.names, np.any(X._mask, axis=0), strict=True))
