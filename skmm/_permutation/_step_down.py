@@ -18,17 +18,20 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs
 from scipy import linalg
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmm._numbers import is_integer
+from skmm._permutation._frame import frame_of, short
 from skmm._permutation._variates import Cross, Variates, cross_products, joint_matrix
 from skmm._random import check_random_state
 
 Array = np.ndarray
 Statistic = Literal["wilks", "pillai", "roy"]
 STATISTICS = ("wilks", "pillai", "roy")
+ONLY_FIRST = "shrinkage > 0: later components have no valid reference and were not tested"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,8 @@ class PermutationResult:
         What was computed.
     n_permutations : int
         Number of random permutations.
+    limit : str or None
+        Why later components could not be tested: with shrinkage only the first one can.
     """
 
     correlations: Array
@@ -61,9 +66,39 @@ class PermutationResult:
     null: Array
     statistic: Statistic
     n_permutations: int
+    limit: str | None = None
+
+    def __repr__(self) -> str:
+        tested = len(self.p_values)
+        parts = [
+            f"{tested} component{'s' * (tested > 1)} tested",
+            f"p_values={short(self.p_values)}",
+            f"statistic={self.statistic!r}",
+            f"n_permutations={self.n_permutations}",
+        ]
+        limit = f"; {self.limit}" if self.limit else ""
+        return f"{type(self).__name__}({', '.join(parts)}{limit})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per tested component.
+
+        Returns
+        -------
+        frame : DataFrame of shape (n_components, 4)
+            Indexed by "component"; `correlation`, `statistic`, `p_value` (closed) and
+            `uncorrected_p_value`.
+        """
+        return frame_of(
+            correlation=self.correlations,
+            statistic=self.statistics,
+            p_value=self.p_values,
+            uncorrected_p_value=self.uncorrected_p_values,
+        )
 
     def n_significant(self, alpha: float = 0.05) -> int:
         """Return how many leading components have a p-value of at most `alpha`.
+
+        With shrinkage it is at most 1, as only the first component is tested.
 
         Parameters
         ----------
@@ -179,6 +214,7 @@ def step_down_permutation(
         null=null,
         statistic=statistic,
         n_permutations=n_permutations,
+        limit=ONLY_FIRST if variates.shrunk and min(variates.ranks) > 1 else None,
     )
 
 
@@ -199,7 +235,9 @@ def _n_steps(variates: Variates, n_components: int | None, statistic: Statistic)
             if variates.shrunk
             else "the smallest rank"
         )
-        raise ValueError(f"n_components={n_components!r} must be in 1..{bound}: {reason}")
+        raise ValueError(
+            f"n_components={n_components!r} must be an integer in 1..{bound}: {reason}"
+        )
     if variates.shrunk:
         if statistic == "wilks":
             raise ValueError("statistic='wilks' needs shrinkage=0: use 'pillai' or 'roy'")

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+
+from skmm._permutation._frame import frame_of, short
 
 Array = np.ndarray
 
@@ -33,6 +36,34 @@ class WilksResult:
     degrees_of_freedom: Array
     p_values: Array
     uncorrected_p_values: Array
+
+    def __repr__(self) -> str:
+        tested = len(self.p_values)
+        return (
+            f"{type(self).__name__}({tested} component{'s' * (tested > 1)} tested, "
+            f"p_values={short(self.p_values)})"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per component.
+
+        Returns
+        -------
+        frame : DataFrame of shape (n_components, 6) or (n_components, 7)
+            Indexed by "component"; `correlation`, `wilks_lambda`, `statistic`,
+            `degrees_of_freedom` (of the F distribution two columns, with `_1` and `_2`),
+            `p_value` (closed) and `uncorrected_p_value`.
+        """
+        dof, name = self.degrees_of_freedom, "degrees_of_freedom"
+        parts = {name: dof} if dof.ndim == 1 else {f"{name}_1": dof[:, 0], f"{name}_2": dof[:, 1]}
+        return frame_of(
+            correlation=self.correlations,
+            wilks_lambda=self.wilks_lambda,
+            statistic=self.statistics,
+            **parts,
+            p_value=self.p_values,
+            uncorrected_p_value=self.uncorrected_p_values,
+        )
 
 
 def wilks(

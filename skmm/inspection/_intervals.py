@@ -17,8 +17,8 @@ from skmm._modalities import check_modalities
 from skmm._numbers import is_integer
 from skmm._random import check_random_state
 from skmm.inspection._plot._correlation import _held_out, _to_clone
-from skmm.inspection._plot._loadings import _correlations, _names_of_fit
-from skmm.inspection._plot._model import codes_of, fitted_step, sliceable
+from skmm.inspection._plot._loadings import _correlations
+from skmm.inspection._plot._model import codes_of, fitted_step, names_of_fit, sliceable
 
 Array = np.ndarray
 MIN_ROWS = 3  # two rows always correlate by 1 or -1
@@ -374,7 +374,7 @@ def _artanh(r: Array) -> Array:
 def _features(model: Any) -> list[tuple[str, str]]:
     """Return modality and name of each column, in the order of the stacked loadings."""
     schema = model._schema
-    known = _names_of_fit(schema, schema.names)
+    known = names_of_fit(schema, schema.names)
     return [
         (name, known[name][j] if name in known else f"{name}[{j}]")
         for name in schema.names

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from skmm._cca import CCA
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._ids import warn_of_other_rows
+from skmm._numbers import is_integer
 from skmm._permutation import PermutationResult, WilksResult, step_down_permutation, wilks
 from skmm._permutation._variates import Variates
 
@@ -39,7 +40,7 @@ def permutation_test(
 
     With more than two modalities the rows of each but one are permuted independently, and the
     components are those of ``objective="maxvar"``. With ``shrinkage > 0`` there is no valid
-    reference for later components; only the first step is taken.
+    reference for later components; only the first step is taken, as the result's `limit` says.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ def permutation_test(
     -------
     result : PermutationResult
         With `p_values`, `uncorrected_p_values`, `correlations`, `statistics`, `null`,
-        `n_permutations`, `statistic` and the method `n_significant`.
+        `n_permutations`, `statistic`, `limit` (why later components were not tested, with
+        shrinkage), and the methods `n_significant` and `to_frame`.
 
     Raises
     ------
@@ -100,14 +102,14 @@ def permutation_test(
     array([0.01, 0.01, 0.01])
     """
     warn_of_other_rows(X, groups=groups, **_named(confounds))
-    model, blocks = _read(estimator, X, y)
+    model, blocks = _read("permutation_test", estimator, X, y)
     shrinkage = _shrinkages(model, blocks)
     if model.objective == "sumcor" and len(shrinkage) > 2:
         raise ValueError(
             "permutation_test has no valid test for objective='sumcor' with more than two "
             "modalities: use objective='maxvar'"
         )
-    if n_components is None and not any(shrinkage) and isinstance(model.n_components, int):
+    if n_components is None and not any(shrinkage) and is_integer(model.n_components):
         n_components = model.n_components
     if statistic == "auto":
         statistic = "pillai" if any(shrinkage) else "wilks"
@@ -154,7 +156,7 @@ def wilks_test(
     -------
     result : WilksResult
         With `p_values` (closed), `uncorrected_p_values`, `correlations`, `wilks_lambda`,
-        `statistics` and `degrees_of_freedom`.
+        `statistics`, `degrees_of_freedom` and the method `to_frame`.
 
     Raises
     ------
@@ -177,7 +179,7 @@ def wilks_test(
     17
     """
     warn_of_other_rows(X, **_named(confounds))
-    model, blocks = _read(estimator, X, y)
+    model, blocks = _read("wilks_test", estimator, X, y)
     if len(blocks.names) != 2:
         raise ValueError(f"wilks_test takes two modalities, got {blocks.names!r}")
     if any(_shrinkages(model, blocks)):
@@ -193,7 +195,7 @@ def wilks_test(
     )
 
 
-def _read(estimator: Any, X: Any, y: Any) -> tuple[CCA, Modalities]:
+def _read(test: str, estimator: Any, X: Any, y: Any) -> tuple[CCA, Modalities]:
     """Return an unfitted CCA and complete modalities; earlier steps of a pipeline are applied."""
     model = clone(estimator)
     if isinstance(model, Pipeline):
@@ -201,9 +203,14 @@ def _read(estimator: Any, X: Any, y: Any) -> tuple[CCA, Modalities]:
         model = model[-1]
     if not isinstance(model, CCA):
         raise TypeError(f"estimator must be a CCA or a Pipeline that ends in one, got {model!r}")
-    blocks = check_modalities(
-        model, X, y, reset=True, min_modalities=2, flatten=True, allow_missing=False
-    )
+    model._validate_params()
+    blocks = check_modalities(model, X, y, reset=True, min_modalities=2, flatten=True)
+    lacking = {name: int(rows.sum()) for name, rows in blocks.missing.items() if rows.any()}
+    if lacking:
+        raise ValueError(
+            f"{test} needs complete rows, but modalities are missing (numbers of rows: {lacking}): "
+            "pass the rows that have all, or impute first. CCA itself takes missing modalities."
+        )
     return model, blocks
 
 

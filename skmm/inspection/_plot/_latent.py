@@ -7,9 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from skmm.inspection._plot._axes import FONT, LIGHT, axes_for, plain_frame, require_pyplot
+from skmm.inspection._plot._axes import (
+    FONT,
+    LIGHT,
+    axes_for,
+    plain_frame,
+    require_pyplot,
+    shortened,
+)
 from skmm.inspection._plot._model import check_component, fitted_step, sliceable
-from skmm.inspection._plot._points import as_series, draw_groups
+from skmm.inspection._plot._points import as_series, draw_groups, strips
 from skmm.metrics._scorers import PLAIN, _form
 
 Array = np.ndarray
@@ -19,16 +26,18 @@ FEW = 150  # this many rows or fewer have their modalities joined
 class LatentDisplay:
     """Scatter of the codes of the samples, coloured by label.
 
+    Codes of one component lie along it in strips: one for each modality, or else for each class.
+
     Parameters
     ----------
-    codes : array-like of shape (n_samples, 2) or dict of str to such
-        Two components of the codes, or a projection of them; a dict has them for each modality,
-        the rows paired. Rows with NaN are left out.
+    codes : array-like of shape (n_samples, 2) or (n_samples, 1), or dict of str to such
+        Two components of the codes, the only one, or a projection of them; a dict has them for
+        each modality, the rows paired. Rows with NaN are left out.
     labels : array-like of shape (n_samples,), default=None
         A label per sample. Strings, bools, categories and up to 12 different integers are
         classes, in a legend; other numbers are a quantity, in a colour bar.
     axis_labels : tuple of str, default=("component 0", "component 1")
-        Names of the two axes.
+        Names of the two axes; of one component only the first counts.
 
     Attributes
     ----------
@@ -76,7 +85,7 @@ class LatentDisplay:
         *,
         labels: Any = None,
         modality: str | None = None,
-        components: Sequence[int] = (0, 1),
+        components: Sequence[int] | int | None = None,
         projection: Any = "components",
         ax: Any = None,
     ) -> Self:
@@ -99,8 +108,9 @@ class LatentDisplay:
             Draw what `transform_each` gives for this modality; rows that lack it are left out.
             For ``"each"`` all modalities share the picture, a marker each. None draws what
             `transform` gives.
-        components : sequence of two int, default=(0, 1)
-            Which columns to draw, of the codes or of what `projection` makes of them.
+        components : sequence of two int, int or None, default=None
+            Which columns to draw, of the codes or of what `projection` makes of them; a single one
+            in strips. None draws the first two, or the only one.
         projection : transformer, default="components"
             From codes to the plane, for instance ``PCA(2)`` or ``TSNE(2)``: a clone is fitted on
             the codes of these rows, of all modalities drawn. ``"components"`` draws the codes as
@@ -141,13 +151,13 @@ class LatentDisplay:
         name = "component"
         if not isinstance(projection, str):
             codes, name = _projected(codes, projection), type(projection).__name__
-        pair = _check_pair(components, next(iter(codes.values())).shape[1])
+        chosen = _check_components(components, next(iter(codes.values())).shape[1])
         prefix = "" if modality in (None, "each") else f"{modality}, "
-        drawn = {key: Z[:, pair] for key, Z in codes.items()}
+        drawn = {key: Z[:, chosen] for key, Z in codes.items()}
         display = cls(
             drawn if modality == "each" else next(iter(drawn.values())),
             labels=labels,
-            axis_labels=(f"{prefix}{name} {pair[0]}", f"{prefix}{name} {pair[1]}"),
+            axis_labels=(f"{prefix}{name} {chosen[0]}", f"{prefix}{name} {chosen[-1]}"),
         )
         return display.plot(ax=ax)
 
@@ -166,7 +176,7 @@ class LatentDisplay:
         Raises
         ------
         ValueError
-            If there are not two columns, not as many labels as rows, or no row to draw.
+            If there are more than two columns, not as many labels as rows, or no row to draw.
         """
         codes = _checked(self.codes)
         n_samples = len(next(iter(codes.values())))
@@ -174,7 +184,11 @@ class LatentDisplay:
         known = {name: ~np.isnan(Z).any(axis=1) for name, Z in codes.items()}
         if not any(rows.any() for rows in known.values()):
             raise ValueError(f"None of the {n_samples} rows has a code: nothing to draw.")
-        ax = axes_for(f"{type(self).__name__}.plot", ax, (5.6, 4.8))
+        rows, is_strip = [], next(iter(codes.values())).shape[1] == 1
+        if is_strip:
+            codes, rows = strips(codes, labels)
+        height = 1.6 + 0.6 * max(1, len(rows)) if is_strip else 4.8
+        ax = axes_for(f"{type(self).__name__}.plot", ax, (5.6, height))
         self.ax_, self.figure_ = ax, ax.figure
         self.joins_ = _join(ax, codes, n_samples)
         self.points_, _ = draw_groups(
@@ -185,6 +199,8 @@ class LatentDisplay:
         ax.set_xlabel(self.axis_labels[0], parse_math=False, fontsize=FONT + 1)
         ax.set_ylabel(self.axis_labels[1], parse_math=False, fontsize=FONT + 1)
         plain_frame(ax)
+        if is_strip:
+            _name_strips(ax, rows)
         return self
 
 
@@ -245,11 +261,13 @@ def _projected(codes: dict[str, Array], projection: Any) -> dict[str, Array]:
     return dict(zip(codes, np.split(placed, ends), strict=True))
 
 
-def _check_pair(components: Any, n_components: int) -> list[int]:
-    pair = list(components) if isinstance(components, Iterable) else [components]
-    if len(pair) != 2 or pair[0] == pair[1]:
-        raise ValueError(f"components={components!r} must be two different components.")
-    return [check_component("components", c, n_components) for c in pair]
+def _check_components(components: Any, n_components: int) -> list[int]:
+    if components is None:
+        return list(range(min(n_components, 2)))
+    chosen = list(components) if isinstance(components, Iterable) else [components]
+    if len(chosen) not in (1, 2) or len(set(chosen)) < len(chosen):
+        raise ValueError(f"components={components!r} must be one component or two different ones.")
+    return [check_component("components", c, n_components) for c in chosen]
 
 
 def _checked(codes: Any) -> dict[str, Array]:
@@ -257,12 +275,24 @@ def _checked(codes: Any) -> dict[str, Array]:
     blocks = codes if isinstance(codes, Mapping) else {"": codes}
     blocks = {str(name): np.asarray(Z, dtype=np.float64) for name, Z in blocks.items()}
     shapes = {name: Z.shape for name, Z in blocks.items()}
-    if len(set(shapes.values())) != 1 or any(len(s) != 2 or s[1] != 2 for s in shapes.values()):
+    fits = all(len(s) == 2 and s[1] in (1, 2) for s in shapes.values())
+    if len(set(shapes.values())) != 1 or not fits:
         raise ValueError(
-            "codes must be (n_samples, 2), for all modalities alike, got "
+            "codes must be (n_samples, 2) or (n_samples, 1), for all modalities alike, got "
             f"{shapes if isinstance(codes, Mapping) else shapes['']}."
         )
     return blocks
+
+
+def _name_strips(ax: Any, rows: Sequence[str]) -> None:
+    """Write the names of strips where a second component would have its scale."""
+    ax.set_ylabel("")
+    ax.set_yticks(range(len(rows)), [shortened(name) for name in rows], fontsize=FONT)
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.invert_yaxis()
 
 
 def _join(ax: Any, codes: dict[str, Array], n_samples: int) -> Any:

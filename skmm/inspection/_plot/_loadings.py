@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from skmm._linalg import pearson
 from skmm._modalities import Modalities, check_modalities
+from skmm._numbers import is_integer
 from skmm.inspection._plot._axes import (
     FONT,
     GREY,
@@ -27,11 +28,12 @@ from skmm.inspection._plot._model import (
     check_modality_names,
     codes_of,
     fitted_step,
+    names_of_fit,
     sliceable,
 )
 
 Array = np.ndarray
-KINDS = ("circle", "bar")
+KINDS = ("auto", "circle", "bar")
 RIM = 1.12  # labels begin there
 
 
@@ -92,7 +94,7 @@ class LoadingsDisplay:
         X: Any,
         y: Any = None,
         *,
-        kind: str = "circle",
+        kind: str = "auto",
         components: tuple[int, int] = (0, 1),
         component: int = 0,
         modalities: Sequence[str] | None = None,
@@ -107,13 +109,12 @@ class LoadingsDisplay:
         estimator : CCA, Pipeline or search that ends in one
             Fitted; gives each modality's projections by `transform_each`.
         X : Modalities, dict, DataFrame or array-like
-            Rows to compute on, such as the training rows: there the correlations are the loadings
-            divided by the columns' standard deviations. With a pipeline, the columns are those
-            that its last step sees.
+            Rows to compute on; on the training rows, without sample weights, the correlations are
+            `loadings_`. With a pipeline, the columns are those that its last step sees.
         y : array-like, default=None
             The second modality, if it was in `fit`; ignored otherwise.
-        kind : {"circle", "bar"}, default="circle"
-            Points for two components, or bars for one.
+        kind : {"auto", "circle", "bar"}, default="auto"
+            Points for two components, or bars for one; "auto" draws points if there are two.
         components : tuple of int, default=(0, 1)
             The two components of the circle.
         component : int, default=0
@@ -121,8 +122,8 @@ class LoadingsDisplay:
         modalities : list of str, default=None
             The modalities to draw; None draws all.
         top : int, default=10
-            How many columns are named (circle) or drawn (bar): those of largest distance from 0,
-            over all modalities drawn.
+            How many columns are named (circle) or drawn (bar): those of largest distance from 0
+            over all modalities drawn; of bars at least one for each modality.
         feature_names : dict of str to list of str, default=None
             Names of the columns. Those it leaves out are the columns of the DataFrame in `fit`,
             or else ``name[0]``, ``name[1]``, ...
@@ -159,7 +160,7 @@ class LoadingsDisplay:
             model, inner, y, reset=False, min_modalities=2, flatten=True, allow_empty_rows=True
         )
         correlations = {name: _correlations(columns, codes, name) for name in columns.names}
-        names = {**_names_of_fit(model._schema, columns.names), **(feature_names or {})}
+        names = {**names_of_fit(model._schema, columns.names), **(feature_names or {})}
         display = cls(correlations, feature_names=names)
         return display.plot(
             ax=ax, kind=kind, components=components, component=component, modalities=modalities,
@@ -170,7 +171,7 @@ class LoadingsDisplay:
         self,
         *,
         ax: Any = None,
-        kind: str = "circle",
+        kind: str = "auto",
         components: tuple[int, int] = (0, 1),
         component: int = 0,
         modalities: Sequence[str] | None = None,
@@ -182,8 +183,8 @@ class LoadingsDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
-        kind : {"circle", "bar"}, default="circle"
-            Points for two components, or bars for one.
+        kind : {"auto", "circle", "bar"}, default="auto"
+            Points for two components, or bars for one; "auto" draws points if there are two.
         components : tuple of int, default=(0, 1)
             The two components of the circle.
         component : int, default=0
@@ -191,7 +192,7 @@ class LoadingsDisplay:
         modalities : list of str, default=None
             The modalities to draw; None draws all.
         top : int, default=10
-            How many columns are named (circle) or drawn (bar).
+            How many columns are named (circle) or drawn (bar, at least one of each modality).
 
         Returns
         -------
@@ -204,18 +205,21 @@ class LoadingsDisplay:
         """
         if kind not in KINDS:
             raise ValueError(f"kind={kind!r} must be one of {KINDS}.")
-        if top < (0 if kind == "circle" else 1):
-            raise ValueError(f"top={top!r} is too few columns for kind={kind!r}.")
         table = self._table(check_modality_names(modalities, list(self.correlations)))
+        if kind == "auto":
+            kind = "circle" if table.n_components > 1 else "bar"
+        if not is_integer(top, 0 if kind == "circle" else 1):
+            raise ValueError(f"top={top!r} must be a number of columns to draw with kind={kind!r}.")
         who = f"{type(self).__name__}.plot"
         if kind == "bar":
             number = check_component("component", component, table.n_components)
-            rows = table.strongest([number], top)
+            rows = table.strongest_of_each(number, top)
             ax = axes_for(who, ax, (6.4, max(2.4, 1.1 + 0.24 * len(rows))))
             self.bars_, self.labels_ = _draw_bars(ax, table, rows, number)
         else:
             pair = _check_pair(components, table.n_components)
-            ax = axes_for(who, ax, (6.4, 4.8))
+            longest = max(map(len, table.names)) if top else 0
+            ax = axes_for(who, ax, (max(6.4, 4.4 + 0.14 * longest), 4.8))
             self.points_, self.labels_ = _draw_circle(ax, table, pair, top)
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -259,6 +263,12 @@ class _Table:
         size = np.sqrt(np.sum(self.values[:, components] ** 2, axis=1))
         return np.argsort(-size, kind="stable")[:top]
 
+    def strongest_of_each(self, component: int, top: int) -> Array:
+        """Return the rows of largest distance from 0, and of each modality one at least."""
+        order = self.strongest([component], len(self.values))
+        first = order[np.unique(self.owner[order], return_index=True)[1]]
+        return np.concatenate([first, order[~np.isin(order, first)]])[: max(top, len(first))]
+
 
 def _correlations(columns: Modalities, codes: dict[str, Array], name: str) -> Array:
     """Return the correlation (d, k) of a modality's columns with its own projections."""
@@ -267,21 +277,6 @@ def _correlations(columns: Modalities, codes: dict[str, Array], name: str) -> Ar
         raise ValueError(f"Modality {name!r} is there in fewer than 2 rows: nothing to correlate.")
     x, u = columns[name][there], codes[name][there]
     return np.column_stack([pearson(x, np.broadcast_to(v[:, None], x.shape)) for v in u.T])
-
-
-def _names_of_fit(schema: Any, modalities: Sequence[str]) -> dict[str, list[str]]:
-    """Return column names that fit saw; a modality of one number per row is its own name."""
-    names = {}
-    for name in modalities:
-        if schema.columns[name] is not None:
-            names[name] = [_flat_name(column) for column in schema.columns[name]]
-        elif schema.shapes[name] == ():
-            names[name] = [name]
-    return names
-
-
-def _flat_name(column: object) -> str:
-    return "/".join(map(str, column)) if isinstance(column, tuple) else str(column)
 
 
 def _check_pair(components: Any, n_components: int) -> list[int]:

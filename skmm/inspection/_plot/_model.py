@@ -53,3 +53,19 @@ def check_modality_names(wanted: Any, known: Sequence[str]) -> list[str]:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"modalities={wanted!r} must be different names out of {list(known)}.")
     return names
+
+
+def names_of_fit(schema: Any, modalities: Sequence[str]) -> dict[str, list[str]]:
+    """Return column names that fit saw; a modality of one number per row is its own name."""
+    names = {}
+    for name in modalities:
+        if schema.columns[name] is not None:
+            names[name] = [flat_name(column) for column in schema.columns[name]]
+        elif schema.shapes[name] == ():
+            names[name] = [name]
+    return names
+
+
+def flat_name(column: object) -> str:
+    """Return the name of a column as one text."""
+    return "/".join(map(str, column)) if isinstance(column, tuple) else str(column)

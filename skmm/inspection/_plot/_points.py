@@ -11,6 +11,8 @@ from skmm.inspection._plot._axes import COLOURS, GREY, LIGHT, legend_above, requ
 Array = np.ndarray
 Look = tuple[Any, str]  # colour and marker
 HOLLOW = "none"
+GOLDEN = (np.sqrt(5) - 1) / 2
+ROOM = 0.6  # of a row, for its points
 MANY = 12  # more integers than this are a quantity, not classes
 
 
@@ -58,6 +60,26 @@ def draw_groups(
     if classes and everyone.isna().any():
         legend.append(("no label", (LIGHT, "o")))
     return points, _draw_legend(ax, [*legend, *((str(c), look) for c, look in classes or [])])
+
+
+def strips(
+    groups: dict[str, Array], labels: pd.Series | None
+) -> tuple[dict[str, Array], list[str]]:
+    """Return places (n, 2) of codes (n, 1), and the names of the rows that they lie in from above.
+
+    Each of several groups has a row, or else each class; in a row the points are spread evenly.
+    """
+    n_samples = len(next(iter(groups.values())))
+    rows, names = {name: np.full(n_samples, m) for m, name in enumerate(groups)}, list(groups)
+    if len(groups) == 1:
+        quantity = labels is None or _is_quantity(labels)
+        names = [] if quantity else [str(name) for name in _classes(labels)]
+        if names:
+            number = labels.map({name: m for m, name in enumerate(_classes(labels))})
+            rows = {name: number.fillna(len(names)).to_numpy(float) for name in groups}
+    apart = ROOM * (np.arange(n_samples) * GOLDEN % 1.0 - 0.5)
+    places = {m: np.column_stack([Z[:, 0], rows[m] + apart]) for m, Z in groups.items()}
+    return places, names
 
 
 def _size(n_points: int) -> float:

@@ -1,11 +1,13 @@
 """The arrays of a display of samples, checked and brought to one shape."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skmm._numbers import is_integer
+from skmm.inspection._plot._model import flat_name
 
 Array = np.ndarray
 
@@ -55,15 +57,35 @@ def check_conditions(conditions: ArrayLike | None, n_conditions: int) -> Array:
     return names if conditions is not None else np.array([f"row {i}" for i in names])
 
 
-def check_columns(columns: Sequence[int] | None, width: int) -> list[int]:
-    """Return one or two columns that exist."""
+def names_of(y_true: Any) -> list[str] | None:
+    """Return the names that the truth has for its columns, or None."""
+    if hasattr(y_true, "columns"):
+        return [flat_name(column) for column in y_true.columns]
+    name = getattr(y_true, "name", None)
+    return None if name in (None, "") else [flat_name(name)]
+
+
+def check_names(names: Sequence[str] | None, width: int) -> list[str]:
+    """Return a name per column."""
+    if names is None:
+        return ["target"] if width == 1 else [f"column {j}" for j in range(width)]
+    if len(names) != width:
+        raise ValueError(f"column_names must be one for each of {width} columns, got {names!r}.")
+    return [str(name) for name in names]
+
+
+def check_columns(columns: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:
+    """Return one or two columns that exist, by number."""
+    width = len(names)
     found = list(range(min(width, 2))) if columns is None else list(columns)
-    known = all(is_integer(c, 0) and c < width for c in found)
-    if not known or len(found) not in (1, 2) or len(set(found)) < len(found):
+    numbers = [names.index(c) if isinstance(c, str) and c in names else c for c in found]
+    known = [int(c) for c in numbers if is_integer(c, 0) and int(c) < width]
+    if len(known) < len(found) or len(found) not in (1, 2) or len(set(known)) < len(found):
         raise ValueError(
-            f"columns={columns!r} must be one column or two different ones, from 0 to {width - 1}."
+            f"columns={columns!r} must be one column or two different ones, from 0 to {width - 1}, "
+            f"or of {list(names)}."
         )
-    return [int(c) for c in found]
+    return known
 
 
 def picture_shape(samples: Array, shape: tuple[int, ...] | None) -> tuple[int, int, int] | None:

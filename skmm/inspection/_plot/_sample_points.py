@@ -13,12 +13,12 @@ from skmm.inspection._plot._axes import (
     shortened,
     text_size,
 )
+from skmm.inspection._plot._points import GOLDEN
 
 Array = np.ndarray
 Places = tuple[Array, Array]
 PANEL = 2.3  # inches
 FEW = 20  # this many true values or fewer have large marks
-GOLDEN = (np.sqrt(5) - 1) / 2
 SAMPLE, TRUTH = COLOURS[0], COLOURS[1]
 
 

@@ -9,13 +9,15 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skmm.inspection._plot._axes import FONT, axes_for, require_pyplot, shortened
-from skmm.inspection._plot._model import fitted_step, sliceable
+from skmm.inspection._plot._model import fitted_step, names_of_fit, sliceable
 from skmm.inspection._plot._sample_arrays import (
     check_columns,
     check_conditions,
+    check_names,
     check_positive,
     check_samples,
     check_truth,
+    names_of,
     picture_shape,
 )
 from skmm.inspection._plot._sample_pictures import MOST, draw_grid, grid_size
@@ -54,9 +56,13 @@ class SamplesDisplay:
         The truth, one per condition or several; NaN where it is missing. None draws no truth.
     conditions : array-like of shape (n_conditions,), default=None
         A name or number per condition. Over numbers, draws of one column are placed where they
-        belong.
-    columns : tuple of one or two int, default=None
-        Which columns of vectors to draw; None draws the first two, or the only one.
+        belong. The name of a Series is the label of their axis.
+    columns : tuple of one or two int or str, default=None
+        Which columns of vectors to draw, by number or name; None draws the first two, or the only
+        one.
+    column_names : list of str, default=None
+        Names of all columns; None takes those of `y_true`, if it is a frame or a Series with a
+        name, or else numbers.
     image_shape : tuple of int, default=None
         Shape (H, W) or (C, H, W) of images that are flattened.
 
@@ -94,13 +100,15 @@ class SamplesDisplay:
         y_true: ArrayLike | None = None,
         *,
         conditions: ArrayLike | None = None,
-        columns: Sequence[int] | None = None,
+        columns: Sequence[int | str] | None = None,
+        column_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.samples = samples
         self.y_true = y_true
         self.conditions = conditions
         self.columns = columns
+        self.column_names = column_names
         self.image_shape = image_shape
 
     @classmethod
@@ -113,7 +121,7 @@ class SamplesDisplay:
         n_conditions: int | None = 6,
         n_samples: int | None = None,
         conditions: ArrayLike | None = None,
-        columns: Sequence[int] | None = None,
+        columns: Sequence[int | str] | None = None,
         image_shape: tuple[int, ...] | None = None,
         random_state: int | np.random.RandomState | None = None,
         ax: Any = None,
@@ -128,15 +136,17 @@ class SamplesDisplay:
         X : Modalities, dict, DataFrame or array-like
             Conditions, one per row.
         y : array-like of shape (n_rows, ...), default=None
-            The truth. None takes the target of the estimator from `X`, if it is there.
+            The truth. None takes the target of the estimator from `X`, if it is there. Columns have
+            its names, or those that the target had in `fit`.
         n_conditions : int, default=6
             How many rows are drawn at most, from the first on; None draws all.
         n_samples : int, default=None
             Draws per condition; None is 100, and 8 for images.
         conditions : array-like of shape (n_rows,), default=None
             A name or number per row of `X`, for instance its first column.
-        columns : tuple of one or two int, default=None
-            Which columns of a vector to draw; None draws the first two, or the only one.
+        columns : tuple of one or two int or str, default=None
+            Which columns of a vector to draw, by number or name; None draws the first two, or the
+            only one.
         image_shape : tuple of int, default=None
             Shape (H, W) or (C, H, W) of images that are flattened.
         random_state : int, RandomState instance or None, default=None
@@ -172,7 +182,8 @@ class SamplesDisplay:
         for name, value in (("n_conditions", n_conditions), ("n_samples", n_samples)):
             check_positive(name, value)
         X = sliceable(X)
-        names = None if conditions is None else check_conditions(conditions, _num_samples(X))
+        if conditions is not None:
+            check_conditions(conditions, _num_samples(X))
         rows = np.arange(min(_num_samples(X), n_conditions or _num_samples(X)))
         model, inner = fitted_step(estimator, _safe_indexing(X, rows))
         truth = _target(model, inner) if y is None else _safe_indexing(y, rows)
@@ -183,8 +194,9 @@ class SamplesDisplay:
         display = cls(
             samples,
             truth,
-            conditions=None if names is None else names[rows],
+            conditions=None if conditions is None else _safe_indexing(conditions, rows),
             columns=columns,
+            column_names=names_of(y) or _names_in_fit(model),
             image_shape=image_shape,
         )
         return display.plot(ax=ax)
@@ -197,7 +209,7 @@ class SamplesDisplay:
         *,
         n_conditions: int | None = 6,
         conditions: ArrayLike | None = None,
-        columns: Sequence[int] | None = None,
+        columns: Sequence[int | str] | None = None,
         image_shape: tuple[int, ...] | None = None,
         ax: Any = None,
     ) -> Self:
@@ -213,8 +225,9 @@ class SamplesDisplay:
             How many rows are drawn at most, from the first on; None draws all.
         conditions : array-like of shape (n_rows,), default=None
             A name or number per condition.
-        columns : tuple of one or two int, default=None
-            Which columns of a vector to draw; None draws the first two, or the only one.
+        columns : tuple of one or two int or str, default=None
+            Which columns of a vector to draw, by number or name; None draws the first two, or the
+            only one.
         image_shape : tuple of int, default=None
             Shape (H, W) or (C, H, W) of images that are flattened.
         ax : matplotlib Axes or array of Axes, default=None
@@ -244,12 +257,15 @@ class SamplesDisplay:
         check_positive("n_conditions", n_conditions)
         draws = check_samples(samples)
         truth = None if y_true is None else check_truth(y_true, draws)[:, :n_conditions]
-        names = None if conditions is None else check_conditions(conditions, draws.shape[1])
+        if conditions is not None:
+            check_conditions(conditions, draws.shape[1])
+            conditions = _safe_indexing(conditions, np.arange(draws.shape[1])[:n_conditions])
         display = cls(
             draws[:, :n_conditions],
             truth,
-            conditions=None if names is None else names[:n_conditions],
+            conditions=conditions,
             columns=columns,
+            column_names=names_of(y_true),
             image_shape=image_shape,
         )
         return display.plot(ax=ax)
@@ -285,15 +301,16 @@ class SamplesDisplay:
                 raise ValueError(f"columns={self.columns!r} is of vectors, but these are images.")
             self._draw_pictures(ax, samples, truth, names, shape)
             return self
-        columns = check_columns(self.columns, samples[0, 0].size)
+        known = check_names(self.column_names or names_of(self.y_true), samples[0, 0].size)
+        columns = check_columns(self.columns, known)
         samples = columns_of(samples, columns)
         truth = None if truth is None else columns_of(truth, columns)
         draw = self._draw_strips if len(columns) == 1 else self._draw_clouds
-        draw(ax, samples, truth, names, columns)
+        draw(ax, samples, truth, names, [known[column] for column in columns])
         return self
 
     def _draw_strips(
-        self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[int]
+        self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[str]
     ) -> None:
         over_numbers = self.conditions is not None and np.issubdtype(names.dtype, np.number)
         n_conditions = len(names)
@@ -309,14 +326,16 @@ class SamplesDisplay:
             None if truth is None else strips(truth, centres, spread, -beside),
             single=truth is not None and len(truth) == 1,
         )
-        panel.set_ylabel(_column_name(self.samples, columns[0]), fontsize=FONT + 1)
+        panel.set_ylabel(shortened(columns[0]), parse_math=False, fontsize=FONT + 1)
         if not over_numbers:
             name_ticks(panel, names)
-        panel.set_xlabel("condition", fontsize=FONT + 1)
+        label = getattr(self.conditions, "name", None)
+        label = "condition" if label is None else shortened(label)
+        panel.set_xlabel(label, parse_math=False, fontsize=FONT + 1)
         self._legend(own=ax is None, truth=truth)
 
     def _draw_clouds(
-        self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[int]
+        self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[str]
     ) -> None:
         panels = panels_for(f"{type(self).__name__}.plot", ax, len(names))
         across = panels_across(panels)
@@ -336,9 +355,9 @@ class SamplesDisplay:
             panel.set(**dict(zip(("xlim", "ylim"), limits, strict=True)))
             panel.set_title(shortened(names[i]), loc="left", fontsize=FONT, parse_math=False)
             if across is None or i + across >= len(panels):  # nothing below
-                panel.set_xlabel(f"column {columns[0]}", fontsize=FONT)
+                panel.set_xlabel(shortened(columns[0]), parse_math=False, fontsize=FONT)
             if across is None or i % across == 0:
-                panel.set_ylabel(f"column {columns[1]}", fontsize=FONT)
+                panel.set_ylabel(shortened(columns[1]), parse_math=False, fontsize=FONT)
         self._legend(own=ax is None, truth=truth)
 
     def _add_points(
@@ -406,5 +425,10 @@ def _target(model: Any, X: Any) -> Array | None:
     return observed_numbers(parts, name) if name in parts.names else None
 
 
-def _column_name(samples: ArrayLike, column: int) -> str:
-    return f"column {column}" if np.ndim(samples) > 2 and np.shape(samples)[2] > 1 else "target"
+def _names_in_fit(model: Any) -> list[str] | None:
+    """Return the names that the columns of the target had in fit, or None."""
+    schema, name = getattr(model, "_schema", None), getattr(model, "_target", None)
+    if schema is None or name is None:
+        return None
+    found = names_of_fit(schema, [name]).get(name)
+    return None if found == ["y"] else found

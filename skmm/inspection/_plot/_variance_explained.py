@@ -129,7 +129,9 @@ class VarianceExplainedDisplay:
         """
         components, total = self._arrays()
         k, n_modalities = components.shape
-        size = (max(2.4, 1.0 + CELL[0] * n_modalities), 1.4 + CELL[1] * (k + BARS + GAP))
+        upright = 0.075 * max(len(shortened(name)) for name in self.table)  # inches
+        below = upright if upright > CELL[0] else 0.0
+        size = (max(2.4, 1.0 + CELL[0] * n_modalities), 1.4 + below + CELL[1] * (k + BARS + GAP))
         ax = axes_for(f"{type(self).__name__}.plot", ax, size)
         self.ax_, self.figure_ = ax, ax.figure
         top = max(float(components.max()), LEAST_TOP)
