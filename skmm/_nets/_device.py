@@ -30,9 +30,8 @@ def resolve(device: Device) -> torch.device:
             raise RuntimeError("it holds no numbers, or is not there.")
         return canonical(asked)
     except Exception as error:
-        raise ValueError(
-            f"device={device!r} cannot be used: {str(error).splitlines()[0]} {_remedy(device)}"
-        ) from error
+        said = str(error).splitlines()[0].removesuffix(".")
+        raise ValueError(f"device={device!r} cannot be used: {said}. {_remedy(device)}") from error
 
 
 def usable(device: Device) -> torch.device:

@@ -19,11 +19,13 @@ import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 SOURCE = Path(__file__).with_name("device.cpp")
 BUILD = Path(__file__).parents[2] / "build" / "simulated_cuda"
 COMPILER = os.environ.get("CXX", "g++")
 FREE, TOTAL = 8 << 30, 16 << 30
+running: Any = None  # the library, which counts waits and bytes
 
 
 def unavailable():
@@ -61,6 +63,7 @@ def build():
 
 def start():
     """Load the library into torch, and let torch's Python believe in it."""
+    global running
     if "torch" in sys.modules:
         raise RuntimeError("import simulated_cuda before torch, which asks for devices only once")
     loaded = ctypes.CDLL(str(build()), mode=ctypes.RTLD_GLOBAL)
@@ -72,7 +75,7 @@ def start():
     import torch
 
     _persuade(torch, loaded)
-    return loaded
+    running = loaded
 
 
 def _torch():
