@@ -4,7 +4,9 @@ A new estimator is one entry of `CASES`.
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,13 @@ class Case:
     def small(self) -> BaseEstimator:
         kind = self.target or type(self.default)
         return kind(**self.quick, random_state=0)
+
+    @property
+    def brief(self) -> BaseEstimator:
+        """Return the class that users have, for scikit-learn's checks: some want it to learn."""
+        quick = {name: value for name, value in self.quick.items() if name != "target"}
+        learns = {"max_epochs": 30, "lr": 0.03} if self.target else {}
+        return clone(self.default).set_params(**{**quick, **learns})
 
 
 CHECKPOINTS = tempfile.mkdtemp(prefix="skmm-tests-")
@@ -544,11 +553,13 @@ def arrays(n_samples: int = 60, seed: int = 0, dtype: type = np.float64) -> dict
     return out
 
 
+@cache
 def complete(**options: Any) -> Modalities:
     """Return the three modalities, all there."""
     return Modalities(arrays(**options))
 
 
+@cache
 def with_holes(**options: Any) -> Modalities:
     """Return the three modalities; some rows lack one, so that two are left to translate from."""
     X = complete(**options)
@@ -573,6 +584,36 @@ def forms(X: Modalities) -> dict[str, tuple[Any, dict[str, Any]]]:
 def fitted(estimator: BaseEstimator, X: Any, **params: Any) -> Any:
     """Return a fitted clone."""
     return clone(estimator).set_params(**params).fit(X)
+
+
+_KNOWN: dict[tuple[Any, ...], Any] = {}
+
+
+def known(
+    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
+) -> Any:
+    """Return a fitted clone that tests share: they only ask it."""
+    return _once("model", estimator, data, params, lambda: fitted(estimator, data(), **params))
+
+
+def known_answers(
+    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
+) -> dict[str, Any]:
+    """Return everything that the shared fitted clone says about its training data."""
+
+    def ask() -> dict[str, Any]:
+        model, X = known(estimator, data, **params), data()
+        return answers(model, X, holes=model.modality_names_in_ == X.names)
+
+    return _once("answers", estimator, data, params, ask)
+
+
+def _once(what: str, estimator: Any, data: Any, params: dict[str, Any], make: Any) -> Any:
+    values = {**estimator.get_params(deep=False), **params}
+    key = what, type(estimator), data, repr(sorted(values.items()))
+    if key not in _KNOWN:
+        _KNOWN[key] = make()
+    return _KNOWN[key]
 
 
 def answers(estimator: Any, X: Any, *, holes: bool = True, draws: bool = True) -> dict[str, Any]:

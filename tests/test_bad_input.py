@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, with_holes
+from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, known, with_holes
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -192,7 +192,7 @@ def test_fit_refuses(case, what):
 )
 def test_fitted_refuses(case, method, what):
     X, words = {**ANYWHERE, **AFTER_FIT}[what]
-    call = getattr(fitted(case.small, complete()), method)
+    call = getattr(known(case.small), method)
     if what in case.takes:
         assert call(X) is not None
     else:
@@ -274,7 +274,7 @@ def test_takes_rows_that_correspond_or_say_nothing(case, index):
 def test_translate_refuses(case):
     if not hasattr(case.small, "translate"):
         pytest.skip("has no translate")
-    model, X = fitted(case.small, complete()), complete()
+    model, X = known(case.small), complete()
     _refuses(["smell", "image", "text", "sound"], model.translate, X, "smell")
     to = getattr(model, "target", "text")
     _refuses([to, "nothing"], model.translate, X.select([to]), to)
@@ -289,7 +289,7 @@ def test_translate_refuses(case):
 def test_inverse_transform_refuses(case):
     if not hasattr(case.small, "inverse_transform"):
         pytest.skip("has no inverse_transform")
-    model = fitted(case.small, complete())
+    model = known(case.small)
     width = model.transform(complete()).shape[1]
     _refuses([str(width), str(width + 1)], model.inverse_transform, np.ones((2, width + 1)))
     _refuses(["NaN"], model.inverse_transform, np.full((2, width), np.nan))
@@ -300,7 +300,7 @@ def test_inverse_transform_refuses(case):
 def test_sample_refuses(case, n_samples):
     if not hasattr(case.small, "sample"):
         pytest.skip("has no sample")
-    model = fitted(case.small, complete())
+    model = known(case.small)
     _refuses(["n_samples", str(n_samples)], model.sample, n_samples)
 
 
@@ -320,7 +320,7 @@ def test_refuses_missing_modalities_where_it_cannot_take_them(variant):
     if not variant.missing_in_fit:
         _refuses(["missing", "'image'", "'text'"], clone(variant.estimator).fit, with_holes())
     if not variant.missing_in_transform:
-        model = fitted(variant.estimator, complete())
+        model = known(variant.estimator)
         _refuses(["missing", "'image'", "'text'"], model.transform, with_holes())
         absent = "text" if hasattr(model, "target") else "sound"
         rest = complete().select([name for name in WIDTHS if name != absent])
