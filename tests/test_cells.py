@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
+from sklearn.base import clone
 from torch.utils.data import DataLoader, TensorDataset
 
 import skmm.io
@@ -67,8 +68,9 @@ def test_rows_without_a_cell_are_missing():
 
 def test_cells_of_images_are_images():
     images = RNG.random((N, 3, 4, 5))
-    X = Modalities({"image": pd.Series(list(images))})
+    X = Modalities({"image": pd.Series(list(images), index=INDEX)})
     assert X.kinds == {"image": "image"}
+    assert list(X.index) == INDEX
     assert_array_equal(X["image"], images)
 
 
@@ -118,6 +120,26 @@ def test_frames_with_cells_come_back_with_cells(frame, modalities):
     assert filled.columns.equals(frame.columns)
     np.testing.assert_allclose(np.stack(filled.iloc[:, 0]), truth)
     assert_array_equal(filled.iloc[:, 1:], frame.iloc[:, 1:])
+
+
+def test_frames_of_polars_with_cells_come_back_with_cells():
+    model = CCA(1, shrinkage=0.1, modalities=SELECTORS).fit(WIDE)
+    frame = pl.DataFrame({"v": VECTORS.tolist(), "p": NUMBERS[:, 0], "q": NUMBERS[:, 1]})
+    filled = clone(model).fit(frame).impute(frame[5:].vstack(frame[:5]))
+    assert_array_equal(filled["v"].to_list(), np.roll(VECTORS, -5, axis=0))
+    holes = frame.with_columns(v=pl.when(pl.int_range(N) > 0).then(pl.col("v")))
+    expected = model.impute(WIDE.assign(v=[None, *VECTORS[1:]]))
+    np.testing.assert_allclose(model.impute(holes)["v"].to_list(), np.stack(expected["v"]))
+
+
+@pytest.mark.parametrize("dtype", [pl.Enum(["p", "x", "n"]), pl.Categorical])
+def test_frames_of_polars_keep_their_categories(dtype):
+    labels = pl.Series("k", LABELS.tolist(), dtype=dtype)
+    frame = pl.DataFrame({"v": VECTORS[:, 0], "k": labels})
+    model = NeighborsSampler(1, target="k", random_state=0, modalities={"v": ["v"], "k": ["k"]})
+    holes = frame.with_columns(k=pl.when(pl.int_range(N) > 1).then(pl.col("k")))
+    assert model.fit(frame).impute(holes).equals(frame)
+    assert model.impute(holes).schema == frame.schema
 
 
 def test_cells_in_form_4():

@@ -127,6 +127,7 @@ class Modalities:
         named, ids = declared_ids(check_mapping(mapping), index)
         values = check_values(named)
         mask = np.column_stack([missing_rows(value) for value in values.values()])
+        ids = find_ids(values, len(mask), ids, getattr(mapping, "_ids", None))
         for j, (name, value) in enumerate(values.items()):
             if (stacked := stack_cells(value)) is not value:
                 values[name] = stacked
@@ -136,7 +137,6 @@ class Modalities:
         if isinstance(mapping, Modalities):
             mask |= mapping._mask
             given_kinds = {**mapping._kinds, **given_kinds}
-        ids = find_ids(values, len(mask), ids, getattr(mapping, "_ids", None))
         if missing is not None:
             refuse_other_missing(ids, missing)
             mask |= check_missing(missing, tuple(values), len(mask))

@@ -25,7 +25,7 @@ def labels_of(value: Any) -> Array:
     if not dtype or dtype[0].kind not in "iub" or isinstance(dtype[0], pd.SparseDtype):
         return np.asarray(value)
     kind: Any = {"i": np.int64, "u": np.uint64, "b": np.bool_}[dtype[0].kind]
-    return np.asarray(value.to_numpy(dtype=kind, na_value=0))
+    return np.asarray(value.to_numpy(dtype=kind, na_value=kind(0)))
 
 
 def with_dtypes(array: Array, dtypes: Sequence[Any], columns: Any) -> pd.DataFrame:

@@ -44,12 +44,12 @@ def default_kind(value: Value) -> str:
 def is_number(value: Value) -> bool:
     """Whether every column has a numeric dtype or holds objects that are numbers."""
     if isinstance(value, pd.DataFrame):
-        by_dtype = {t: is_numeric_dtype(t) or is_object_dtype(t) for t in set(value.dtypes)}
+        by_dtype = {t: _is_numeric(t) or is_object_dtype(t) for t in set(value.dtypes)}
         objects = [j for j, t in enumerate(value.dtypes) if is_object_dtype(t)]
         return all(by_dtype.values()) and (not objects or _hold_numbers(value.iloc[:, objects]))
     if is_object_dtype(value.dtype):
         return _hold_numbers(value)
-    return is_numeric_dtype(value.dtype)
+    return _is_numeric(value.dtype)
 
 
 def split_columns(value: Value) -> tuple[dict[Any, Any], dict[Any, Any]]:
@@ -139,6 +139,10 @@ def _hold_numbers(value: Any) -> bool:
 
 def _dtypes(value: Value) -> list[Any]:
     return list(value.dtypes) if isinstance(value, pd.DataFrame) else [value.dtype]
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return is_numeric_dtype(dtype) or is_bool_dtype(dtype)  # of Arrow only the second knows truth
 
 
 def _is_int(dtype: Any) -> bool:

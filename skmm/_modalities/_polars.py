@@ -37,7 +37,10 @@ def as_given(value: Any, given: Any) -> Any:
     if not is_polars(given):
         return value
     frame = as_polars(value)
-    return frame if len(given.shape) == 2 else frame.to_series(0)
+    if len(given.shape) == 1:
+        return frame.to_series(0)
+    same = [c for c in given.columns if c in frame.columns]
+    return frame.with_columns(_with_categories(frame[c], given[c]) for c in same)
 
 
 def _column(series: Any) -> Any:
@@ -57,4 +60,13 @@ def _series(name: str, column: pd.Series) -> Any:
 
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
         return pl.Series(name, column.to_numpy())
-    return pl.Series(name, [None if pd.isna(entry) else entry for entry in column])
+    holes = column.isna()  # asked of the column, since entries may be arrays
+    return pl.Series(name, [None if hole else e for e, hole in zip(column, holes, strict=True)])
+
+
+def _with_categories(series: Any, given: Any) -> Any:
+    """Return labels with the categories that they had, if these hold them all."""
+    if type(given.dtype).__name__ not in ("Enum", "Categorical"):
+        return series
+    categorical = series.cast(given.dtype, strict=False)
+    return categorical if categorical.null_count() == series.null_count() else series
