@@ -48,6 +48,10 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         """Whether rows may lack some conditions."""
         return False
 
+    def _precision(self, X: Modalities) -> np.dtype:
+        """Return the precision of what is said of checked conditions."""
+        raise NotImplementedError
+
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw targets for checked conditions."""
         raise NotImplementedError
@@ -385,13 +389,13 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         """Return what a function says of draws, within reach of the training targets."""
         columns = self._columns[self._target]
         parts = [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
-        found = np.concatenate(parts)
-        return columns.within(found).astype(found.dtype, copy=False)
+        return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
 
     def _drawn(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw targets for checked conditions; constant columns are what they are."""
-        draws = self._draw(X, n_samples, rng)
-        return self._columns[self._target].with_constants(draws)
+        columns = self._columns[self._target]
+        draws = columns.with_constants(self._draw(X, n_samples, rng))
+        return columns.in_type(draws, self._precision(X))
 
     def _chunks(self, X: Modalities, n_draws: int) -> Iterator[tuple[slice, Modalities]]:
         """Yield some rows at a time, whose draws fit into memory."""

@@ -57,7 +57,9 @@ def decode(
             continue
         with private_generator(seed_of(rng)):
             drawn = apply_in_chunks(partial(_draw, network, m), data)
-        found[name] = drawn if known is None else known.with_constants(drawn).astype(code.dtype)
+        if known is not None:
+            drawn = known.in_type(known.with_constants(drawn), code.dtype)
+        found[name] = drawn
     return found
 
 
@@ -81,7 +83,7 @@ def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> 
     if columns is None:
         return expected
     if expected.ndim < 3:
-        return columns.within(expected).astype(dtype, copy=False)
+        return columns.in_type(columns.within(expected), dtype)
     constant = ~columns.varies.ravel()  # of token ids these are probabilities
     expected[:, constant] = np.eye(expected.shape[2])[columns.mean.ravel()[constant].astype(int)]
     return expected

@@ -288,7 +288,8 @@ def standardize(
         dtype=dtype,
         early=early,
     )
-    if not (scaler.mean.isfinite().all() and (scaler.scale.isfinite() & (scaler.scale > 0)).all()):
+    usable = scaler.mean.isfinite() & scaler.scale.isfinite() & (scaler.scale > 0)
+    if not (usable.numpy() | ~units.varies).all():
         raise ValueError(
             f"Modality {name!r} has means up to {np.abs(units.mean).max():.1e} and standard "
             f"deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, which "

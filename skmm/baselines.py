@@ -76,15 +76,13 @@ class _Baseline(ConditionalSampler):
         raise NotImplementedError
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        draws = self._sample(self._scaled(self._matrix(X)), n_samples, rng)
-        return draws.astype(self._dtype(X), copy=False)
+        return self._sample(self._scaled(self._matrix(X)), n_samples, rng)
 
     def _scaled(self, conditions: Array) -> Array:
         """Standardise and limit, as the deep estimators."""
         return ((conditions - self._units.mean) / self._units.divisor).clip(*self._units.limits())
 
-    def _dtype(self, X: Modalities) -> np.dtype:
-        """Return the precision of the conditions."""
+    def _precision(self, X: Modalities) -> np.dtype:
         floats = [v.dtype for v in self._without_target(X).values() if v.dtype.kind == "f"]
         return np.result_type(*floats) if floats else np.dtype(np.float64)
 
@@ -180,12 +178,16 @@ class RidgeSampler(_Baseline):
         self.regression_ = RidgeCV(ALPHAS)
         folds = KFold(min(5, len(values)), shuffle=True, random_state=seed_of(rng))
         expected = cross_val_predict(self.regression_, conditions, values, cv=folds)
-        residuals = values - expected.reshape(values.shape)
-        scale = np.maximum(residuals.std(axis=0), np.finfo(float).tiny)
-        fitted = LedoitWolf(assume_centered=True).fit(residuals / scale)
-        self.covariance_ = fitted.covariance_ * np.outer(scale, scale)
-        size, axes = np.linalg.eigh(fitted.covariance_)
-        self._factor = (axes * np.sqrt(size.clip(0))).T * scale
+        varies = np.flatnonzero(self._columns[self._target].varies)
+        residuals = (values - expected.reshape(values.shape))[:, varies]
+        self.covariance_ = np.zeros((values.shape[1],) * 2)
+        self._factor = np.zeros((len(varies), values.shape[1]))
+        if len(varies):
+            scale = np.maximum(residuals.std(axis=0), np.finfo(float).tiny)
+            fitted = LedoitWolf(assume_centered=True).fit(residuals / scale).covariance_
+            self.covariance_[np.ix_(varies, varies)] = fitted * np.outer(scale, scale)
+            size, axes = np.linalg.eigh(fitted)
+            self._factor[:, varies] = (axes * np.sqrt(size.clip(0))).T * scale
         self.regression_.fit(conditions, values)
 
     def _expected(self, conditions: Array) -> Array:
@@ -210,7 +212,7 @@ class RidgeSampler(_Baseline):
         )
         noise = np.concatenate([noise, -noise])  # whose mean is 0
         expected = self._expected(self._scaled(self._matrix(X)))
-        return self._possible(expected + noise @ self._factor).astype(self._dtype(X), copy=False)
+        return self._possible(expected + noise @ self._factor)
 
 
 class NeighborsSampler(_Baseline):
@@ -301,7 +303,7 @@ class NeighborsSampler(_Baseline):
 
     def _draw_again(self, X: Modalities) -> Array:
         nearest = self._nearest(self._scaled(self._matrix(X)))
-        return self._values[nearest].astype(self._dtype(X), copy=False)
+        return self._values[nearest]
 
 
 class MarginalSampler(_Baseline):
@@ -369,4 +371,4 @@ class MarginalSampler(_Baseline):
     def _draw_again(self, X: Modalities) -> Array:
         rng = np.random.RandomState(self._draws_seed)
         drawn = self._values[rng.permutation(len(self._values))[:N_DRAWS]]
-        return np.broadcast_to(drawn, (len(X), *drawn.shape)).astype(self._dtype(X))
+        return np.broadcast_to(drawn, (len(X), *drawn.shape))

@@ -510,3 +510,136 @@ def test_impute_keeps_the_dtypes_of_columns(case):
 
 def test_the_slices_are_those_of_the_widths():
     assert {name: s.stop - s.start for name, s in SLICES.items()} == WIDTHS
+
+
+# Law 9: numbers
+
+CONSTANTS = {"image": 2, "sound": 1}  # a column of each
+
+
+def _with_constants(X, value):
+    parts = {name: np.array(X[name]) for name in X.names}
+    for name, column in CONSTANTS.items():
+        parts[name][:, column] = value
+    return Modalities(parts)
+
+
+def _without_constants(found):
+    """Leave out what is said of the constant columns themselves."""
+    kept = {}
+    for key, value in found.items():
+        name = key.split("/")[-1] or key.removeprefix("translate to ").removesuffix("/")
+        of_data = key.startswith(("inverse_transform", "translate", "impute", "sample"))
+        column = CONSTANTS.get(name if name in WIDTHS else "sound")
+        if of_data and column is not None and value.shape[-1] == WIDTHS.get(name, 3):
+            value = np.delete(value, column, axis=-1)
+        kept[key] = value
+    return kept
+
+
+@per_variant
+def test_constant_columns_have_no_say(variant):
+    X = _with_constants(complete(), 0.0)
+    model = fitted(variant.estimator, X)
+    expected = answers(model, X)
+    for value in (0.1, 7.5e8):
+        other = _with_constants(complete(), value)
+        found = answers(fitted(variant.estimator, other), other)
+        tolerance = max(variant.tolerance, 1e-9)
+        _assert_same_but_for_the_target(model, found, expected, tolerance)
+    # Neither where they vary later on.
+    strange = _with_constants(complete(), 5.0)
+    found = answers(model, strange)
+    said = {k: v for k, v in expected.items() if k.startswith(("score", "transform", "predict"))}
+    assert_same({key: found[key] for key in said}, said, 1e-12)
+
+
+def _assert_same_but_for_the_target(model, found, expected, tolerance):
+    """Compare all that is said, but for columns of a sampler's target that are constant."""
+    found, expected = _without_constants(found), _without_constants(expected)
+    if hasattr(model, "target"):
+        column = f"/{CONSTANTS[model.target]}"
+        for said in (found, expected):
+            said.pop(f"transform{column}", None)
+            for key in [key for key in said if key.startswith("predict")]:
+                said[key] = np.delete(said[key], CONSTANTS[model.target], axis=-1)
+    assert_same(found, expected, tolerance)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 7.5e8])
+@per_variant
+def test_constant_columns_are_drawn_and_filled_in_as_their_constant(variant, value):
+    X = _with_constants(complete(), value)
+    model = fitted(variant.estimator, X)
+    parts = []
+    if hasattr(model, "target"):
+        column = CONSTANTS[model.target]
+        parts += [model.sample(3, given=X)[..., column], model.predict(X)[:, column]]
+        hidden = X.with_missing(model.target, np.arange(10))
+        parts.append(model.impute(hidden)[model.target][:, column])
+    elif hasattr(model, "translate"):
+        for name, column in CONSTANTS.items():
+            others = X.select([other for other in X.names if other != name])
+            parts += [
+                model.translate(others, name)[:, column],
+                model.sample(20, random_state=0)[name][:, column],
+                model.sample(2, given=others, random_state=0)[1][name][:, column],
+                model.inverse_transform(model.transform(X))[name][:, column],
+                model.impute(X.with_missing(name, np.arange(10)))[name][:, column],
+            ]
+    for part in parts:
+        np.testing.assert_array_equal(part, value)
+
+
+@per_variant
+def test_offsets_cost_nothing(variant):
+    plain, rng = complete(), np.random.default_rng(0)
+    offsets = {n: 1e8 * plain[n].std(axis=0) * rng.choice([-1, 0, 1], WIDTHS[n]) for n in WIDTHS}
+    offsets["sound"][0] = 1e8 * plain["sound"][:, 0].std()
+    far = Modalities({name: plain[name] + offsets[name] for name in plain.names})
+    expected = _around(fitted(variant.estimator, plain), plain, dict.fromkeys(WIDTHS, 0.0))
+    found = _around(fitted(variant.estimator, far), far, offsets)
+    for key, value in expected.items():
+        size = np.ptp(value) or np.abs(value).max()
+        np.testing.assert_allclose(found[key], value, rtol=0, atol=2e-3 * size, err_msg=key)
+
+
+def _around(model, X, offsets):
+    """Return what a model says, of data around their offsets."""
+    found = {"score": np.array(model.score(X))}
+    for method in ("score_samples", "predict_proba"):
+        if hasattr(model, method):
+            found[method] = getattr(model, method)(X)
+    if hasattr(model, "target"):
+        found["sample"] = model.sample(3, given=X, random_state=0) - offsets[model.target]
+        found["translate"] = model.translate(X, model.target) - offsets[model.target]
+    elif hasattr(model, "translate"):
+        draws = model.sample(20, random_state=0)
+        for name in X.names:
+            found[f"translate to {name}"] = model.translate(X, name) - offsets[name]
+            found[f"sample/{name}"] = draws[name] - offsets[name]
+    if hasattr(model, "transform_each"):
+        found |= {f"code/{name}": code for name, code in model.transform_each(X).items()}
+    return found
+
+
+@per_variant
+def test_columns_that_are_always_nan_are_refused(variant):
+    parts = arrays()
+    parts["text"][:, 1] = np.nan
+    with pytest.raises(ValueError, match="'text'.*NaN"):
+        fitted(variant.estimator, parts)
+
+
+@per_variant
+def test_expectations_stay_near_the_training_data(variant):
+    X = complete()
+    model = fitted(variant.estimator, X)
+    if not hasattr(model, "translate") or isinstance(model, skmm.CCA):
+        pytest.skip("does not predict modalities, or is linear by definition")
+    to = getattr(model, "target", "sound")
+    low, high, deviation = X[to].min(axis=0), X[to].max(axis=0), X[to].std(axis=0)
+    for factor in (10.0, -1e4, 1e30):
+        far = Modalities({name: factor * X[name] for name in X.names if name != to})
+        found = model.translate(far, to)
+        assert ((low - deviation <= found) & (found <= high + deviation)).all()

@@ -464,12 +464,12 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         """Regress on fused projections."""
         decoders = self._model.solution.decoders(self.fusion)
         return {
-            name: (self._model.means[name] + Z @ decoder).astype(Z.dtype, copy=False)
+            name: self._model.in_type(name, self._model.means[name] + Z @ decoder, Z.dtype)
             for name, decoder in zip(names, decoders, strict=False)
         }
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return _as_type({name: self._model.expected(X, name) for name in names}, _dtype(X))
+        return self._as_type({name: self._model.expected(X, name) for name in names}, X)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._model.draw(n_samples, rng)
@@ -477,7 +477,11 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        return [_as_type(self._model.complete(X, rng), _dtype(X)) for _ in range(n_samples)]
+        return [self._as_type(self._model.complete(X, rng), X) for _ in range(n_samples)]
+
+    def _as_type(self, parts: Parts, X: Modalities) -> Parts:
+        dtype = _dtype(X)
+        return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
@@ -626,7 +630,3 @@ def _mean_over_pairs(correlations: Array) -> Array:
 
 def _dtype(X: Modalities) -> np.dtype:
     return np.result_type(*(X[name].dtype for name in X.names))
-
-
-def _as_type(parts: Parts, dtype: np.dtype) -> Parts:
-    return {name: part.astype(dtype, copy=False) for name, part in parts.items()}

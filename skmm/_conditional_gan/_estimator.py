@@ -431,18 +431,19 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         noise = rng.standard_normal((n_samples, len(X), self.net_.module_.average.noise_dim))
         uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
-        draws = self._apply(
+        return self._apply(
             Generator.values,
             X,
             n_rows=len(X),
             noise=torch.from_numpy(noise),
             uniform=torch.from_numpy(uniform),
         )
-        return draws.astype(numpy_type(X), copy=False)
 
     def _draw_again(self, X: Modalities) -> Array:
-        draws = self._apply(Generator.values, X, noise=self._noise)
-        return draws.astype(numpy_type(X), copy=False)
+        return self._apply(Generator.values, X, noise=self._noise)
+
+    def _precision(self, X: Modalities) -> np.dtype:
+        return numpy_type(X)
 
     def _predictor(self) -> torch.nn.Module:
         return self.net_.module_.average

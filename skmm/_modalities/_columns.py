@@ -95,6 +95,10 @@ class ColumnStatistics:
         low, high = self.low - REACH * self.scale, self.high + REACH * self.scale
         return np.clip(values, low.ravel(), high.ravel())
 
+    def in_type(self, values: Array, dtype: Any) -> Array:
+        """Return values in this type, or as doubles, as `in_type`."""
+        return in_type(values, dtype, self.mean, self.scale)
+
     def with_constants(self, values: Array) -> Array:
         """Return values (..., width) in which constant columns are what they are."""
         constant = ~self.varies.ravel()
@@ -103,6 +107,15 @@ class ColumnStatistics:
         values = np.array(values)
         values[..., constant] = self.mean.ravel()[constant]
         return values
+
+
+def in_type(values: Array, dtype: Any, mean: Array, scale: Array) -> Array:
+    """Return values in this type, but doubles where single precision would lose what they say.
+
+    It does where an offset is so large that its rounding is a thousandth of a standard deviation.
+    """
+    lost = np.finfo(np.float32).eps * np.abs(mean) > 1e-3 * scale
+    return values.astype(np.float64 if np.any(lost & (scale > 0)) else dtype, copy=False)
 
 
 def varies(mean: Array, scale: Array) -> Array:
@@ -125,7 +138,7 @@ def column_statistics(X: Modalities, schema: Schema) -> dict[str, ColumnStatisti
             names: Any = empty if columns is None else columns[empty]
             shown = ", ".join(repr(column) for column in names[:5].tolist())
             raise ValueError(
-                f"Modality {name!r} has {empty.size} columns that are NaN in every training row: "
+                f"Modality {name!r} is NaN in every training row in {empty.size} of its columns: "
                 f"{shown}{', ...' if empty.size > 5 else ''}. Leave them out, or fill them in, "
                 "e.g. with PerModality(SimpleImputer(keep_empty_features=True))."
             )

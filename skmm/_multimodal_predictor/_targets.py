@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skmm._modalities._check import LARGEST
-from skmm._modalities._columns import ColumnStatistics
+from skmm._modalities._columns import ColumnStatistics, in_type
 from skmm._modalities._foreign import refuse_foreign
 from skmm.nn._prediction import Task
 
@@ -139,8 +139,8 @@ class NumberTargets:
         return [Task("squared_error", "numbers", len(self.mean))]
 
     def numbers_of(self, raw: Array) -> Array:
-        """Return to the original units, in the precision of the prediction."""
-        values = (raw * self.scale + self.mean).astype(raw.dtype, copy=False)
+        """Return to the original units, in the precision of the prediction if that holds them."""
+        values = in_type(raw * self.scale + self.mean, raw.dtype, self.mean, self.scale)
         return values[:, 0] if self.flat else values
 
 

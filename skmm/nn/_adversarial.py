@@ -108,7 +108,7 @@ class Target(nn.Module):
     def _varying(self, values: Tensor) -> Tensor:
         """Return standardised values in which constant columns are 0 and teach nothing."""
         varies = self.standardize.varies
-        return values if varies is None else values * varies
+        return values if varies is None else values.masked_fill(~varies, 0.0)
 
 
 class ConditionNetworks(ModalityNetworks):

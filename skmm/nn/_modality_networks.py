@@ -65,14 +65,14 @@ class Standardize(nn.Module):
         dtype = dtype or mean.dtype
         self.early = early
         self.exact = torch.stack([mean, scale]).double()  # not a buffer: it keeps its precision
+        self.register_buffer("low", None if low is None else low.to(dtype))
+        self.register_buffer("high", None if high is None else high.to(dtype))
+        self.register_buffer("varies", varies, persistent=False)
         if self.ahead is not None:
             mean, scale = torch.zeros_like(mean), torch.ones_like(scale)
         self.register_buffer("mean", mean.to(dtype))
         self.register_buffer("scale", scale.to(dtype))
         self.register_buffer("log_scale", self.exact[1].log().to(dtype))
-        self.register_buffer("low", None if low is None else low.to(dtype))
-        self.register_buffer("high", None if high is None else high.to(dtype))
-        self.register_buffer("varies", varies, persistent=False)
 
     @property
     def ahead(self) -> tuple[Tensor, Tensor] | None:
@@ -81,6 +81,8 @@ class Standardize(nn.Module):
         usual = torch.finfo(torch.float32)
         small, large = usual.tiny / usual.eps, usual.max * usual.eps
         far = (mean.abs() > FAR * scale) | (scale < small) | (scale > large)
+        if self.low is not None and self.high is not None:  # of a constant nothing is used
+            far &= (self.low < self.high).to(far.device)
         return (mean, scale) if self.early and bool(far.any()) else None
 
     def forward(self, x: Tensor) -> Tensor:
