@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import TransformerMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -35,6 +35,7 @@ from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
 from skmm._nets import Net, build
+from skmm._numbers import Numbers
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
 from skmm._state import unchanged_on_error
@@ -52,7 +53,7 @@ PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
     **DEEP_CONSTRAINTS,
     "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
     "head_layer_sizes": [list, tuple],
-    "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+    "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
     "scoring": [str, callable, None],
 }
 
