@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-OTHERS = (Tokenizer(), LogMel(), NeighborsSampler())
+OTHERS = (Tokenizer(), LogMel(sampling_rate=8000.0), NeighborsSampler())
 
 
 def _class_name(value):

@@ -484,11 +484,7 @@ def test_estimators_must_be_fitted_and_have_codes(display):
         (LoadingsDisplay, {"kind": "bar", "component": -1}, "component=-1"),
         (LoadingsDisplay, {"kind": "bar", "top": 0}, "top=0"),
         (LoadingsDisplay, {"top": True}, "top=True"),
-        (
-            LoadingsDisplay,
-            {"kind": "pie"},
-            r"kind='pie' must be one of \('auto', 'c",
-        ),
+        (LoadingsDisplay, {"kind": "pie"}, r"must be one of \('auto', 'circle', 'bar'\)"),
         (LoadingsDisplay, {"modalities": ["a", "z"]}, r"names \['z'\], but there are \['a', 'b'\]"),
         (LoadingsDisplay, {"modalities": "a"}, "must be a list"),
         (LoadingsDisplay, {"feature_names": {"b": ["u"]}}, "'b' has .* 1 feature names"),

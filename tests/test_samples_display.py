@@ -129,17 +129,23 @@ def test_axes_have_the_names_of_columns():
         SamplesDisplay(samples, column_names=["a"]).plot()
 
 
+QUICK = {
+    "hidden_layer_sizes": (16,), "lr": 0.01, "max_epochs": 20, "early_stopping": False,
+    "random_state": 0,
+}  # fmt: skip
+
+
 def test_columns_have_the_names_of_fit():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((40, 2))
     y = pd.DataFrame(rng.standard_normal((40, 2)), columns=["mass", "height"])
-    gan = ConditionalGAN(max_epochs=1, random_state=0).fit(x, y)
+    gan = ConditionalGAN(**QUICK).fit(x, y)
     axes = SamplesDisplay.from_estimator(gan, x, n_conditions=2).axes_
     assert [a.get_xlabel() for a in axes] == ["mass", "mass"]
     X = {"x": x, "price": rng.standard_normal(40)}
-    gan = ConditionalGAN(target="price", max_epochs=1, random_state=0).fit(X)
+    gan = ConditionalGAN(target="price", **QUICK).fit(X)
     assert SamplesDisplay.from_estimator(gan, X).axes_[0].get_ylabel() == "price"
-    gan = ConditionalGAN(max_epochs=1, random_state=0).fit(x, X["price"])
+    gan = ConditionalGAN(**QUICK).fit(x, X["price"])
     assert SamplesDisplay.from_estimator(gan, x).axes_[0].get_ylabel() == "target"
 
 
@@ -352,8 +358,8 @@ def test_an_estimator_that_draws_is_needed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_conditions": 0}, "n_conditions=0 must be at least 1"),
-        ({"n_samples": -1}, "n_samples=-1 must be at least 1"),
+        ({"n_conditions": 0}, "n_conditions=0 must be an integer of at least 1"),
+        ({"n_samples": -1}, "n_samples=-1 must be an integer of at least 1"),
         ({"columns": (0, 2)}, r"columns=\(0, 2\) must be .* from 0 to 1"),
         ({"columns": (1, 1)}, r"columns=\(1, 1\) must be"),
         ({"columns": ()}, r"columns=\(\) must be"),

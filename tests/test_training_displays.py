@@ -391,7 +391,7 @@ def test_one_component_lies_in_strips():
     display = LatentDisplay.from_estimator(cca, X)
     (found,) = offsets(display)
     assert_allclose(found[:, 0], cca.transform(X)[:, 0])
-    assert np.abs(found[:, 1]).max() <= 0.3
+    assert np.abs(found[:, 1]).max() < 0.31
     assert not display.ax_.get_yticklabels()
     one_of_two = LatentDisplay.from_estimator(CCA(2).fit(X), X, components=1)
     assert_allclose(offsets(one_of_two)[0][:, 0], CCA(2).fit(X).transform(X)[:, 1])
@@ -405,7 +405,7 @@ def test_strips_are_modalities_or_else_classes():
     assert [t.get_text() for t in each.ax_.get_yticklabels()] == ["a", "b"]
     for m, (name, found) in enumerate(zip("ab", offsets(each), strict=True)):
         assert_allclose(found[:, 0], cca.transform_each(X)[name][:, 0])
-        assert np.abs(found[:, 1] - m).max() <= 0.3
+        assert np.abs(found[:, 1] - m).max() < 0.31
     labels = np.array(["low", None, "high", "low"] * 20, dtype=object)
     classes = LatentDisplay.from_estimator(cca, X, labels=labels)
     assert [t.get_text() for t in classes.ax_.get_yticklabels()] == ["high", "low"]
@@ -469,8 +469,8 @@ def test_codes_are_needed():
         ({}, r"\{\}"),
     ],
 )
-def test_codes_must_have_two_columns(codes, got):
-    with pytest.raises(ValueError, match=rf"codes must be \(n_samples, 2\), .* got .*{got}"):
+def test_codes_must_have_one_or_two_columns(codes, got):
+    with pytest.raises(ValueError, match=rf"codes must be \(n_samples, 2\) or .* got .*{got}"):
         LatentDisplay(codes).plot()
 
 
