@@ -23,7 +23,7 @@ def capped(cca: CCA) -> CCA:
 def regression(cca: CCA) -> CCA:
     """Replace the model by the moments of the training rows."""
     solution = cca._model.solution
-    loadings = [solution.loadings(m) for m in range(len(solution.weights))]
+    loadings = [solution.covariances(m) for m in range(len(solution.weights))]
     gaussian = replace(solution.gaussian, joint=solution.codes, loadings=loadings)
     cca._model = replace(cca._model, solution=replace(solution, gaussian=gaussian))
     return cca

@@ -12,8 +12,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import Interval
 
 from skmm import CCA, Modalities
+from skmm.baselines import NeighborsSampler
+from skmm.preprocessing import LogMel, Tokenizer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The posterior has collapsed:sklearn.exceptions.ConvergenceWarning",
@@ -21,6 +24,13 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Modalities .* have collapsed:sklearn.exceptions.ConvergenceWarning",
 )
 per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+OTHERS = (Tokenizer(), LogMel(sampling_rate=8000.0), NeighborsSampler())
+
+
+def _class_name(value):
+    return type(value).__name__
 
 
 def _refuses(words, call, *args, **kwargs):
@@ -311,6 +321,20 @@ def test_sample_refuses(case, n_samples):
 def test_refuses_parameters(case, what):
     params, words = case.invalid[what]
     _refuses(words, clone(case.small).set_params(**params).fit, complete())
+
+
+@pytest.mark.parametrize("estimator", [*(c.small for c in CASES), *OTHERS], ids=_class_name)
+def test_refuses_bools_for_numbers(estimator):
+    numbers = [
+        name
+        for name, constraints in estimator._parameter_constraints.items()
+        if any(isinstance(each, Interval) for each in constraints)
+    ]
+    for name in numbers:
+        for value in (True, False):
+            wrong = clone(estimator).set_params(**{name: value})
+            with pytest.raises(ValueError, match=f"The '{name}' parameter .* Got {value}"):
+                wrong._validate_params()
 
 
 @pytest.mark.parametrize(

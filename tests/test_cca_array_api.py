@@ -39,7 +39,8 @@ THREE = {"a": slice(0, 4), "b": [8, 4, 6], "c": slice(9, 12)}
 DEVICES = ["strict device", "torch device", "cuda"]
 SOLVERS = ["auto", "covariance", "svd", "randomized"]
 ARRAYS = ("weights_", "loadings_", "means_", "scales_", "shrinkage_", "canonical_correlations_",
-          "pairwise_correlations_", "eigenvalues_")  # fmt: skip
+          "pairwise_correlations_", "model_correlations_", "projection_covariances_",
+          "eigenvalues_")  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ def assert_same_fit(model, reference, X, tolerance=1e-8):
     for name in ARRAYS:
         assert homes(getattr(model, name)) <= homes(X), name
         one, other = to_numpy(getattr(model, name)), getattr(reference, name)
-        if name in ("weights_", "loadings_", "means_"):
+        if name in ("weights_", "projection_covariances_", "means_"):
             power = 1 if name == "weights_" else -1
             factors = {key: value**power for key, value in reference.scales_.items()}
             one = {key: (one[key].T * factors[key]).T for key in one}

@@ -281,6 +281,26 @@ def test_loadings_leave_out_missing_rows_and_constant_columns_count_zero():
     assert found["b"][1, 0] == 0
 
 
+def test_one_component_is_drawn_as_bars():
+    a, b = _arrays()
+    display = LoadingsDisplay.from_estimator(CCA(1).fit(a, b), a, b)
+    assert len(display.bars_) == 7
+    assert display.ax_.get_xlabel() == "Correlation with component 0"
+
+
+def test_bars_show_every_modality():
+    correlations = {"a": np.linspace(0.5, 0.9, 30)[:, None], "b": [[0.1], [-0.2]], "c": [[0.01]]}
+    for top, drawn in ((10, {"a": 8, "b": 1, "c": 1}), (1, {"a": 1, "b": 1, "c": 1})):
+        display = LoadingsDisplay(correlations).plot(kind="bar", top=top)
+        names = [label.get_text() for label in display.labels_]
+        assert {m: sum(name.startswith(m) for name in names) for m in "abc"} == drawn
+        assert {"a[29]", "b[1]", "c[0]"} <= set(names)  # the strongest of each
+        widths = [bar.get_width() for bar in display.bars_]
+        assert widths == sorted(widths, reverse=True)
+    two = LoadingsDisplay(correlations).plot(kind="bar", modalities=["b", "c"], top=2)
+    assert [label.get_text() for label in two.labels_] == ["c[0]", "b[1]"]
+
+
 def test_circle_shows_every_column_and_names_the_strongest():
     rng = np.random.default_rng(0)
     correlations = {"a": rng.uniform(-0.7, 0.7, (30, 3)), "b": rng.uniform(-0.7, 0.7, (9, 3))}
@@ -463,7 +483,8 @@ def test_estimators_must_be_fitted_and_have_codes(display):
         (LoadingsDisplay, {"components": 1}, "components=1 must be two different"),
         (LoadingsDisplay, {"kind": "bar", "component": -1}, "component=-1"),
         (LoadingsDisplay, {"kind": "bar", "top": 0}, "top=0"),
-        (LoadingsDisplay, {"kind": "pie"}, r"kind='pie' must be one of \('circle', 'bar'\)"),
+        (LoadingsDisplay, {"top": True}, "top=True"),
+        (LoadingsDisplay, {"kind": "pie"}, r"must be one of \('auto', 'circle', 'bar'\)"),
         (LoadingsDisplay, {"modalities": ["a", "z"]}, r"names \['z'\], but there are \['a', 'b'\]"),
         (LoadingsDisplay, {"modalities": "a"}, "must be a list"),
         (LoadingsDisplay, {"feature_names": {"b": ["u"]}}, "'b' has .* 1 feature names"),

@@ -304,6 +304,54 @@ def test_estimator_is_not_changed():
     assert permutation_test(CCA("auto"), X, n_permutations=1).p_values.shape == (3,)
 
 
+def test_a_result_says_that_later_components_were_not_tested():
+    X = Modalities(dict(zip("ab", _pair(40, 3, 3, [0.9]), strict=True)))
+    options = {"n_permutations": 9, "random_state": 0}
+    shrunk = permutation_test(CCA(3, shrinkage=0.1), X, **options)
+    assert shrunk.p_values.shape == (1,)
+    assert "later components have no valid reference and were not tested" in shrunk.limit
+    assert shrunk.limit in repr(shrunk)
+    assert permutation_test(CCA(3), X, **options).limit is None
+    single = Modalities({"a": X["a"][:, :1], "b": X["b"]})
+    assert permutation_test(CCA(shrinkage=0.1), single, **options).limit is None
+
+
+def test_results_are_short_texts_and_frames():
+    X = Modalities(dict(zip("ab", _pair(60, 8, 9, [0.9]), strict=True)))
+    result = permutation_test(CCA(), X, n_permutations=99, random_state=0)
+    assert repr(result).startswith("PermutationResult(8 components tested, p_values=[0.01, ")
+    assert len(repr(result)) < 200
+    frame = result.to_frame()
+    assert list(frame) == ["correlation", "statistic", "p_value", "uncorrected_p_value"]
+    assert frame.index.name == "component"
+    np.testing.assert_array_equal(frame["p_value"], result.p_values)
+    np.testing.assert_array_equal(frame["correlation"], result.correlations)
+    np.testing.assert_array_equal(frame["statistic"], result.statistics)
+    np.testing.assert_array_equal(frame["uncorrected_p_value"], result.uncorrected_p_values)
+    for method, degrees in (("bartlett", 1), ("rao", 2)):
+        wilks = wilks_test(CCA(), X, method=method)
+        assert repr(wilks).startswith("WilksResult(8 components tested, p_values=[")
+        frame = wilks.to_frame()
+        assert frame.shape == (8, 5 + degrees)
+        found = frame.filter(like="degrees_of_freedom").to_numpy()
+        np.testing.assert_array_equal(found.squeeze(), wilks.degrees_of_freedom)
+        np.testing.assert_array_equal(frame["wilks_lambda"], wilks.wilks_lambda)
+
+
+@pytest.mark.parametrize("test", [permutation_test, wilks_test])
+def test_missing_rows_are_refused_in_the_name_of_the_test(test):
+    X = Modalities(dict(zip("ab", _pair(20, 3, 3), strict=True))).with_missing("b", [1, 5])
+    message = f"^{test.__name__} needs complete rows.*'b': 2.*pass the rows that have all"
+    pipeline = make_pipeline(PerModality(StandardScaler()), CCA())
+    for estimator, data in ((CCA(), X), (pipeline, X), (CCA(), X.to_frame())):
+        with pytest.raises(ValueError, match=message):
+            test(estimator, data)
+    plain = {"a": X["a"], "b": np.where(X.missing[["b"]], np.nan, X["b"])}
+    for data in ((plain,), (plain["a"], plain["b"])):
+        with pytest.raises(ValueError, match=message.replace("'b'", "'[by]'")):
+            test(CCA(), *data)
+
+
 def test_scale_matters_with_shrinkage():
     x, y = _pair(40, 3, 3, [0.9])
     X = Modalities({"a": x * [1, 10, 100], "b": y})
@@ -327,9 +375,12 @@ THREE = Modalities({name: np.eye(20)[:, j : j + 3] for j, name in enumerate("abc
     ("changes", "message"),
     [
         ({"X": WIDE}, "fill all 9 dimensions"),
-        ({"n_permutations": 0}, "n_permutations must be at least 1"),
+        ({"n_permutations": 0}, "n_permutations must be an integer of at least 1"),
+        ({"n_permutations": True}, "n_permutations must be an integer of at least 1"),
+        ({"n_components": True}, "n_components=True must be an integer in 1..3"),
+        ({"estimator": CCA(True)}, "'n_components' parameter of CCA .* Got True"),
         ({"statistic": "trace"}, "statistic must be one of"),
-        ({"n_components": 4}, "must be in 1..3"),
+        ({"n_components": 4}, "must be an integer in 1..3"),
         ({"n_components": 2, "estimator": CCA(shrinkage=0.1)}, "no valid reference"),
         ({"statistic": "wilks", "estimator": CCA(shrinkage=0.1)}, "needs shrinkage=0"),
         ({"groups": np.arange(20)}, "nothing to exchange"),

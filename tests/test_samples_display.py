@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmm import CCA, Modalities
+from skmm import CCA, ConditionalGAN, Modalities
 from skmm.inspection import SamplesDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -108,6 +108,45 @@ def test_columns_are_chosen():
     strips = SamplesDisplay.from_samples(y, samples, columns=[4], n_conditions=None)
     assert_allclose(places(strips.points_[0])[:, 1], samples[..., 4].ravel())
     assert strips.axes_[0].get_ylabel() == "column 4"
+
+
+def test_axes_have_the_names_of_columns():
+    rng = np.random.default_rng(0)
+    truth = pd.DataFrame(rng.standard_normal((4, 3)), columns=["mass", "height", "age"])
+    samples = rng.standard_normal((5, 4, 3))
+    axes = SamplesDisplay.from_samples(truth, samples).axes_
+    assert (axes[-1].get_xlabel(), axes[-2].get_ylabel()) == ("mass", "height")
+    for columns in (["age", "mass"], [2, 0], ["age", 0]):
+        axes = SamplesDisplay.from_samples(truth, samples, columns=columns).axes_
+        assert (axes[-1].get_xlabel(), axes[-2].get_ylabel()) == ("age", "mass")
+    strip = SamplesDisplay(samples, columns=["b"], column_names=["a", "b", "c"]).plot()
+    assert strip.axes_[0].get_ylabel() == "b"
+    one = pd.Series(rng.standard_normal(4), name="mass")
+    over = pd.Series([1.0, 2.0, 3.0, 4.0], name="dose")
+    strip = SamplesDisplay.from_samples(one, samples[..., 0], conditions=over)
+    assert (strip.axes_[0].get_xlabel(), strip.axes_[0].get_ylabel()) == ("dose", "mass")
+    with pytest.raises(ValueError, match="column_names must be one for each of 3"):
+        SamplesDisplay(samples, column_names=["a"]).plot()
+
+
+QUICK = {
+    "hidden_layer_sizes": (16,), "lr": 0.01, "max_epochs": 20, "early_stopping": False,
+    "random_state": 0,
+}  # fmt: skip
+
+
+def test_columns_have_the_names_of_fit():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 2))
+    y = pd.DataFrame(rng.standard_normal((40, 2)), columns=["mass", "height"])
+    gan = ConditionalGAN(**QUICK).fit(x, y)
+    axes = SamplesDisplay.from_estimator(gan, x, n_conditions=2).axes_
+    assert [a.get_xlabel() for a in axes] == ["mass", "mass"]
+    X = {"x": x, "price": rng.standard_normal(40)}
+    gan = ConditionalGAN(target="price", **QUICK).fit(X)
+    assert SamplesDisplay.from_estimator(gan, X).axes_[0].get_ylabel() == "price"
+    gan = ConditionalGAN(**QUICK).fit(x, X["price"])
+    assert SamplesDisplay.from_estimator(gan, x).axes_[0].get_ylabel() == "target"
 
 
 def test_outer_panels_have_labels():
@@ -319,8 +358,8 @@ def test_an_estimator_that_draws_is_needed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_conditions": 0}, "n_conditions=0 must be at least 1"),
-        ({"n_samples": -1}, "n_samples=-1 must be at least 1"),
+        ({"n_conditions": 0}, "n_conditions=0 must be an integer of at least 1"),
+        ({"n_samples": -1}, "n_samples=-1 must be an integer of at least 1"),
         ({"columns": (0, 2)}, r"columns=\(0, 2\) must be .* from 0 to 1"),
         ({"columns": (1, 1)}, r"columns=\(1, 1\) must be"),
         ({"columns": ()}, r"columns=\(\) must be"),

@@ -385,6 +385,34 @@ def test_other_forms_of_input(form):
         assert_allclose(points, Z)
 
 
+def test_one_component_lies_in_strips():
+    X = make_data()
+    cca = CCA(1).fit(X)
+    display = LatentDisplay.from_estimator(cca, X)
+    (found,) = offsets(display)
+    assert_allclose(found[:, 0], cca.transform(X)[:, 0])
+    assert np.abs(found[:, 1]).max() < 0.31
+    assert not display.ax_.get_yticklabels()
+    one_of_two = LatentDisplay.from_estimator(CCA(2).fit(X), X, components=1)
+    assert_allclose(offsets(one_of_two)[0][:, 0], CCA(2).fit(X).transform(X)[:, 1])
+    assert one_of_two.ax_.get_xlabel() == "component 1"
+
+
+def test_strips_are_modalities_or_else_classes():
+    X = make_data()
+    cca = CCA(1).fit(X)
+    each = LatentDisplay.from_estimator(cca, X, modality="each")
+    assert [t.get_text() for t in each.ax_.get_yticklabels()] == ["a", "b"]
+    for m, (name, found) in enumerate(zip("ab", offsets(each), strict=True)):
+        assert_allclose(found[:, 0], cca.transform_each(X)[name][:, 0])
+        assert np.abs(found[:, 1] - m).max() < 0.31
+    labels = np.array(["low", None, "high", "low"] * 20, dtype=object)
+    classes = LatentDisplay.from_estimator(cca, X, labels=labels)
+    assert [t.get_text() for t in classes.ax_.get_yticklabels()] == ["high", "low"]
+    rows = [np.unique(found[:, 1].round()) for found in offsets(classes)]
+    assert_allclose(np.concatenate(rows), [2.0, 0.0, 1.0])  # without a label, high, low
+
+
 def test_a_modality_alone_can_be_drawn(fits):
     X = make_data()
     display = LatentDisplay.from_estimator(fits["one"], X.select(["b"]), modality="b")
@@ -395,8 +423,10 @@ def test_a_modality_alone_can_be_drawn(fits):
     ("options", "message"),
     [
         ({"components": (0, 2)}, "components=2 .* there are 2"),
-        ({"components": 1}, "components=1 must be two different"),
-        ({"components": (1, 1)}, r"components=\(1, 1\) must be two different"),
+        ({"components": 2}, "components=2 .* there are 2"),
+        ({"components": True}, "components=True .* there are 2"),
+        ({"components": (1, 1)}, r"components=\(1, 1\) must be one component or two different"),
+        ({"components": (0, 1, 0)}, "must be one component or two different"),
         ({"modality": "z"}, r"modality='z' is not 'each' or one of X: \['a', 'b'\]"),
         ({"labels": [1]}, "one per row: 80, got 1"),
         ({"projection": PCA(1)}, r"gives shape \(80, 1\) for 80 rows"),
@@ -439,8 +469,8 @@ def test_codes_are_needed():
         ({}, r"\{\}"),
     ],
 )
-def test_codes_must_have_two_columns(codes, got):
-    with pytest.raises(ValueError, match=rf"codes must be \(n_samples, 2\), .* got .*{got}"):
+def test_codes_must_have_one_or_two_columns(codes, got):
+    with pytest.raises(ValueError, match=rf"codes must be \(n_samples, 2\) or .* got .*{got}"):
         LatentDisplay(codes).plot()
 
 

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import qmc
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skmm._base import (
     DEEP_CONSTRAINTS,
@@ -27,7 +27,7 @@ from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._conditional_gan._network import gan_network
 from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
-from skmm._numbers import POSITIVE
+from skmm._numbers import POSITIVE, Numbers
 from skmm._parts import check_tokens
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
@@ -250,10 +250,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "target": [str, None],
         "loss": [StrOptions(set(LOSSES))],
         "noise_dim": [POSITIVE],
-        "gradient_penalty": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "gradient_penalty": [Numbers(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "n_critic": [POSITIVE],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+        "ema_decay": [Numbers(Real, 0, 1, closed="left")],
+        "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
         "decoders": [StrOptions({"auto"}), dict],
     }
     _net_class = AdversarialNet

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DEEP_CONSTRAINTS, DeepEstimator
@@ -29,7 +29,7 @@ from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
-from skmm._numbers import POSITIVE
+from skmm._numbers import POSITIVE, Numbers
 from skmm._output import TransformerMixin, codes_follow_output
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
@@ -263,10 +263,10 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         "n_components": [POSITIVE],
         "objective": [StrOptions(set(OBJECTIVES)), callable],
         "shared_layer_sizes": [list, tuple],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Numbers(Real, 0, None, closed="left")],
         "likelihoods": [StrOptions({"auto"}), dict],
         "latent_density": [HasMethods(["fit", "sample"]), None],
-        "reg_covar": [Interval(Real, 0, None, closed="left")],
+        "reg_covar": [Numbers(Real, 0, None, closed="left")],
         "fusion": [StrOptions({"mean", "posterior", "concat"})],
     }
 

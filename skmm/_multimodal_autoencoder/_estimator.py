@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS
 from skmm._decoding import decode_draws, draw, fit_density, some_rows
@@ -19,7 +19,7 @@ from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
 from skmm._nets import build
-from skmm._numbers import POSITIVE
+from skmm._numbers import POSITIVE, Numbers
 from skmm._parts import modality_networks
 from skmm._random import Seed
 from skmm._reconstruction import Parts
@@ -228,9 +228,9 @@ class MultimodalAutoencoder(LatentEstimator):
         "fusion": [StrOptions({"concat", "mean", "attention"})],
         "likelihoods": [StrOptions({"auto"}), dict],
         "modality_weights": [dict, None],
-        "modality_dropout": [Interval(Real, 0, 1, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "alignment_weight": [Interval(Real, 0, None, closed="left")],
+        "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
+        "noise": [Numbers(Real, 0, None, closed="left")],
+        "alignment_weight": [Numbers(Real, 0, None, closed="left")],
         "latent_density": [HasMethods(["fit", "sample"]), None],
         "decoders": [StrOptions({"auto"}), dict],
     }

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -36,6 +36,7 @@ from skmm._modalities._check import LARGEST
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._nets import Net, build
+from skmm._numbers import Numbers
 from skmm._output import TransformerMixin
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
@@ -53,7 +54,7 @@ PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
     **DEEP_CONSTRAINTS,
     "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
     "head_layer_sizes": [list, tuple],
-    "modality_dropout": [Interval(Real, 0, 1, closed="left")],
+    "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
     "scoring": [str, callable, None],
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS, numpy_type
 from skmm._decoding import decode_draws, draw, fit_density, plausible, some_rows
@@ -22,7 +22,7 @@ from skmm._multimodal_vae._diagnostics import (
 )
 from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
 from skmm._nets import plain_torch
-from skmm._numbers import POSITIVE
+from skmm._numbers import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
 from skmm.nn._vae import VAENetwork, VAEObjective
@@ -272,9 +272,9 @@ class MultimodalVAE(LatentEstimator):
         "n_components": [POSITIVE],
         "posterior": [StrOptions(set(POSTERIORS))],
         "likelihoods": [StrOptions({"auto"}), dict],
-        "beta": [Interval(Real, 0, None, closed="left")],
-        "kl_warmup": [Interval(Real, 0, 1, closed="both")],
-        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "beta": [Numbers(Real, 0, None, closed="left")],
+        "kl_warmup": [Numbers(Real, 0, 1, closed="both")],
+        "free_bits": [Numbers(Real, 0, None, closed="left")],
         "modality_weights": [StrOptions({"auto"}), dict, None],
         "n_importance_samples": [POSITIVE],
         "latent_density": [HasMethods(["fit", "sample"]), None],

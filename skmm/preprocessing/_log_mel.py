@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT, get_window
 from sklearn.base import TransformerMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities._values import as_array
@@ -117,15 +117,15 @@ class LogMel(TransformerMixin, BaseEstimator):
     output_kind = "image"
 
     _parameter_constraints: dict[str, list[Any]] = {
-        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+        "sampling_rate": [Numbers(Real, 0, None, closed="neither")],
         "n_mels": [POSITIVE],
         "n_fft": [Numbers(Integral, 2, None, closed="left"), None],
         "hop_length": [POSITIVE, None],
-        "f_min": [Interval(Real, 0, None, closed="left")],
-        "f_max": [Interval(Real, 0, None, closed="neither"), None],
+        "f_min": [Numbers(Real, 0, None, closed="left")],
+        "f_max": [Numbers(Real, 0, None, closed="neither"), None],
         "n_frames": [POSITIVE, None],
-        "reference": [StrOptions({"max"}), Interval(Real, 0, None, closed="neither")],
-        "floor": [Interval(Real, None, None, closed="neither")],
+        "reference": [StrOptions({"max"}), Numbers(Real, 0, None, closed="neither")],
+        "floor": [Numbers(Real, None, None, closed="neither")],
     }
 
     def __init__(
