@@ -176,6 +176,92 @@ def test_global_generators_are_not_read(case):
     assert differ(*found), "random_state=None must seed from the operating system"
 
 
+def _in_bfloat16():
+    torch = sys.modules["torch"]
+    return _reset(torch.set_default_dtype, torch.bfloat16, torch.float32)
+
+
+def _in_float64():
+    torch = sys.modules["torch"]
+    return _reset(torch.set_default_dtype, torch.float64, torch.float32)
+
+
+def _without_memory():
+    return _reset(sys.modules["torch"].set_default_device, "meta", None)
+
+
+def _without_gradients():
+    return _reset(sys.modules["torch"].set_grad_enabled, False, True)
+
+
+def _deterministic():
+    return _reset(sys.modules["torch"].use_deterministic_algorithms, True, False)
+
+
+@contextmanager
+def _reset(change, value, before):
+    change(value)
+    try:
+        yield
+    finally:
+        change(before)
+
+
+SETTINGS = {
+    "default dtype float64": _in_float64,
+    "default dtype bfloat16": _in_bfloat16,
+    "default device": _without_memory,
+    "another device": lambda: sys.modules["torch"].device("meta"),
+    "gradients off": _without_gradients,
+    "no_grad": lambda: sys.modules["torch"].no_grad(),
+    "inference_mode": lambda: sys.modules["torch"].inference_mode(),
+    "autocast": lambda: sys.modules["torch"].autocast("cpu", sys.modules["torch"].bfloat16),
+    "deterministic": _deterministic,
+    "NumPy raises": lambda: np.errstate(all="raise"),
+    "strings of pandas": lambda: pd.option_context(
+        "future.infer_string", not pd.get_option("future.infer_string")
+    ),
+    "pandas out": lambda: config_context(transform_output="pandas"),
+    "assume_finite": lambda: config_context(assume_finite=True),
+    "metadata routing": lambda: config_context(enable_metadata_routing=True),
+    "little memory": lambda: config_context(working_memory=1),
+}
+OF_TORCH = 9  # of them, the first
+
+
+def _settings():
+    """Return what somebody may have set."""
+    found = [np.geterr(), get_config(), pd.get_option("future.infer_string")]
+    if torch := sys.modules.get("torch"):
+        found += [torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()]
+        found += [torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")]
+        found += [torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()]
+    return found
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@per_case
+def test_settings_of_others_do_not_matter(case, setting):
+    if setting in list(SETTINGS)[:OF_TORCH] and not hasattr(case.default, "max_epochs"):
+        pytest.skip("has nothing to do with torch")
+    X = complete()
+    stopping = {"early_stopping": True} if hasattr(case.default, "max_epochs") else {}
+    expected = _said(fitted(case.small, X, **stopping), X)
+    with SETTINGS[setting]():
+        before = _settings()
+        model = clone(case.small).set_params(**stopping).fit(X)
+        found = _said(model, X)
+        assert _settings() == before
+    assert_same(found, expected)
+
+
+def _said(model, X):
+    """Return answers as arrays, whatever the output is set to."""
+    if hasattr(model, "set_output"):
+        model.set_output(transform="default")
+    return answers(model, X)
+
+
 # Law 3: rows
 
 
@@ -627,7 +713,7 @@ def _around(model, X, offsets):
 def test_columns_that_are_always_nan_are_refused(variant):
     parts = arrays()
     parts["text"][:, 1] = np.nan
-    with pytest.raises(ValueError, match="'text'.*NaN"):
+    with pytest.raises(ValueError, match=r"'text'.*NaN"):
         fitted(variant.estimator, parts)
 
 

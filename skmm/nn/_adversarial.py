@@ -201,6 +201,15 @@ class Generator(ConditionNetworks):
         uniform = None if uniform is None else uniform.to(raw)
         return self.output.values(raw, uniform).transpose(0, 1)
 
+    def scores(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None, *, noise: Tensor
+    ) -> Tensor:
+        """Return draws (n, m, n_columns) of the columns that are drawn by ranks, as scores."""
+        ranks: Any = self.output.ranks
+        n_samples = len(next(iter(inputs.values())))
+        raw = self(inputs, observed, noise.expand(-1, n_samples, -1)).flatten(2)
+        return raw[..., ranks.columns].transpose(0, 1)
+
 
 class Discriminator(ConditionNetworks):
     """Conditions and targets to numbers that are higher for real targets.

@@ -14,7 +14,8 @@ class Ranks(Drawing):
     """Some columns as normal scores of their ranks, ties in random order, and back.
 
     What is rare in a column then is the tail of a normal variable. A generator that is judged by
-    distances leaves rare values out, as they hardly cost anything; it does not leave out tails.
+    distances leaves rare values out, as they hardly cost anything; it does not leave out tails. How
+    far out these begin is calibrated in the end.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ class Ranks(Drawing):
         self.known = _padded(values, float("inf"))
         self.upper = _padded([c.cumsum(0) / c.sum() for c in counts], 2.0)
         self.share = _padded([c / c.sum() for c in counts], 1.0)
+        self.edges = torch.special.ndtri(self.upper.clamp(max=1.0))  # of the scores of each value
         self.slope = _padded(
             [_slopes(v, c) * (not steps) for v, c in zip(values, counts, strict=True)], 0.0
         )
@@ -52,7 +54,9 @@ class Ranks(Drawing):
         Ties are broken by fresh numbers in training, and by the same ones in validation.
         """
         flat = values.flatten(1)[:, self.columns]
-        known, upper, share, _ = self._tables(values.device)
+        known, upper, share = (
+            table.to(values.device) for table in (self.known, self.upper, self.share)
+        )
         if flat.is_floating_point():  # rounded as the values are
             known = known.to(flat.dtype).double()
         flat = flat.double().T.contiguous()
@@ -62,13 +66,22 @@ class Ranks(Drawing):
         scores = torch.special.ndtri(rank.clamp(least, 1 - least)).T
         return self._put(scores, scaled.flatten(1)).view_as(scaled)
 
+    def calibrate(self, scores: Tensor) -> None:
+        """Let scores (n, n_columns) of draws for training rows have the values of training."""
+        ordered = scores.double().sort(dim=0).values.T.contiguous()
+        last = (self.upper.clamp(max=1.0) * len(scores)).ceil().long().clamp(1, len(scores)) - 1
+        edges = ordered.gather(1, last)
+        self.edges = torch.where(self.upper >= 1, float("inf"), edges)
+
     def put_values(self, scores: Tensor, values: Tensor) -> Tensor:
         """Return `values` (..., width) with those that go with `scores` in these columns."""
-        known, upper, share, slope = self._tables(scores.device)
-        some = scores[..., self.columns].flatten(0, -2).double()
-        rank = torch.special.ndtr(some).T.contiguous()
-        place = torch.searchsorted(upper, rank).clamp(max=upper.shape[1] - 1)
-        part = (rank - upper.gather(1, place)) / share.gather(1, place) + 1  # of the way up
+        known, edges, slope = (
+            table.to(scores.device) for table in (self.known, self.edges, self.slope)
+        )
+        some = scores[..., self.columns].flatten(0, -2).double().T.contiguous()
+        place = torch.searchsorted(edges, some).clamp(max=edges.shape[1] - 1)
+        before, after = edges.gather(1, (place - 1).clamp(min=0)), edges.gather(1, place)
+        part = ((some - before) / (after - before)).nan_to_num(0.0).clamp(0, 1)  # of the way up
         found = known.gather(1, place) + slope.gather(1, place) * part
         return self._put(found.T, values.flatten(0, -2)).view_as(values)
 
@@ -82,10 +95,6 @@ class Ranks(Drawing):
             generator = torch.Generator(like.device).manual_seed(0)
         empty = torch.empty(like.shape, dtype=like.dtype, device=like.device)
         return self._filled(empty, lambda e: e.uniform_(generator=generator))
-
-    def _tables(self, device: torch.device) -> tuple[Tensor, ...]:
-        tables = (self.known, self.upper, self.share, self.slope)
-        return tuple(table.to(device) for table in tables)
 
 
 def _padded(columns: Sequence[Tensor], value: float) -> Tensor:
