@@ -15,7 +15,7 @@ from skmm.benchmark._metrics import Metric
 from skmm.benchmark._statistics import Ranks
 from skmm.benchmark._verdicts import SYMBOLS, WORDS, points
 
-NARROW = 90  # px of the narrowest plot, beside a long name and a long value
+NARROW = 110  # px of a narrow plot, beside a long name and a long value
 _REASONS = {"undefined": "not defined for this method", "not applicable": "not for these data"}
 
 
