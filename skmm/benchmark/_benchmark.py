@@ -44,8 +44,8 @@ class Benchmark(Results):
         training rows; or a :class:`Method`, which also says what part it plays. Every
         `random_state` that is None is set. A function from a task to such a dict gives each task
         methods of its own; None is :func:`usual_methods`.
-    tasks : Task or sequence of Task
-        The data and the questions.
+    tasks : Task or sequence of Task, default=()
+        The data and the questions. There must be one.
     metrics : list of str or Metric, or dict of str to callable, default=None
         What is computed on every task, in place of the usual metrics of its kind. A function is
         called with estimator, held-out data and labels, as a scorer of scikit-learn.
