@@ -31,7 +31,7 @@ from skmm import (
     MultimodalVAE,
 )
 from skmm._nets import Net, TensorData, _data
-from skmm._nets._device import place, resolve, usable
+from skmm._nets._device import canonical, resolve, usable
 from skmm.benchmark import _isolated
 from skmm.datasets import load_digits_halves
 from skmm.nn import Tokens
@@ -103,7 +103,7 @@ def test_the_reader_of_comparisons_lets_others_be(text):
 @pytest.mark.parametrize("device", ["cpu", "cpu:0", torch.device("cpu"), torch.device("cpu", 0)])
 def test_names_of_the_processor(device):
     for found in (
-        place(device),
+        canonical(device),
         resolve(device),
         usable(device),
         TensorData(arrays(), device=device).device,
