@@ -77,6 +77,7 @@ _NETWORKS = (
     "skmm.nn._modality_networks.Standardize",
     "skmm.nn._modality_networks.TokenIds",
     "skmm.nn._prediction.PredictorNetwork",
+    "skmm.nn._ranks.Ranks",
     "skmm.nn._tokens.TokenEncoder",
     "skmm.nn._tokens._Attention",
     "skmm.nn._tokens._Recurrent",
