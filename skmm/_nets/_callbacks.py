@@ -122,7 +122,7 @@ def resume(net: Net, path: str | Path) -> bool:
     if not Path(path).exists():
         return False
     try:
-        state = torch.load(path, map_location=net.device, weights_only=True)  # runs no code
+        state = torch.load(path, map_location="cpu", weights_only=True)  # runs no code
         _restore(net, state)
     except Exception as error:  # whatever zip, pickle or torch make of wrong contents
         raise ValueError(

@@ -14,8 +14,8 @@ from skorch.dataset import unpack_data
 from torch import Tensor
 
 from skmm._nets._data import Batches, epoch_generator
-from skmm._nets._device import usable
 from skmm._nets._distributed import Share, check_sizes, sum_gradients
+from skmm._nets._files import packed, unpacked
 from skmm._nets._schedules import Schedule, constant
 from skmm.nn import seed_draws
 from skmm.nn._layers import at_least_single
@@ -24,7 +24,6 @@ from skmm.nn._processes import Processes, share
 Terms = dict[str, Tensor]
 Scoring = Callable[["Net", Any, Tensor | None], float]
 N_WAITING = 16  # steps whose terms are stored at once
-_TWICE = ("module", "criterion")  # parameters that skorch takes as they are
 DROPOUT = 1  # stream of random numbers beside that of the order of rows
 
 
@@ -180,18 +179,12 @@ class Net(NeuralNet):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: a module, or criterion, that is a parameter too only once."""
-        state = super().__getstate__()
-        for name in _TWICE:
-            if state[name] is getattr(self, f"{name}_", None):
-                del state[name]
-        return state
+        """Return what is pickled: tensors by themselves, so that they load without the device."""
+        return packed(self.__dict__, self.cuda_dependent_attributes_)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Return to the device if it is here, else to the one nearest to it."""
-        super().__setstate__({**state, "device": usable(state["device"])})
-        for name in _TWICE:
-            self.__dict__.setdefault(name, self.__dict__.get(f"{name}_"))
+        """Return to the device, or to the one nearest to it."""
+        self.__dict__.update(unpacked(state))
 
     def on_epoch_begin(
         self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any

@@ -19,10 +19,10 @@ def plain_torch() -> Iterator[None]:
         stack.enter_context(_single_precision)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        device = torch.get_default_device().type
-        if device != "cpu":  # it would cost a bit in each operation
+        default = torch.get_default_device().type
+        if default != "cpu":  # it would cost a bit in each operation
             stack.enter_context(torch.device("cpu"))
-        for kind in {"cpu", device, "cuda"} - {"meta"}:
+        for kind in {"cpu", default, "cuda"} - {"meta"}:
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield

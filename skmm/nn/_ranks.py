@@ -87,7 +87,7 @@ class Ranks(Drawing):
 
     def _put(self, found: Tensor, rows: Tensor) -> Tensor:
         index = torch.tensor(self.columns, device=rows.device)
-        return rows.index_copy(1, index, found.to(rows.dtype))
+        return rows.index_copy(1, index, found.to(rows))
 
     def _ties(self, like: Tensor) -> Tensor:
         generator = self.generator

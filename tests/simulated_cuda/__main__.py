@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from pathlib import Path
 
 import simulated_cuda
 
@@ -12,4 +13,5 @@ if __name__ == "__main__":
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
+        sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
         runpy.run_path(sys.argv[0], run_name="__main__")
