@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -16,6 +18,7 @@ from skmm._modalities._polars import as_polars, is_polars
 from skmm._modalities._values import is_pandas
 
 F = TypeVar("F", bound=Callable[..., Any])
+_arrays: ContextVar[bool] = ContextVar("arrays", default=False)
 
 
 class TransformerMixin(SklearnTransformerMixin):
@@ -57,6 +60,19 @@ def translation_follows_output(method: F) -> F:
     return cast(F, follow)
 
 
+@contextmanager
+def arrays_only() -> Iterator[None]:
+    """Let estimators of skmm give arrays, whatever `set_output` says: for what computes with them.
+
+    Not around whole pipelines, whose steps may have been fitted to frames.
+    """
+    before = _arrays.set(True)
+    try:
+        yield
+    finally:
+        _arrays.reset(before)
+
+
 def in_library(estimator: Any, value: Any) -> Any:
     """Return a frame of pandas as one of polars if `set_output` says so."""
     if _get_output_config("transform", estimator)["dense"] == "polars" and is_pandas(value):
@@ -67,6 +83,8 @@ def in_library(estimator: Any, value: Any) -> Any:
 def _with_ids(transform: F) -> F:
     @wraps(transform)
     def follow(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+        if _arrays.get():
+            return cast(Any, transform).__wrapped__(self, X, *args, **kwargs)
         out = transform(self, X, *args, **kwargs)
         return _named(out, X) if is_pandas(out) or is_polars(out) else out
 
@@ -76,7 +94,7 @@ def _with_ids(transform: F) -> F:
 def _in_container(estimator: Any, X: Any, value: Any, columns: Sequence[str]) -> Any:
     """Return rows as the container that `set_output` asks for."""
     container = _get_output_config("transform", estimator)["dense"]
-    if container == "default" or value.ndim > 2:
+    if container == "default" or value.ndim > 2 or _arrays.get():
         return value
     if not is_pandas(value) and value.ndim == 1:
         value = pd.Series(np.asarray(value), name=columns[0])

@@ -11,19 +11,21 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal, assert_index_equal
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.feature_selection import SelectKBest
 from sklearn.model_selection import KFold, cross_val_score, permutation_test_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skmm import CCA, Modalities, MultimodalClassifier, MultimodalRegressor
+from skmm import CCA, DeepCCA, Modalities, MultimodalClassifier, MultimodalRegressor
 from skmm.baselines import RidgeSampler
 from skmm.benchmark import Task
 from skmm.compose import ConcatModalities, PerModality, SelectModality
 from skmm.exceptions import IndexMismatchWarning
-from skmm.inspection import modality_importance, permutation_test, wilks_test
-from skmm.metrics import coverage_per_group
+from skmm.inspection import modality_importance, permutation_test, variance_explained, wilks_test
+from skmm.metrics import coverage_per_group, get_scorer
 
 N = 40
 NAMES = [f"P{i:03d}" for i in range(N)]
@@ -269,6 +271,7 @@ def test_polars_columns_become_what_they_are_in_pandas():
             "truth": [True, None, False],
             "text": ["u", None, "v"],
             "class": pl.Series(["x", None, "y"], dtype=pl.Enum(["y", "x"])),
+            "group": pl.Series(["x", None, "y"], dtype=pl.Categorical),
             "cells": [[1, 2], [3], None],
         }
     )
@@ -277,12 +280,13 @@ def test_polars_columns_become_what_they_are_in_pandas():
         "whole": "Int64",
         "small": "float32",
         "truth": "boolean",
-        "text": "str",
+        "text": str(pd.Series(["u", None]).dtype),
         "class": "category",
+        "group": "category",
         "cells": "object",
     }
     assert list(stored["class"].cat.categories) == ["y", "x"]
-    assert stored.isna().to_numpy()[:, :5].sum() == 5
+    assert stored.isna().to_numpy()[:, :6].sum() == 6
     assert stored["cells"][0] == [1, 2]
 
 
@@ -530,3 +534,34 @@ def test_permutation_test_score_runs():
         CCA(1), x, y.to_numpy(), n_permutations=2, cv=2, random_state=0
     )
     assert of_arrays[0] > of_arrays[1].max()
+
+
+# Containers change no number
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        CCA("auto", random_state=0),
+        DeepCCA(1, objective="gcca", hidden_layer_sizes=(4,), max_epochs=2, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore:.* validation rows are too few:UserWarning")
+def test_what_computes_with_results_does_not_see_the_container(model, container):
+    frames = {"a": _polars(), "b": _polars("xyz", seed=1), "c": Z}
+    X, scorers = Modalities(frames, index="id"), ("total_correlation", "foscttm")
+    X = X.select(["a", "b"])
+    plain = clone(model).fit(X)
+    with config_context(transform_output=container):
+        by_default = clone(model).fit(X)
+        assert by_default.score(X) == plain.score(X)
+    told = clone(model).set_output(transform=container).fit(X)
+    for name in scorers:
+        assert get_scorer(name)(told, X) == get_scorer(name)(plain, X)
+    if isinstance(model, CCA):
+        assert told.n_components_ == plain.n_components_
+        assert_frame_equal(variance_explained(told, X), variance_explained(plain, X))
+        recovery = get_scorer("cross_reconstruction")
+        assert recovery(told, X) == recovery(plain, X)

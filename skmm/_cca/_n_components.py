@@ -10,6 +10,7 @@ from sklearn.model_selection import KFold
 
 from skmm._linalg import CONSTANT, pearson
 from skmm._modalities import Modalities
+from skmm._output import arrays_only
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
@@ -85,7 +86,9 @@ def n_beyond_chance(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the fit of all rows warns as well
             model.fit(X[train], sample_weight=weight[train])
-        found += _held_out_correlations(model.transform_each(X[test]), weight[test])
+        with arrays_only():
+            codes = model.transform_each(X[test])
+        found += _held_out_correlations(codes, weight[test])
     total = sum(size for _, size in found)
     if not total:
         return 1

@@ -30,7 +30,7 @@ from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
 from skmm._numbers import POSITIVE, Numbers
-from skmm._output import TransformerMixin, codes_follow_output
+from skmm._output import TransformerMixin, arrays_only, codes_follow_output
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
 from skmm.nn._alignment import AlignmentNetwork
@@ -391,7 +391,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             If a row has no modality, or for ``fusion="concat"`` not all.
         """
         codes = self._encode(self._check(X))
-        return self._closing.transform(codes)
+        with arrays_only():
+            return self._closing.transform(codes)
 
     @codes_follow_output
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
@@ -411,7 +412,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             For each modality of `X`; NaN where it is missing.
         """
         codes = self._encode(self._check(X, y))
-        return self._closing.transform_each(codes)
+        with arrays_only():
+            return self._closing.transform_each(codes)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the total correlation on these rows, usually held out.
@@ -491,7 +493,8 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         self.canonical_correlations_ = self._closing.canonical_correlations_
         self.pairwise_correlations_ = self._closing.pairwise_correlations_
         if self._decodes():
-            Z = self._closing.transform(codes)
+            with arrays_only():
+                Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
 
     if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types

@@ -15,6 +15,7 @@ from skmm._cca._moments import Moments
 from skmm._cca._whitening import MomentRoute
 from skmm._modalities import Modalities
 from skmm._modalities._stream import is_streamed, row_slices
+from skmm._output import arrays_only
 
 Array = np.ndarray
 Codes = dict[str, Array]
@@ -72,9 +73,10 @@ def refit(linear: CCA, X: Modalities) -> CCA:
 
 def project(linear: CCA, X: Modalities) -> dict[str, Array]:
     """Return the projections of each modality."""
-    if not is_streamed(X):
-        return linear.transform_each(_flat(X))
-    parts = [linear.transform_each(_flat(X[rows])) for rows in row_slices(X)]
+    with arrays_only():
+        if not is_streamed(X):
+            return linear.transform_each(_flat(X))
+        parts = [linear.transform_each(_flat(X[rows])) for rows in row_slices(X)]
     return {name: np.concatenate([part[name] for part in parts]) for name in X.names}
 
 

@@ -99,8 +99,8 @@ def check_modalities(
     Raises
     ------
     ValueError
-        For everything that the estimator cannot take, and for numbers beyond 1e150, whose squares
-        overflow.
+        For everything that the estimator cannot take, for numbers beyond 1e150, whose squares
+        overflow, and for modalities whose indexes differ, of `X` and `y` in form 4 too.
     TypeError
         For sparse data where dense data is needed, and for values of a wrong type.
 

@@ -46,8 +46,10 @@ def as_given(value: Any, given: Any) -> Any:
 def _column(series: Any) -> Any:
     """Return what holds the column in pandas: its kind does not depend on whether it has nulls."""
     dtype = series.dtype
-    if type(dtype).__name__ in ("Enum", "Categorical"):
-        return pd.Categorical(series.to_list(), getattr(dtype, "categories", None))
+    if type(dtype).__name__ == "Enum":
+        return pd.Categorical(series.to_list(), dtype.categories.to_list())
+    if type(dtype).__name__ == "Categorical":
+        return pd.Categorical(series.to_list())
     if series.null_count() and (dtype.is_integer() or str(dtype) == "Boolean"):
         return pd.array(series.to_list(), dtype=str(dtype).replace("Boolean", "boolean"))
     if dtype.is_nested():

@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmm._modalities import Modalities
+from skmm._output import arrays_only
 from skmm._parts import likelihood_names
 from skmm._random import check_random_state
 from skmm.compose import ConcatModalities
@@ -131,7 +132,8 @@ def searched(estimator: Any) -> Any:
 def modality_codes(estimator: Any, X: Any) -> Codes:
     """Return each modality's codes, from the end of pipelines and searches; none without."""
     estimator, X = last_step(estimator, X)
-    return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
+    with arrays_only():
+        return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
 
 
 def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) -> Modalities:
@@ -323,7 +325,8 @@ def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
     last, inner = last_step(estimator, conditions)
     if not hasattr(last, "translate"):
         return np.asarray(estimator.predict(conditions), dtype=float)
-    predicted = last.translate(inner, to=target)
+    with arrays_only():
+        predicted = last.translate(inner, to=target)
     return estimator_target(estimator, {target: predicted}, target)
 
 

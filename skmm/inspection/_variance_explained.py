@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skmm._modalities import Modalities, check_modalities
+from skmm._output import arrays_only
 from skmm.inspection._plot._model import fitted_step, sliceable
 from skmm.metrics import r2_per_modality
 
@@ -80,7 +81,8 @@ def variance_explained(estimator: Any, X: Any, y: Any = None) -> pd.DataFrame:
     """
     model, inner = fitted_step(estimator, sliceable(X))
     check_decodes(model)
-    Z = np.asarray(model.transform(inner))
+    with arrays_only():
+        Z = np.asarray(model.transform(inner))
     found = read_parts(model, inner)
     true = {name: observed_numbers(found, name) for name in numeric_names(found)}
     true = {name: value for name, value in true.items() if not np.isnan(value).all()}
@@ -127,8 +129,9 @@ def translated_parts(
         for name in names:
             if name != source and len(here):
                 value = np.full(np.shape(X[name]), np.nan)
-                translated = np.asarray(model.translate(X.select([source])[here], to=name), float)
-                value[here] = translated.reshape(len(here), *value.shape[1:])
+                with arrays_only():
+                    translated = model.translate(X.select([source])[here], to=name)
+                value[here] = np.asarray(translated, float).reshape(len(here), *value.shape[1:])
                 found.setdefault(f"from {source}", {})[name] = value
     return found
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
 from skmm._modalities import check_modalities
+from skmm._output import arrays_only
 from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
@@ -227,7 +228,8 @@ def _codes(estimator: Any, X: Any, y: Any) -> dict[str, Array]:
             "estimator that gives each modality's codes, such as CCA, or a pipeline ending in one."
         )
     second = (y,) if _form(estimator) == PLAIN and y is not None else ()
-    codes: dict[str, Array] = estimator.transform_each(X, *second)
+    with arrays_only():
+        codes: dict[str, Array] = estimator.transform_each(X, *second)
     if len(codes) < 2:
         raise ValueError(f"Alignment needs two modalities or more, got {list(codes)}.")
     return codes
@@ -303,7 +305,8 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
     if not usable.any():
         raise ValueError(f"No row has both modality {to!r} and another one to predict it from.")
     true = np.asarray(X[to][usable], dtype=np.float64)
-    predicted = np.asarray(estimator.translate(others[usable], to), dtype=np.float64)
+    with arrays_only():
+        predicted = np.asarray(estimator.translate(others[usable], to), dtype=np.float64)
     means = getattr(estimator, "means_", {})
     mean = means[to] if to in means else np.nanmean(true, axis=0)
     varied = varied_in_fit(estimator, to, true)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from skmm._output import arrays_only
 from skmm.inspection._plot._axes import (
     FONT,
     LIGHT,
@@ -218,7 +219,8 @@ def _codes(model: Any, X: Any, y: Any, modality: str | None) -> dict[str, Array]
     if modality is None:
         if not hasattr(model, "transform"):
             raise TypeError(f"{type(model).__name__} has no transform: it gives no codes to draw.")
-        found = {"": model.transform(X)}
+        with arrays_only():
+            found = {"": model.transform(X)}
     else:
         found = _codes_of_modality(model, X, y, modality)
     codes = {name: np.asarray(Z, dtype=np.float64) for name, Z in found.items()}
@@ -235,7 +237,8 @@ def _codes_of_modality(model: Any, X: Any, y: Any, modality: str) -> dict[str, A
             f"{modality!r}. Use modality=None for what transform gives."
         )
     second = (y,) if _form(model) == PLAIN and y is not None else ()
-    found: dict[str, Array] = model.transform_each(X, *second)
+    with arrays_only():
+        found: dict[str, Array] = model.transform_each(X, *second)
     if modality == "each":
         return found
     if modality not in found:

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skmm._numbers import is_integer
+from skmm._output import arrays_only
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
@@ -162,7 +163,9 @@ class ReconstructionDisplay:
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         model, inner = fitted_step(estimator, _first(X, n_samples))
         check_decodes(model)
-        decoded = decoded_parts(model, np.asarray(model.transform(inner)))
+        with arrays_only():
+            Z = np.asarray(model.transform(inner))
+        decoded = decoded_parts(model, Z)
         found = read_parts(model, inner)
         names = check_modality_names(modalities, numeric_names(found))
         originals = {name: observed_numbers(found, name) for name in names}
