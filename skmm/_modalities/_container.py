@@ -46,7 +46,8 @@ class Modalities:
     mapping : dict of str to array-like, or Modalities
         Values have the samples on axis 0: ndarray (1-D, 2-D, images N x C x H x W, token
         ids N x T), sparse matrix (kept as CSR), Series or DataFrame of pandas or polars (kept
-        as pandas'), an array of dask, zarr or h5py (not read here). Arrays are not copied; do
+        as pandas'), an array of dask, zarr or h5py (not read here). A single column whose cells
+        are arrays or lists of numbers, all of one shape, is stacked. Arrays are not copied; do
         not modify them afterwards.
     missing : DataFrame, dict of str to array-like, or array-like, default=None
         Which rows lack which modality: a boolean array or DataFrame of shape (n_samples,
