@@ -627,7 +627,7 @@ def _around(model, X, offsets):
 def test_columns_that_are_always_nan_are_refused(variant):
     parts = arrays()
     parts["text"][:, 1] = np.nan
-    with pytest.raises(ValueError, match="'text'.*NaN"):
+    with pytest.raises(ValueError, match=r"'text'.*NaN"):
         fitted(variant.estimator, parts)
 
 
