@@ -86,13 +86,14 @@ def _ranks(values: np.ndarray, ahead: Any, *, steps: bool) -> Ranks | None:
     columns = np.flatnonzero((share >= NEARLY_ALL) & (share < 1))
     if not len(columns):
         return None
-    if ahead is not None:  # as the network will see them
-        mean, scale = (a.flatten().numpy() for a in ahead)
-        values = (values - mean) / scale
     found = [np.unique(values[:, column], return_counts=True) for column in columns]
     known = [torch.as_tensor(v, dtype=torch.float64) for v, _ in found]
     counts = [torch.as_tensor(n) for _, n in found]
-    return Ranks(columns.tolist(), known, counts, steps=steps)
+    seen = None
+    if ahead is not None:
+        units = zip(*(a.flatten()[columns] for a in ahead), strict=True)
+        seen = [(v - mean) / scale for v, (mean, scale) in zip(known, units, strict=True)]
+    return Ranks(columns.tolist(), known, counts, seen, steps=steps)
 
 
 def _condition_networks(

@@ -25,6 +25,8 @@ class Ranks(Drawing):
         The distinct values of each column in training, in ascending order.
     counts : sequence of Tensor
         How often each occurs. Between two that occur once, values are interpolated.
+    seen : sequence of Tensor, default=None
+        The values as they come, where they come standardised.
     steps : bool, default=False
         Whether nothing is interpolated.
     """
@@ -34,6 +36,7 @@ class Ranks(Drawing):
         columns: Sequence[int],
         values: Sequence[Tensor],
         counts: Sequence[Tensor],
+        seen: Sequence[Tensor] | None = None,
         *,
         steps: bool = False,
     ) -> None:
@@ -41,6 +44,7 @@ class Ranks(Drawing):
         self.columns = list(columns)
         # Not buffers: they keep their precision. Shorter columns end with what is never reached.
         self.known = _padded(values, float("inf"))
+        self.seen = self.known if seen is None else _padded(seen, float("inf"))
         self.upper = _padded([c.cumsum(0) / c.sum() for c in counts], 2.0)
         self.share = _padded([c / c.sum() for c in counts], 1.0)
         self.edges = torch.special.ndtri(self.upper.clamp(max=1.0))  # of the scores of each value
@@ -54,13 +58,13 @@ class Ranks(Drawing):
         Ties are broken by fresh numbers in training, and by the same ones in validation.
         """
         flat = values.flatten(1)[:, self.columns]
-        known, upper, share = (
-            table.to(values.device) for table in (self.known, self.upper, self.share)
+        seen, upper, share = (
+            table.to(values.device) for table in (self.seen, self.upper, self.share)
         )
         if flat.is_floating_point():  # rounded as the values are
-            known = known.to(flat.dtype).double()
+            seen = seen.to(flat.dtype).double()
         flat = flat.double().T.contiguous()
-        place = torch.searchsorted(known, flat).clamp(max=known.shape[1] - 1)
+        place = torch.searchsorted(seen, flat).clamp(max=seen.shape[1] - 1)
         rank = upper.gather(1, place) - share.gather(1, place) * self._ties(flat.T).T
         least = share.min() / 2
         scores = torch.special.ndtri(rank.clamp(least, 1 - least)).T
