@@ -4,6 +4,7 @@
 #   make coverage    the same, and which lines of skmm they run; fails below 95 %
 #   make slow        the slow tests, published figures anew, digits of the numerics; needs SKMM_DATA
 #                    (the folder of the real data) or downloads them
+#   make gpu         laws, files and speed on a CUDA device; at most eight minutes; one JSON
 #   make full        the full suite of the benchmark on all development data sets; hours
 #   make speed       time and memory beside floors and peers; needs a quiet machine
 #   make peers       the environments of the peers, in build/peers; PEERS="cca gan" for some of them
@@ -29,7 +30,7 @@ SINGLE := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 CCA_PEERS := --peers-python build/peers/cca/bin/python
 VAE_PEERS := --peers-python build/peers/vae/bin/python
 
-.PHONY: benchmark test coverage slow full speed peers matrix mutation tables lint docs linkcheck clean
+.PHONY: benchmark test coverage slow gpu full speed peers matrix mutation tables lint docs linkcheck clean
 
 benchmark: $(READY)
 	$(PY) -m skmm.benchmark run --suite quick
@@ -58,6 +59,9 @@ slow: $(READY)
 	$(PY) benchmarks/published_conditional_gan.py mnist --seeds 0 --epochs 30 --only dense
 	$(PY) benchmarks/published_prediction.py tcga
 	$(PY) benchmarks/published_prediction.py mfeat
+
+gpu: $(READY)
+	$(PY) benchmarks/gpu_checks.py --out build/gpu.json
 
 full: $(READY)
 	$(PY) -m skmm.benchmark run --suite full --output benchmark-results/full

@@ -1,8 +1,14 @@
 """What tests and doctests share."""
 
+import os
 import sys
 
 import pytest
+
+# They state results of the processor, whose random numbers are others. `tests/simulated_cuda` and
+# `make gpu` are for devices.
+if "SKMM_TEST_CUDA" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(autouse=True)

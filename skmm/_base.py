@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -27,16 +27,21 @@ from skmm._nets import (
     TensorData,
     apply_in_chunks,
     check_agreement,
+    check_callbacks,
+    check_net_params,
+    constant,
     device_of,
     in_precision,
     join,
     n_rows_at_once,
+    plain_torch,
     resume,
 )
 from skmm._numbers import POSITIVE, Numbers
 from skmm._parts import check_tokens
 from skmm._random import check_random_state, seed_of
-from skmm._state import BaseEstimator
+from skmm._split import held_out_rows
+from skmm._state import BaseEstimator, unchanged_on_error
 from skmm.nn import ACTIVATIONS
 
 Array = np.ndarray
@@ -69,6 +74,8 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
+# In the history for skorch's callbacks alone.
+_OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
 # What a checkpoint may differ in from the fit that goes on with it.
 _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
 
@@ -81,11 +88,26 @@ class DeepEstimator(BaseEstimator):
     @property
     def history_(self) -> pd.DataFrame:
         """One row per epoch: the terms of the objective, the score, the learning rate."""
-        rows = [{k: v for k, v in row.items() if k != "batches"} for row in self.net_.history]
+        history = self.net_.history
+        rows = [{k: v for k, v in row.items() if k not in _OF_SKORCH} for row in history]
         return pd.DataFrame(rows)
 
-    def _split(self, n_samples: int, rng: np.random.RandomState) -> tuple[Array, Array | None]:
-        """Return training rows, and with early stopping validation rows."""
+    def _fit_all_or_nothing(self, *data: Any) -> Self:
+        """Fit whatever torch's settings are; leave the estimator as it was before on an error."""
+        with unchanged_on_error(self), plain_torch():
+            self._fit(*data)
+        if self.net_.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+    def _fit(self, *data: Any) -> None:
+        """Fit; abstract."""
+        raise NotImplementedError
+
+    def _split(
+        self, n_samples: int, rng: np.random.RandomState, labels: Array | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return training rows, and with early stopping validation rows, stratified by labels."""
         if not self.early_stopping:
             return np.arange(n_samples), None
         n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
@@ -94,8 +116,8 @@ class DeepEstimator(BaseEstimator):
                 f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
                 f"n_samples={n_samples} to train on: a minimum of 2 is required."
             )
-        order = rng.permutation(n_samples)
-        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+        valid = held_out_rows(n_samples, n_valid, rng, labels)
+        return np.setdiff1d(np.arange(n_samples), valid), valid
 
     def _rng(self) -> np.random.RandomState:
         """Return the generator of a fit, in the same state in all processes that share it."""
@@ -107,9 +129,12 @@ class DeepEstimator(BaseEstimator):
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
 
-    def _data(self, X: Modalities, extra: Mapping[str, Array] | None = None) -> TensorData:
-        """Return checked data as tensors for training, and what else rows have beside it."""
-        return tensors(X, join(self.device)[0], self._dtype(), X.names, extra)
+    def _data(
+        self, X: Modalities, module: Any, extra: Mapping[str, Array] | None = None
+    ) -> TensorData:
+        """Return checked data as tensors to train a module, and what else rows have beside it."""
+        device, dtype = join(self.device)[0], self._dtype()
+        return tensors(X, device, dtype, X.names, extra, ahead=module.ahead())
 
     def _train(
         self,
@@ -132,7 +157,7 @@ class DeepEstimator(BaseEstimator):
         if self.verbose == 1 and leads:
             callbacks.append(("progress", Progress()))
         fused = {"optimizer__fused": True} if isinstance(self.optimizer, str) else {}
-        _check_callbacks(self.callbacks or [])
+        check_net_params(self.net_params or {})
         settings = {
             **fused,
             "optimizer": OPTIMIZERS.get(self.optimizer, self.optimizer),
@@ -141,7 +166,7 @@ class DeepEstimator(BaseEstimator):
             "schedule": SCHEDULES.get(self.lr_schedule, self.lr_schedule),
             "iterator_valid__batch_size": n_rows_at_once(train.inputs),
             "max_epochs": self.max_epochs,
-            "train_split": None if valid is None else lambda dataset: (dataset, valid),
+            "train_split": None if valid is None else partial(_beside, valid),
             "device": train.device,
             "precision": self.precision,
             "compile": self.compile,
@@ -151,6 +176,12 @@ class DeepEstimator(BaseEstimator):
             **settings,
             **(self.net_params or {}),
         }
+        check_callbacks(
+            self.callbacks or [],
+            validates=valid is not None,
+            scheduled=settings["schedule"] is not constant,
+            adversarial=getattr(module, "discriminator", None) is not None,
+        )
         net = self._net_class(module, criterion, **settings).initialize()
         if path is not None and self.warm_start:
             resume(net, path)
@@ -160,7 +191,7 @@ class DeepEstimator(BaseEstimator):
             check_agreement(processes, net.device, net.module_, **numbers)
         net.partial_fit(train, epochs=net.max_epochs - done)
         # They hold the data, and what the net computes from now on it computes alone.
-        return net.set_params(train_split=None, scoring=None, processes=None)
+        return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
     def _predictor(self) -> torch.nn.Module:
         """Return the network that predictions come from."""
@@ -174,12 +205,14 @@ class DeepEstimator(BaseEstimator):
         except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
             said = repr(params)
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
-        data = [(name, _content(value)) for name, value in train.inputs.items()]
+        # As they came: what lies on a device depends on the device, and on what else lies there.
+        data = [(name, _content(value)) for name, value in train.arrays.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
         return (
             f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
         )
 
+    @plain_torch()
     def _apply(
         self,
         function: Callable[..., Any],
@@ -196,24 +229,21 @@ class DeepEstimator(BaseEstimator):
         dtype = precision_of(X)
         module: Any = in_precision(self._predictor(), dtype)
         check_tokens(X, module)
-        data = tensors(X, device_of(module), dtype, module.names)
+        data = tensors(X, device_of(module), dtype, module.names, ahead=module.ahead())
         if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
             data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
 
 
-def _check_callbacks(callbacks: Sequence[Any]) -> None:
-    for given in callbacks:
-        callback = given[-1] if isinstance(given, tuple) and given else given
-        if not hasattr(callback, "set_params"):
-            raise TypeError(f"callbacks holds {given!r}, which is no callback of skorch.")
+def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorData]:
+    return train, valid
 
 
 def _content(value: Any) -> Any:
     """Return what stands for an input in a hash: its values, or the hashes of its blocks."""
     if isinstance(value, Stream):
         return [joblib.hash(block) for _, block in value.blocks()]
-    return np.asarray(value.cpu())
+    return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
 
 
 def precision_of(X: Modalities) -> torch.dtype:
@@ -222,16 +252,24 @@ def precision_of(X: Modalities) -> torch.dtype:
     return torch.float32 if floats == {np.dtype(np.float32)} else torch.float64
 
 
+def numpy_type(X: Modalities) -> np.dtype:
+    """Return that precision as a type of arrays."""
+    return np.dtype(np.float32 if precision_of(X) == torch.float32 else np.float64)
+
+
 def tensors(
     X: Modalities,
     device: str | torch.device,
     dtype: torch.dtype,
     names: Sequence[str],
     extra: Mapping[str, Array] | None = None,
+    *,
+    ahead: Mapping[str, Any],
 ) -> TensorData:
     """Return checked data as tensors; the numbers at missing rows are never read.
 
-    What is observed is of all modalities `names`, of which X may lack some.
+    What is observed is of all modalities `names`, of which X may lack some. Those in `ahead` are
+    standardised by its means and scales.
     """
     observed = None
     if X._mask.any() or len(X.names) < len(names):
@@ -242,7 +280,7 @@ def tensors(
     }
     lazy = any(isinstance(value, Stream) for value in arrays.values())
     kind = LazyData if lazy else TensorData
-    return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype)
+    return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype, ahead=ahead)
 
 
 def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:

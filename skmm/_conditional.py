@@ -7,13 +7,15 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._stream import Stream, check_held, pieces, take_lazily
+from skmm._modalities._columns import ColumnStatistics, column_statistics
+from skmm._modalities._ids import ids_of
+from skmm._modalities._stream import Stream, check_held, take_lazily
 from skmm._numbers import is_integer
+from skmm._output import TransformerMixin, translation_follows_output
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import BaseEstimator
 from skmm.metrics._energy import energy_scores, marginal_scores
@@ -36,13 +38,19 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     categories_: dict[str, Array]
     _schema: Any
     _target: str
+    _columns: dict[str, ColumnStatistics]
 
+    _remedy = "drop or impute these"  # where conditions are missing
     _reads_blocks = False  # whether it can do with arrays that are read block by block
 
     @property
     def _takes_missing(self) -> bool:
         """Whether rows may lack some conditions."""
         return False
+
+    def _precision(self, X: Modalities) -> np.dtype:
+        """Return the precision of what is said of checked conditions."""
+        raise NotImplementedError
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw targets for checked conditions."""
@@ -65,7 +73,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Z : ndarray of shape (n_samples, n_targets)
             The target flattened; of labels the share of each class in the draws.
         """
-        return self._statistic(self._conditions(X), lambda draws: draws.mean(axis=1))
+        return self._mean(self._conditions(X))
 
     def predict(self, X: Any, statistic: str | float = "mean") -> Any:
         """Return a statistic of draws of the target, column by column.
@@ -89,9 +97,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             If `statistic` is none of these, or the target's labels have no such statistic.
         """
         level = _level(statistic)
-        X = self._conditions(X)
+        ids, X = ids_of(X), self._conditions(X)
         if level is None:
-            values = self._statistic(X, lambda draws: draws.mean(axis=1))
+            values = self._mean(X)
         elif self._target in self.categories_:
             raise ValueError(
                 f"statistic={statistic!r} is not defined for labels, as those of "
@@ -101,8 +109,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             values = self._statistic(X, lambda draws: draws.mean(axis=1) > 1 - level)
         else:
             values = self._statistic(X, lambda draws: _quantile(draws, level))
-        return self._schema.restore_one(self._target, self._decoded(values))
+        return self._schema.restore_one(self._target, self._decoded(values), ids)
 
+    @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
         """Return the target as it is to be expected given the conditions.
 
@@ -117,7 +126,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Returns
         -------
         predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As `predict`.
+            As `predict`, or as `set_output` says, images always as an array.
 
         Raises
         ------
@@ -158,8 +167,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} can only fill in {self._target!r}, but {lacking!r} are "
                 "missing in some rows."
             )
-        filled = self._statistic(conditions, lambda draws: draws.mean(axis=1))
-        return self._schema.fill(X, y, {self._target: self._decoded(filled)})
+        filled = self._decoded(self._mean(conditions))
+        return self._schema.fill(X, y, {self._target: filled})
 
     def sample(self, n_samples: int = 1, *, given: Any = None, random_state: Seed = None) -> Array:
         """Draw the target given the conditions.
@@ -195,7 +204,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             )
         X = self._conditions(given)
         rng = check_random_state(self.random_state if random_state is None else random_state)
-        draws = [self._draw(part, int(n_samples), rng) for _, part in self._chunks(X, n_samples)]
+        draws = [self._drawn(part, int(n_samples), rng) for _, part in self._chunks(X, n_samples)]
         values = self._decoded(np.concatenate(draws).swapaxes(0, 1))
         return values.reshape(int(n_samples), len(X), *self._schema.shapes[self._target])
 
@@ -229,12 +238,12 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if self._target not in X or not (rows := ~X._mask[:, X.names.index(self._target)]).any():
             raise ValueError(f"score needs the target {self._target!r} in X, or as y.")
         X = X[np.flatnonzero(rows)]
-        truth = self._encoded(X)[:, self._varies] / self._spread
+        truth = self._encoded(X)[:, self._judged] / self._spread
         conditions, rng = self._without_target(X), np.random.RandomState(self._seed)
         reference = self._reference / self._spread
         scores = []
         for rows, part in self._chunks(conditions, N_DRAWS):
-            draws = self._draw(part, N_DRAWS, rng)[:, :, self._varies] / self._spread
+            draws = self._drawn(part, N_DRAWS, rng)[:, :, self._judged] / self._spread
             scores.append(energy_scores(truth[rows], draws.swapaxes(0, 1)))
         mean, marginal = np.concatenate(scores).mean(), marginal_scores(truth, reference).mean()
         if marginal == 0:  # all targets are the same
@@ -280,25 +289,29 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
                 f"is required by {type(self).__name__}."
             )
         self._check_conditions(self._without_target(X))
-        return X, self._encoded(X)
+        values = self._encoded(X)
+        self._columns = column_statistics(X, self._schema)
+        if self._target in self.categories_:
+            self._columns[self._target] = ColumnStatistics.of(values)
+        return X, values
 
     def _remember(self, values: Any, rng: np.random.RandomState) -> Self:
         """Keep of the training targets what `score` needs."""
-        mean, variance, largest = _spread(values)
-        scale = np.sqrt(variance)
-        self._varies = scale > 1e-7 * largest
+        columns = units = self._columns[self._target]
         if self._schema.kinds[self._target] == "image":  # pixels that seldom vary hardly count
-            n_channels = self._schema.shapes[self._target][0]
-            within, means = variance.reshape(n_channels, -1), mean.reshape(n_channels, -1)
-            one = np.sqrt(within.mean(axis=1) + means.var(axis=1))[:, None]
-            scale = np.broadcast_to(one, within.shape).ravel()
-        if not self._varies.any():
-            self._varies[:] = True
-        self._spread = np.where(scale > 0, scale, 1.0)[self._varies]
+            units = columns.of_channels()
+        # Where nothing varies, what is drawn has to be exact.
+        self._judged = columns.varies.ravel() | ~columns.varies.any()
+        spread = np.broadcast_to(units.divisor, columns.mean.shape).ravel()
+        self._spread = spread[self._judged]
         rows = rng.permutation(len(values))[:N_REFERENCE]
-        self._reference = values[rows][:, self._varies]
+        self._reference = values[rows][:, self._judged]
         self._seed = seed_of(rng)
         return self
+
+    def _varies(self, name: str) -> Array:
+        """Return which columns (width,) of a modality of numbers varied in fit."""
+        return self._columns[name].varies.ravel()
 
     def _target_name(self, X: Modalities) -> str:
         if self._schema.form == 4:
@@ -349,7 +362,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if lacking and not self._takes_missing:
             raise ValueError(
                 f"{type(self).__name__} cannot do without conditions, but {lacking!r} are missing "
-                "in some rows: drop or impute these."
+                f"in some rows: {self._remedy}."
             )
 
     def _encoded(self, X: Modalities) -> Any:
@@ -368,14 +381,25 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             return self.categories_[self._target][values.argmax(axis=-1)]
         return values
 
+    def _mean(self, X: Modalities) -> Array:
+        """Return the mean target for checked conditions, within reach of those of training."""
+        return self._statistic(X, lambda draws: draws.mean(axis=1))
+
     def _statistic(self, X: Modalities, function: Any) -> Array:
-        return np.concatenate(
-            [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
-        )
+        """Return what a function says of draws, within reach of the training targets."""
+        columns = self._columns[self._target]
+        parts = [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
+        return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
+
+    def _drawn(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw targets for checked conditions; constant columns are what they are."""
+        columns = self._columns[self._target]
+        draws = columns.with_constants(self._draw(X, n_samples, rng))
+        return columns.in_type(draws, self._precision(X))
 
     def _chunks(self, X: Modalities, n_draws: int) -> Iterator[tuple[slice, Modalities]]:
         """Yield some rows at a time, whose draws fit into memory."""
-        size = max(1, N_VALUES // (n_draws * max(32, len(self._varies))))
+        size = max(1, N_VALUES // (n_draws * max(32, len(self._judged))))
         for i in range(0, len(X), size):
             rows = slice(i, i + size)
             yield rows, X if size >= len(X) else X[rows]
@@ -387,20 +411,6 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _spread(values: Any) -> tuple[Array, Array, Array]:
-    """Return mean, variance and largest absolute value of columns, in float64."""
-    total: Any = 0.0
-    square: Any = 0.0
-    largest: Any = 0.0
-    for piece in pieces(values):
-        total = total + piece.sum(axis=0, dtype=np.float64)
-        largest = np.maximum(largest, np.abs(piece).max(axis=0))
-    mean = total / len(values)
-    for piece in pieces(values):
-        square = square + np.square(piece - mean).sum(axis=0)
-    return mean, square / len(values), largest
 
 
 def _level(statistic: str | float) -> float | None:

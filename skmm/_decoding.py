@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,34 +13,80 @@ from sklearn._config import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
-from skmm._nets import TensorData, apply_in_chunks, device_of, in_precision, private_generator
+from skmm._modalities._columns import ColumnStatistics
+from skmm._nets import (
+    TensorData,
+    apply_in_chunks,
+    device_of,
+    in_precision,
+    plain_torch,
+    private_generator,
+)
 from skmm._random import seed_of
 from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
+Parts = dict[str, Array]
 ROWS_PER_PART = 50  # of the default mixture
 MOST_PARTS = 10
 MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 
+@plain_torch()
 def decode(
-    network: ModalityNetworks, name: str, codes: Array, rng: np.random.RandomState | None = None
-) -> Array:
-    """Return a modality that goes with codes: its expectation, or with `rng` a draw (n, width).
+    network: ModalityNetworks,
+    codes: Mapping[str, Array],
+    columns: Mapping[str, ColumnStatistics],
+    rng: np.random.RandomState | None = None,
+) -> Parts:
+    """Return modalities that go with codes: expectations, or with `rng` draws (n, width).
 
-    The expectation of classes is their probabilities (n, width, n_classes).
+    The expectation of classes is their probabilities (n, width, n_classes). Of numbers `columns`
+    are what fit knows of them. Draws are of the processor's generator, whatever the device: a seed
+    gives the same.
     """
-    dtype = torch.float32 if codes.dtype == np.float32 else torch.float64
+    dtype = _dtype(codes)
     network = in_precision(network, dtype)
-    m = network.index(name)
-    if rng is None:
-        data = TensorData({name: codes}, device=device_of(network), dtype=dtype)
-        return apply_in_chunks(lambda inputs: network.expectation(m, inputs[name]), data)
-    if device_of(network).type != "cpu":  # whose generator is kept apart
-        network = copy.deepcopy(network).cpu()
-    data = TensorData({name: codes}, dtype=dtype)
-    with private_generator(seed_of(rng)):
-        return apply_in_chunks(lambda inputs: network.draw(m, inputs[name]), data)
+    found = {}
+    for name, code in codes.items():
+        data = TensorData({name: code}, device=device_of(network), dtype=dtype)
+        m, known = network.index(name), columns.get(name)
+        if rng is None:
+            expected = apply_in_chunks(partial(_expectation, network, m), data)
+            found[name] = plausible(expected, known, code.dtype)
+            continue
+        with private_generator(seed_of(rng)):
+            drawn = apply_in_chunks(partial(_draw, network, m), data)
+        if known is not None:
+            drawn = known.in_type(known.with_constants(drawn), code.dtype)
+        found[name] = drawn
+    return found
+
+
+def decode_draws(
+    network: ModalityNetworks,
+    draws: Sequence[Mapping[str, Array]],
+    columns: Mapping[str, ColumnStatistics],
+    rng: np.random.RandomState,
+) -> list[Parts]:
+    """Return draws of modalities that go with each of several draws of codes, decoded at once."""
+    codes = {name: np.concatenate([one[name] for one in draws]) for name in draws[0]}
+    parts = {
+        name: np.split(found, len(draws))
+        for name, found in decode(network, codes, columns, rng).items()
+    }
+    return [{name: part[i] for name, part in parts.items()} for i in range(len(draws))]
+
+
+def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> Array:
+    """Return expectations that do not leave the training range by far, constants as they are."""
+    if columns is None:
+        return expected
+    if expected.ndim < 3:
+        return columns.in_type(columns.within(expected), dtype)
+    constant = ~columns.varies.ravel()  # of token ids these are probabilities
+    expected[:, constant] = np.eye(expected.shape[2])[columns.mean.ravel()[constant].astype(int)]
+    return expected
 
 
 def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
@@ -70,3 +118,20 @@ def draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:
         drawn = density.sample(n_samples, random_state=rng)
     Z = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
     return Z[rng.permutation(len(Z))]
+
+
+def _dtype(codes: Mapping[str, Array]) -> torch.dtype:
+    single = all(code.dtype == np.float32 for code in codes.values())
+    return torch.float32 if single else torch.float64
+
+
+def _expectation(
+    network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]
+) -> torch.Tensor:
+    (code,) = inputs.values()
+    return network.expectation(m, code)
+
+
+def _draw(network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    (code,) = inputs.values()
+    return network.draw(m, code)

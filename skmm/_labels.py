@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from skmm._modalities import Modalities
 
 Array = np.ndarray
+FEW = 20  # labels, of which nearly all may differ by chance
 
 
 def find_categories(X: Modalities) -> dict[str, Array]:
@@ -30,16 +32,31 @@ def number_labels(X: Modalities, categories: Mapping[str, Array]) -> Modalities:
         elif value.ndim == 1:
             value = value[:, None]
         values[name] = value
-    return Modalities._make(values, X.kinds, X._mask)
+    return Modalities._make(values, X.kinds, X._mask, X._ids)
 
 
 def _classes(name: str, value: Array) -> Array:
-    if value.dtype.kind in "mM":
-        raise TypeError(f"Modality {name!r} holds dates or durations: make numbers of them.")
     try:
-        return np.unique(value)
+        classes = np.unique(value)
     except TypeError as error:
         raise TypeError(f"Modality {name!r} mixes labels of several types: {error}") from error
+    if len(value) >= FEW and len(classes) > len(value) / 2:
+        _warn_of_many(name, len(classes), len(value), is_text=isinstance(classes[0], str | bytes))
+    return classes
+
+
+def _warn_of_many(name: str, n_classes: int, n_labels: int, *, is_text: bool) -> None:
+    advice = (
+        f"Free text? Use PerModality({{{name!r}: Tokenizer()}}), or TfidfVectorizer()."
+        if is_text
+        else f"Numbers? Declare kinds={{{name!r}: 'numeric'}}."
+    )
+    warnings.warn(
+        f"Modality {name!r} has {n_classes} different labels in {n_labels} rows, more than half. "
+        f"{advice}",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _numbers(name: str, value: Array, observed: Array, categories: Array) -> Array:

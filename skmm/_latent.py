@@ -8,19 +8,19 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
 from skmm._decoding import decode
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._stream import pieces
+from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._nets import Net
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._parts import check_tokens
 from skmm._random import seed_of
 from skmm._reconstruction import Parts, ReconstructionMixin
-from skmm._state import unchanged_on_error
 from skmm.metrics import r2_per_modality
 from skmm.nn._modality_networks import ModalityNetworks
 
@@ -32,6 +32,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     net_: Net
     means_: dict[str, Array]
+    _columns: dict[str, ColumnStatistics]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -62,11 +63,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X)
 
     def transform(self, X: Any) -> Array:
         """Encode.
@@ -88,6 +85,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         """
         return self._codes(self._check(X, allow_empty_rows=self._any_row))
 
+    @codes_follow_output
     def transform_each(self, X: Any) -> dict[str, Array]:
         """Encode each modality by itself.
 
@@ -176,6 +174,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
         if previous is not None:
             check_same_labels(labels, self.categories_)
+        self._columns = column_statistics(X, self._schema)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         seed = seed_of(rng)
@@ -183,7 +182,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         check_tokens(X, module)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X)
+        data = self._data(X, module)
         self.net_ = self._train(
             module,
             objective,
@@ -197,21 +196,14 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _mean(self, X: Modalities, name: str) -> Array:
         """Return the mean of the rows that have a modality; of labels the frequencies."""
-        here = ~X._mask[:, X.names.index(name)]
         if name in self.categories_:
-            value = np.asarray(X[name])[here]
+            value = np.asarray(X[name])[~X._mask[:, X.names.index(name)]]
             return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
-        count: Any = 0
-        total: Any = 0.0
-        for piece in pieces(X[name], here):
-            count = count + (~np.isnan(piece)).sum(axis=0)
-            total = total + np.nansum(piece, axis=0, dtype=np.float64)
-        with np.errstate(invalid="ignore"):  # of a column that is always NaN
-            return (total / count).reshape(self._schema.shapes[name])
+        return self._columns[name].mean.reshape(self._schema.shapes[name])
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
         """Return modalities that go with joint codes: expectations, or with `rng` draws."""
-        return {name: decode(self.net_.module_, name, Z, rng) for name in names}
+        return decode(self.net_.module_, dict.fromkeys(names, Z), self._columns, rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)
@@ -219,21 +211,27 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
         """Return R² of each modality relative to training means, of labels that of indicators.
 
-        A modality that no row has is left out.
+        A modality that no row has is left out, and so is what was constant in fit, unless all was.
         """
-        found = {}
+        found: dict[str, float] = {}
+        constant: dict[str, float] = {}
         for m, name in enumerate(X.names):
             true, guess, mean = np.asarray(X[name]), expected[name], self.means_[name]
             if not (rows := ~X._mask[:, m]).any():
                 continue
+            true, guess = true[rows].reshape(rows.sum(), -1), guess[rows]
             if name in self.categories_:
-                true, guess = np.eye(len(mean))[true], guess[:, 0]
-            elif guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
-                found[name] = _token_skill(true[rows], guess[rows])
-                continue
-            parts = {name: true[rows]}, {name: guess[rows].reshape(true[rows].shape)}
-            found[name] = r2_per_modality(*parts, baseline={name: mean})[name]
-        return found
+                true, guess, varies = np.eye(len(mean))[true[:, 0]], guess[:, 0], mean < 1
+            else:
+                varies = self._varies(name)
+            kept, columns = (found, varies) if varies.any() else (constant, ~varies)
+            true, guess, mean = true[:, columns], guess[:, columns], mean.ravel()[columns]
+            if guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
+                kept[name] = _token_skill(true, guess)
+            elif not np.isnan(true).all():
+                values = {name: true}, {name: guess}
+                kept[name] = r2_per_modality(*values, baseline={name: mean})[name]
+        return found or constant
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

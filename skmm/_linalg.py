@@ -5,11 +5,14 @@ which lets a sample weight mean a number of repetitions.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas
 from sklearn.utils import gen_batches
+
+from skmm._modalities._columns import varies
 
 Array = np.ndarray
 
@@ -73,14 +76,19 @@ def _centred(a: Array, sample_weight: Array | None) -> Array:
 
 def _unit_columns(a: Array, sample_weight: Array | None, constant: float) -> Array:
     """Centre the columns and scale them to unit (weighted) length; constant ones become zero."""
-    centred = _centred(a, sample_weight)
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(a).max(axis=0, initial=0.0)
-    size = np.abs(centred).max(axis=0, initial=0.0)
-    varies = size > np.maximum(rounding, constant)
-    centred /= np.where(varies, size, np.inf)  # scaled first: squares cannot overflow
+    share: Any = 1.0 / len(a)
     if sample_weight is not None:
-        centred *= np.sqrt(sample_weight)[:, None]
-    return centred / np.where(varies, np.sqrt(np.sum(centred**2, axis=0)), 1.0)
+        a, sample_weight = a[sample_weight > 0], sample_weight[sample_weight > 0]
+        share = (sample_weight / np.sum(sample_weight))[:, None]
+    if not len(a):
+        return np.zeros_like(a)
+    centred = _centred(a, sample_weight)
+    mean = a[0] - centred[0]
+    size = np.abs(centred).max(axis=0)
+    centred *= np.sqrt(share) / np.where(size > 0, size, 1.0)  # squares cannot overflow
+    length = np.sqrt(np.sum(centred**2, axis=0))
+    kept = varies(mean, size * length) & (size > constant)
+    return centred / np.where(kept, length, np.inf)
 
 
 def psd_eigh(matrix: Array, rtol: float | None = None) -> tuple[Array, Array]:

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import pieces
 from skmm._nets import build
+from skmm._nets._modules import private_generator
 from skmm.nn import (
     LIKELIHOODS,
     MLP,
@@ -22,7 +24,7 @@ from skmm.nn import (
     Tokens,
     check_token_ids,
 )
-from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, TokenIds
 
 Array = np.ndarray
 Factory = Callable[..., nn.Module]
@@ -45,35 +47,78 @@ def modality_networks(
 
     Encoders give `n_features` outputs, decoders take `n_codes`. Labels are numbers of classes.
     """
-    factories, n_classes, dtype = encoder_factories(model, X), classes(model, X), model._dtype()
+    factories, n_classes = encoder_factories(model, X), classes(model, X)
+    chosen = likelihood_names(X, model.likelihoods, model._columns) if decode else {}
     shapes = [tuple(value.shape[1:]) for value in X.values()]
     networks: dict[str, Any] = {"names": X.names, "shapes": shapes}
-    networks["scalers"] = [scaler(X, name, dtype, n_classes) for name in X.names]
+    networks["scalers"] = [scaler(model, X, name, n_classes, chosen.get(name)) for name in X.names]
     networks["encoders"] = [
-        build(
-            partial(factories[name], encoder_shape(X, name, n_classes), n_features),
+        encoder(
+            factories[name],
+            name,
+            encoder_shape(X, name, n_classes),
+            n_features,
             seed + m,
-            own=is_own(factories[name]),
+            of_tokens=X.kinds[name] == "tokens",
         )
         for m, name in enumerate(X.names)
     ]
     if not decode:
         return networks
     makers = decoder_factories(model, X, factories)
-    chosen = likelihood_names(X, model.likelihoods)
     networks["likelihoods"] = [
-        likelihood(chosen[name], shape, n_classes.get(name)).to(dtype)
+        likelihood(chosen[name], shape, n_classes.get(name)).to(model._dtype())
         for name, shape in zip(X.names, shapes, strict=True)
     ]
     networks["decoders"] = [
-        build(
-            partial(makers[name], n_codes, decoder_shape(shape, n_classes.get(name))),
+        decoder(
+            makers[name],
+            name,
+            n_codes,
+            decoder_shape(shape, n_classes.get(name)),
             seed + len(shapes) + m,
-            own=is_own(makers[name]),
         )
         for m, (name, shape) in enumerate(zip(X.names, shapes, strict=True))
     ]
     return networks
+
+
+def encoder(
+    factory: Factory,
+    name: str,
+    shape: tuple[int, ...],
+    n_outputs: int,
+    seed: int,
+    *,
+    of_tokens: bool = False,
+) -> nn.Module:
+    """Return a network from samples of a shape; one that is not skmm's is tried on two of them."""
+    made = _made("encoder", name, factory, (shape, n_outputs), seed)
+    if not is_own(factory):
+        outputs = _tried("encoder", name, made, shape, seed, of_tokens=of_tokens)
+        if outputs != (2, n_outputs):
+            raise ValueError(
+                f"The encoder of modality {name!r} gives outputs of shape {outputs} for 2 rows, "
+                f"but (2, {n_outputs}) is needed: its factory is called with (input_shape, "
+                f"n_outputs) = ({shape}, {n_outputs})."
+            )
+    return made
+
+
+def decoder(
+    factory: Factory, name: str, n_inputs: int, shape: tuple[int, ...], seed: int
+) -> nn.Module:
+    """Return a network to samples of a shape; one that is not skmm's is tried on two codes."""
+    made = _made("decoder", name, factory, (n_inputs, shape), seed)
+    if not is_own(factory):
+        outputs = _tried("decoder", name, made, (n_inputs,), seed)
+        if outputs[:1] != (2,) or np.prod(outputs) != 2 * np.prod(shape, dtype=int):
+            raise ValueError(
+                f"The decoder of modality {name!r} gives outputs of shape {outputs} for 2 codes, "
+                f"but {(2, *shape)} is needed: its factory is called with (n_inputs, "
+                f"output_shape) = ({n_inputs}, {shape})."
+            )
+    return made
 
 
 def classes(model: Any, X: Modalities) -> dict[str, int]:
@@ -143,10 +188,10 @@ def given_networks(X: Modalities, role: str, asked: Any) -> Mapping[str, Any]:
         raise ValueError(f"{role}s names {unknown!r}, but the modalities are {X.names!r}.")
     sizes = "(input_shape, n_outputs)" if role == "encoder" else "(n_inputs, output_shape)"
     for name, factory in given.items():
-        if not callable(factory):
+        if not callable(factory) or isinstance(factory, nn.Module):
             raise TypeError(
                 f"The {role} of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or a "
-                f"function of {sizes} that returns a module; got {factory!r}"
+                f"function of {sizes} that returns a new module; got {factory!r}"
             )
     return given
 
@@ -167,19 +212,27 @@ def mlp(model: Any) -> MLP:
 
 
 def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
-    """Refuse ids that are not in the vocabulary of their encoder."""
+    """Refuse ids that are not in the vocabulary of their encoder.
+
+    On a CUDA device one such id would end the use of CUDA in this process.
+    """
     for name in X.names:
-        encoder = networks.encoders[networks.index(name)]
-        if isinstance(encoder, TokenEncoder):
-            for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
-                ids = torch.from_numpy(np.array(observed))
-                try:
-                    check_token_ids(ids, encoder.embedding.num_embeddings)
-                except ValueError as error:
-                    raise ValueError(f"Modality {name!r}: {error}") from error
+        n_tokens, hint = _vocabulary(networks, networks.index(name))
+        if n_tokens is None:
+            continue
+        for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
+            ids = torch.from_numpy(np.array(observed))
+            try:
+                check_token_ids(ids, n_tokens)
+            except ValueError as error:
+                raise ValueError(f"Modality {name!r}: {error}{hint}") from error
 
 
-def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
+def likelihood_names(
+    X: Modalities,
+    likelihoods: str | Mapping[str, str],
+    columns: Mapping[str, ColumnStatistics],
+) -> dict[str, str]:
     """Return the likelihood of each modality; "auto" follows the kind."""
     given: Mapping[str, str] = {} if isinstance(likelihoods, str) else likelihoods
     if unknown := [name for name in given if name not in X]:
@@ -194,58 +247,103 @@ def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dic
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
                 f"got {found!r}."
             )
-        _check_support(name, X[name], found)
+        if kind not in CLASSES:
+            _check_support(name, X[name], columns[name], found)
         chosen[name] = found
     return chosen
 
 
-def scaler(X: Modalities, name: str, dtype: torch.dtype, n_classes: Mapping[str, int]) -> nn.Module:
+def scaler(
+    model: Any,
+    X: Modalities,
+    name: str,
+    n_classes: Mapping[str, int],
+    likelihood: str | None = None,
+) -> nn.Module:
     """Return the standardisation of a modality: per column, of an image per channel."""
     kind = X.kinds[name]
     if kind == "tokens":
-        return nn.Identity()
+        return TokenIds(n_classes[name])
     if kind == "categorical":
-        return OneHot(n_classes[name], dtype)
-    here = ~X._mask[:, X.names.index(name)] if X._mask.any() else None
-    mean, scale = moments(X[name], here, channels=kind == "image")
-    limits = torch.finfo(dtype)
-    if (
-        np.abs(mean).max() > limits.max
-        or not ((scale >= limits.tiny) & (scale <= limits.max)).all()
-    ):
-        raise ValueError(
-            f"Modality {name!r} has means up to {np.abs(mean).max():.1e} and standard deviations "
-            f"from {scale.min():.1e} to {scale.max():.1e}, which {dtype} cannot hold: give it "
-            "other units, e.g. by PerModality(StandardScaler())."
-        )
-    return Standardize(torch.tensor(mean, dtype=dtype), torch.tensor(scale, dtype=dtype))
+        return OneHot(n_classes[name], model._dtype())
+    # Likelihoods of counts and of 0 and 1 are of the values themselves.
+    early = likelihood is None or LIKELIHOODS[likelihood].standardised
+    return standardize(name, model._columns[name], model._dtype(), kind=kind, early=early)
 
 
-def moments(
-    value: Any, here: Array | None = None, *, channels: bool = False
-) -> tuple[Array, Array]:
-    """Return mean and standard deviation over rows that are `here`, in float64, piece by piece.
-
-    Shaped as a sample; with `channels` over the pixels too. The deviation of a constant is 1.
-    """
-    add = partial(
-        np.nansum,
-        axis=(0, *range(2, value.ndim)) if channels else (0,),
-        dtype=float,
-        keepdims=True,
+def standardize(
+    name: str,
+    columns: ColumnStatistics,
+    dtype: torch.dtype,
+    *,
+    kind: str = "numeric",
+    early: bool = False,
+) -> Standardize:
+    """Return the standardisation of numbers, `early` where they may come standardised."""
+    units = columns.of_channels() if kind == "image" else columns
+    low, high = units.limits()
+    scaler = Standardize(
+        *(torch.tensor(a) for a in (units.mean, units.divisor, low, high)),
+        varies=None if columns.varies.all() else torch.tensor(columns.varies),
+        dtype=dtype,
+        early=early,
     )
-    count, total, square = 0.0, 0.0, 0.0
-    for piece in pieces(value, here):
-        count, total = count + add(~np.isnan(piece)), total + add(piece)
-    count = np.clip(count, 1, None)
-    mean = total / count
-    for piece in pieces(value, here):
-        square = square + add((piece - mean) ** 2)
-    square = (square / count)[0]
-    mean = mean[0]
-    scale = np.sqrt(square)
-    rounding = 1e-7 if value.dtype == np.float32 else 1e-14
-    return mean, np.where(scale > rounding * np.abs(mean), scale, 1.0)
+    usable = scaler.mean.isfinite() & scaler.scale.isfinite() & (scaler.scale > 0)
+    if not (usable.numpy() | ~units.varies).all():
+        raise ValueError(
+            f"Modality {name!r} has means up to {np.abs(units.mean).max():.1e} and standard "
+            f"deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, which "
+            f"{dtype} cannot hold: give it other units, e.g. by PerModality(StandardScaler())."
+        )
+    return scaler
+
+
+def _made(role: str, name: str, factory: Factory, sizes: tuple[Any, Any], seed: int) -> nn.Module:
+    """Return what a factory makes, or say whose it was that failed."""
+    own = is_own(factory)
+    try:
+        made = build(partial(factory, *sizes), seed, own=own)
+    except Exception as error:
+        if own:
+            raise
+        raise ValueError(
+            f"The {role} of modality {name!r} cannot be made: its factory, called with {sizes}, "
+            f"ended in {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            f"The {role} of modality {name!r} is no module: its factory returned {made!r}."
+        )
+    return made
+
+
+def _tried(
+    role: str,
+    name: str,
+    module: nn.Module,
+    shape: tuple[int, ...],
+    seed: int,
+    *,
+    of_tokens: bool = False,
+) -> tuple[int, ...]:
+    """Return the shape of what a module gives for two samples of zeros."""
+    weights = next((w for w in module.parameters() if w.is_floating_point()), torch.empty(0))
+    zeros = torch.zeros(2, *shape, dtype=torch.int64 if of_tokens else weights.dtype)
+    try:
+        with private_generator(seed), torch.no_grad():
+            outputs = module.eval()(zeros.to(weights.device))
+    except Exception as error:
+        raise ValueError(
+            f"The {role} of modality {name!r} cannot take a batch of shape {tuple(zeros.shape)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    finally:
+        module.train()
+    if not isinstance(outputs, torch.Tensor):
+        raise TypeError(
+            f"The {role} of modality {name!r} must give a tensor, got {type(outputs).__name__}."
+        )
+    return tuple(outputs.shape)
 
 
 def _factory(model: Any, X: Modalities, name: str) -> Factory:
@@ -258,16 +356,27 @@ def _factory(model: Any, X: Modalities, name: str) -> Factory:
     return mlp(model)
 
 
-def _check_support(name: str, value: Any, likelihood: str) -> None:
-    for piece in pieces(value) if likelihood in ("bernoulli", "poisson") else ():
+def _check_support(name: str, value: Any, columns: ColumnStatistics, likelihood: str) -> None:
+    if likelihood == "bernoulli" and (columns.low.min() < 0 or columns.high.max() > 1):
+        raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
+    for piece in pieces(value) if likelihood == "poisson" else ():
         observed = piece[~np.isnan(piece)] if piece.dtype.kind == "f" else piece
-        if likelihood == "bernoulli" and not ((observed >= 0) & (observed <= 1)).all():
-            raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
-        counts = likelihood == "bernoulli" or (observed >= 0) & (observed == np.floor(observed))
-        if not np.all(counts):
+        if not ((observed >= 0) & (observed == np.floor(observed))).all():
             raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
 
 
 def _n_tokens(value: Any) -> int:
     """Return how many token ids there are, up to the largest."""
     return max(int(piece.max()) for piece in pieces(value)) + 1
+
+
+def _vocabulary(networks: ModalityNetworks, m: int) -> tuple[int | None, str]:
+    """Return how many token ids a modality may have, and a hint; None if it is of no tokens."""
+    scaler, encoder = networks.scalers[m], networks.encoders[m]
+    if not isinstance(scaler, TokenIds):
+        return None, ""
+    if isinstance(encoder, TokenEncoder):
+        n_tokens = encoder.embedding.num_embeddings
+        return min(n_tokens, scaler.n_tokens) if len(networks.decoders) else n_tokens, ""
+    hint = " Of an encoder of your own the vocabulary is what fit has seen; Tokens has its own."
+    return scaler.n_tokens, hint

@@ -10,8 +10,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._stream import check_held
 from skmm._numbers import is_integer
+from skmm._output import translation_follows_output
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
@@ -29,6 +32,7 @@ class ReconstructionMixin:
     modality_names_in_: tuple[str, ...]
     random_state: Any
     categories_: dict[str, Array]
+    _columns: dict[str, ColumnStatistics]
     _any_row = False  # whether a row may have no modality at all
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
@@ -39,6 +43,10 @@ class ReconstructionMixin:
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         raise NotImplementedError
+
+    def _varies(self, name: str) -> Array:
+        """Return which columns (width,) of a modality of numbers varied in fit."""
+        return self._columns[name].varies.ravel()
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Return what fused codes make expect."""
@@ -75,6 +83,8 @@ class ReconstructionMixin:
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
             raise TypeError("inverse_transform takes the array that transform returns, not data.")
+        refuse_foreign("Z", Z, "Pass what transform returns.")
+        Z, ids = self._schema.split_ids(Z)
         try:
             Z = check_array(Z, dtype=[np.float64, np.float32])
         except RuntimeError as error:  # of a tensor with a gradient
@@ -85,9 +95,10 @@ class ReconstructionMixin:
                 f"{width}: pass what transform returns."
             )
         names = self.modality_names_in_[:1] if self._schema.form == 4 else self.modality_names_in_
-        return self._schema.restore(self._values(self._invert(Z, names)))
+        return self._schema.restore(self._values(self._invert(Z, names)), ids)
 
     @available_if(_can_decode)
+    @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
         """Return modality `to` as it is to be expected given whichever others a row has.
 
@@ -102,15 +113,17 @@ class ReconstructionMixin:
         Returns
         -------
         predicted : ndarray of shape (n_samples, ...) or DataFrame
-            As the modality was in `fit`; of labels and token ids the most probable.
+            As the modality was in `fit`, or as `set_output` says, images always as an array; of
+            labels and token ids the most probable.
 
         Raises
         ------
         ValueError
             If `to` is unknown or a row has no other modality.
         """
-        expected = self._values(self._expect(self._others(X, to), [to]))
-        return self._schema.restore_one(to, expected[to])
+        others = self._others(X, to)
+        expected = self._values(self._expect(others, [to]))
+        return self._schema.restore_one(to, expected[to], others._ids)
 
     @available_if(_can_decode)
     def impute(self, X: Any, y: Any = None) -> Any:

@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
 from skmm._numbers import POSITIVE
 from skmm._random import Seed, check_random_state, seed_of
 from skmm._state import fits_or_changes_nothing
@@ -22,7 +23,6 @@ __all__ = ["MarginalSampler", "NeighborsSampler", "RidgeSampler"]
 
 Array = np.ndarray
 ALPHAS = np.logspace(-2, 5, 15)
-LIMIT = 10.0
 PARAMETERS: dict[str, list[Any]] = {
     "target": [str, None],
     "modalities": [dict, list, tuple, None],
@@ -62,8 +62,7 @@ class _Baseline(ConditionalSampler):
         X, values = self._read(X, y)
         rng = check_random_state(self.random_state)
         conditions = self._matrix(X)
-        scale = conditions.std(axis=0)
-        self._moments = conditions.mean(axis=0), np.where(scale > 0, scale, 1.0)
+        self._units = ColumnStatistics.of(conditions)
         self._learn(self._scaled(conditions), values, rng)
         self._draws_seed = seed_of(rng)
         self._remember(values, rng)
@@ -77,30 +76,28 @@ class _Baseline(ConditionalSampler):
         raise NotImplementedError
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        conditions = self._matrix(X)
-        draws = self._sample(self._scaled(conditions), n_samples, rng)
-        return draws.astype(conditions.dtype, copy=False)
+        return self._sample(self._scaled(self._matrix(X)), n_samples, rng)
 
     def _scaled(self, conditions: Array) -> Array:
-        """Standardise and clip, as the deep estimators: columns that hardly vary reach hundreds."""
-        mean, scale = self._moments
-        return ((conditions - mean) / scale).clip(-LIMIT, LIMIT)
+        """Standardise and limit, as the deep estimators."""
+        return ((conditions - self._units.mean) / self._units.divisor).clip(*self._units.limits())
+
+    def _precision(self, X: Modalities) -> np.dtype:
+        floats = [v.dtype for v in self._without_target(X).values() if v.dtype.kind == "f"]
+        return np.result_type(*floats) if floats else np.dtype(np.float64)
 
     def _matrix(self, X: Modalities) -> Array:
-        """Return the conditions side by side, labels as indicators."""
+        """Return the conditions side by side, labels as indicators, in double precision."""
         X = self._without_target(X)
-        floats = [np.asarray(v).dtype for v in X.values() if v.dtype.kind == "f"]
-        dtype = np.result_type(*floats) if floats else np.dtype(np.float64)
         parts = []
         for name, value in X.items():
             if X.kinds[name] == "tokens":
                 raise ValueError(f"Modality {name!r} holds tokens, which this baseline cannot use.")
             if name in self.categories_:
-                labels = np.eye(len(self.categories_[name]), dtype=dtype)
-                parts.append(labels[np.asarray(value)])
+                parts.append(np.eye(len(self.categories_[name]))[np.asarray(value)])
             else:
                 parts.append(np.asarray(value).reshape(len(value), -1))
-        return np.hstack(parts)
+        return np.hstack(parts, dtype=np.float64)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_draws_seed")
@@ -109,7 +106,8 @@ class _Baseline(ConditionalSampler):
 class RidgeSampler(_Baseline):
     """Ridge regression with Gaussian residuals: the linear model of a conditional distribution.
 
-    Conditions are standardised and clipped at ±10. The residuals are those of five folds, so that
+    Conditions are standardised, and limited to a standard deviation outside their training range
+    and at most ±10. The residuals are those of five folds, so that
     their covariance, shrunk after Ledoit and Wolf, is that of predictions for new rows. The penalty
     is chosen by leave-one-out.
 
@@ -180,12 +178,16 @@ class RidgeSampler(_Baseline):
         self.regression_ = RidgeCV(ALPHAS)
         folds = KFold(min(5, len(values)), shuffle=True, random_state=seed_of(rng))
         expected = cross_val_predict(self.regression_, conditions, values, cv=folds)
-        residuals = values - expected.reshape(values.shape)
-        scale = np.maximum(residuals.std(axis=0), np.finfo(float).tiny)
-        fitted = LedoitWolf(assume_centered=True).fit(residuals / scale)
-        self.covariance_ = fitted.covariance_ * np.outer(scale, scale)
-        size, axes = np.linalg.eigh(fitted.covariance_)
-        self._factor = (axes * np.sqrt(size.clip(0))).T * scale
+        varies = np.flatnonzero(self._columns[self._target].varies)
+        residuals = (values - expected.reshape(values.shape))[:, varies]
+        self.covariance_ = np.zeros((values.shape[1],) * 2)
+        self._factor = np.zeros((len(varies), values.shape[1]))
+        if len(varies):
+            scale = np.maximum(residuals.std(axis=0), np.finfo(float).tiny)
+            fitted = LedoitWolf(assume_centered=True).fit(residuals / scale).covariance_
+            self.covariance_[np.ix_(varies, varies)] = fitted * np.outer(scale, scale)
+            size, axes = np.linalg.eigh(fitted)
+            self._factor[:, varies] = (axes * np.sqrt(size.clip(0))).T * scale
         self.regression_.fit(conditions, values)
 
     def _expected(self, conditions: Array) -> Array:
@@ -208,16 +210,16 @@ class RidgeSampler(_Baseline):
         noise = np.random.RandomState(self._draws_seed).standard_normal(
             (N_DRAWS // 2, len(self._factor))
         )
-        conditions = self._matrix(X)
         noise = np.concatenate([noise, -noise])  # whose mean is 0
-        draws = self._possible(self._expected(self._scaled(conditions)) + noise @ self._factor)
-        return draws.astype(conditions.dtype, copy=False)
+        expected = self._expected(self._scaled(self._matrix(X)))
+        return self._possible(expected + noise @ self._factor)
 
 
 class NeighborsSampler(_Baseline):
     """Draws from the targets of the nearest training rows.
 
-    Conditions are standardised and clipped at ±10. Draws are with replacement, all neighbours with
+    Conditions are standardised, and limited to a standard deviation outside their training range
+    and at most ±10. Draws are with replacement, all neighbours with
     the same weight.
 
     Parameters
@@ -300,9 +302,8 @@ class NeighborsSampler(_Baseline):
         return self._values[np.take_along_axis(nearest, chosen, axis=1)]
 
     def _draw_again(self, X: Modalities) -> Array:
-        conditions = self._matrix(X)
-        nearest = self._nearest(self._scaled(conditions))
-        return self._values[nearest].astype(conditions.dtype, copy=False)
+        nearest = self._nearest(self._scaled(self._matrix(X)))
+        return self._values[nearest]
 
 
 class MarginalSampler(_Baseline):
@@ -368,7 +369,6 @@ class MarginalSampler(_Baseline):
         return self._values[rng.randint(len(self._values), size=(len(conditions), n_samples))]
 
     def _draw_again(self, X: Modalities) -> Array:
-        conditions = self._matrix(X)
         rng = np.random.RandomState(self._draws_seed)
         drawn = self._values[rng.permutation(len(self._values))[:N_DRAWS]]
-        return np.broadcast_to(drawn, (len(conditions), *drawn.shape)).astype(conditions.dtype)
+        return np.broadcast_to(drawn, (len(X), *drawn.shape))

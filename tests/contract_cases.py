@@ -4,13 +4,16 @@ A new estimator is one entry of `CASES`.
 """
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
 from skorch.callbacks import EpochTimer
+from torch import device, nn
 
 from skmm import (
     CCA,
@@ -75,6 +78,13 @@ class Case:
     def small(self) -> BaseEstimator:
         kind = self.target or type(self.default)
         return kind(**self.quick, random_state=0)
+
+    @property
+    def brief(self) -> BaseEstimator:
+        """Return the class that users have, for scikit-learn's checks: some want it to learn."""
+        quick = {name: value for name, value in self.quick.items() if name != "target"}
+        learns = {"max_epochs": 30, "lr": 0.03} if self.target else {}
+        return clone(self.default).set_params(**{**quick, **learns})
 
 
 CHECKPOINTS = tempfile.mkdtemp(prefix="skmm-tests-")
@@ -180,7 +190,7 @@ DEEP_EFFECTS = {
 }
 DEEP_NO_EFFECT = {
     "checkpoint_dir": ("files beside the fit", Effect((None, CHECKPOINTS))),
-    "device": ("where, not what", Effect(("auto", "cpu"))),
+    "device": ("where, not what", Effect(("auto", "cpu", "cpu:0", device("cpu:0")))),
     "compile": (
         "how, not what; a full compilation takes long",
         Effect(
@@ -194,6 +204,30 @@ DEEP_NO_EFFECT = {
 }
 DEEP_INVALID = {
     "encoder of an unknown modality": ({"encoders": {"smell": MLP()}}, ("smell", "image", "text")),
+    "encoder that is a module": (
+        {"encoders": {"text": nn.Linear(4, 8)}},
+        ("encoder", "'text'", "Linear(", "(input_shape, n_outputs)"),
+    ),
+    "encoder of another width": (
+        {"encoders": {"text": lambda shape, k: nn.Linear(shape[0], k + 1)}},
+        ("encoder", "'text'", "2 rows", "(input_shape, n_outputs) = ((4,), "),
+    ),
+    "encoder that cannot be made": (
+        {"encoders": {"text": nn.Linear}},
+        ("encoder", "'text'", "((4,), "),
+    ),
+    "encoder of other inputs": (
+        {"encoders": {"text": lambda shape, k: nn.Linear(shape[0] + 1, k)}},
+        ("encoder", "'text'", "(2, 4)"),
+    ),
+    "encoder that makes no module": (
+        {"encoders": {"text": lambda shape, k: None}},
+        ("encoder", "'text'", "None"),
+    ),
+    "encoder that gives no tensor": (
+        {"encoders": {"text": lambda shape, k: nn.LSTM(shape[0], k)}},
+        ("encoder", "'text'", "tuple"),
+    ),
     "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
     "validation rows leave none": (
         {"early_stopping": True, "validation_fraction": 0.999},
@@ -206,6 +240,14 @@ DECODER_INVALID = {
         ("text", "normal", "gaussian", "poisson"),
     ),
     "counts that are none": ({"likelihoods": {"text": "poisson"}}, ("text", "counts", "poisson")),
+    "decoder that is a module": (
+        {"decoders": {"text": nn.Linear(2, 4)}},
+        ("decoder", "'text'", "Linear(", "(n_inputs, output_shape)"),
+    ),
+    "decoder of another width": (
+        {"decoders": {"text": lambda k, shape: nn.Linear(k, 5)}},
+        ("decoder", "'text'", "(2, 5)", "(2, 4)"),
+    ),
     "decoder of an unknown modality": ({"decoders": {"smell": MLP()}}, ("smell", "image", "text")),
     "weight of an unknown modality": (
         {"modality_weights": {"smell": 1.0}},
@@ -511,11 +553,13 @@ def arrays(n_samples: int = 60, seed: int = 0, dtype: type = np.float64) -> dict
     return out
 
 
+@cache
 def complete(**options: Any) -> Modalities:
     """Return the three modalities, all there."""
     return Modalities(arrays(**options))
 
 
+@cache
 def with_holes(**options: Any) -> Modalities:
     """Return the three modalities; some rows lack one, so that two are left to translate from."""
     X = complete(**options)
@@ -540,6 +584,36 @@ def forms(X: Modalities) -> dict[str, tuple[Any, dict[str, Any]]]:
 def fitted(estimator: BaseEstimator, X: Any, **params: Any) -> Any:
     """Return a fitted clone."""
     return clone(estimator).set_params(**params).fit(X)
+
+
+_KNOWN: dict[tuple[Any, ...], Any] = {}
+
+
+def known(
+    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
+) -> Any:
+    """Return a fitted clone that tests share: they only ask it."""
+    return _once("model", estimator, data, params, lambda: fitted(estimator, data(), **params))
+
+
+def known_answers(
+    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
+) -> dict[str, Any]:
+    """Return everything that the shared fitted clone says about its training data."""
+
+    def ask() -> dict[str, Any]:
+        model, X = known(estimator, data, **params), data()
+        return answers(model, X, holes=model.modality_names_in_ == X.names)
+
+    return _once("answers", estimator, data, params, ask)
+
+
+def _once(what: str, estimator: Any, data: Any, params: dict[str, Any], make: Any) -> Any:
+    values = {**estimator.get_params(deep=False), **params}
+    key = what, type(estimator), data, repr(sorted(values.items()))
+    if key not in _KNOWN:
+        _KNOWN[key] = make()
+    return _KNOWN[key]
 
 
 def answers(estimator: Any, X: Any, *, holes: bool = True, draws: bool = True) -> dict[str, Any]:

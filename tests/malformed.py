@@ -256,6 +256,9 @@ VALUES: dict[str, Callable[[Any], Any]] = {
     "DataFrame, index reversed": _with_index(lambda n: range(n)[::-1]),
     "DataFrame, index repeated": _with_index(lambda n: [0] * n),
     "DataFrame, index of NaN": _with_index(lambda n: [np.nan] * n),
+    "DataFrame, index of strings": _with_index(lambda n: [f"s{i}" for i in range(n)]),
+    "DataFrame, index of several types": _with_index(lambda n: [None, "a", *range(n - 2)]),
+    "DataFrame, index of dates": _with_index(lambda n: pd.date_range("2020", periods=n)),
     "DataFrame, index of two levels": _with_index(
         lambda n: pd.MultiIndex.from_product([["l"], range(n)])
     ),
@@ -287,6 +290,10 @@ VALUES: dict[str, Callable[[Any], Any]] = {
     "GroupBy": lambda a: _frame(a).groupby("c0"),
     "polars": lambda a: pl.DataFrame(np.reshape(a, (len(a), -1))),
     "polars with strings": lambda a: pl.DataFrame({"a": ["x"] * len(a)}),
+    "polars with gaps": lambda a: pl.DataFrame({"a": [1, None] * (len(a) // 2)}),
+    "polars with lists": lambda a: pl.DataFrame({"a": [[1.0]] * len(a)}),
+    "polars with dates": lambda a: pl.DataFrame({"a": pd.date_range("2020", periods=len(a))}),
+    "polars, lazy": lambda a: pl.DataFrame(np.reshape(a, (len(a), -1))).lazy(),
     "polars Series": lambda a: pl.Series(np.reshape(a, (len(a), -1))[:, 0]),
     "tensor": lambda a: torch.as_tensor(np.asarray(a)),
     "tensor with gradient": lambda a: torch.as_tensor(np.asarray(a, dtype=float)).requires_grad_(),
@@ -913,6 +920,8 @@ def _of_container(rng: Rng) -> Trial:
         "(mapping)": (what_all, lambda: Modalities(container(parts))),
         "(missing=)": (kind, lambda: Modalities(parts, missing=odd())),
         "(missing={...})": (kind, lambda: Modalities(parts, missing={name: odd()})),
+        "(index=)": (kind, lambda: Modalities(parts, index=odd())),
+        "(index=...)": (what_value, lambda: Modalities(parts, index=change(np.ones((N, 3))))),
         "(kinds=)": (kind, lambda: Modalities(parts, kinds=odd())),
         "(kinds={...})": (kind, lambda: Modalities(parts, kinds={name: odd()})),
         ".select": (kind, lambda: X.select(odd())),
@@ -924,6 +933,8 @@ def _of_container(rng: Rng) -> Trial:
         ".join({...})": (
             what_value, lambda: Modalities.join({**frames, name: change(parts[name])})
         ),
+        ".join(kinds=)": (kind, lambda: Modalities.join(frames, kinds=odd())),
+        ".join(index=)": (kind, lambda: Modalities.join(frames, index=odd())),
         ".join(how=)": (kind, lambda: Modalities.join(frames, how=odd())),
         ".from_frame": (what_all, lambda: Modalities.from_frame(container(parts))),
         ".from_frame(modalities=)": (

@@ -12,6 +12,7 @@ from skmm.nn._adversarial import SpectralNorm
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
+    log_scores,
     root,
     unit_penalty,
     zero_centred_penalty,
@@ -31,6 +32,14 @@ def test_energy_scores_are_those_of_the_formula(m, shape):
         error = np.mean([np.linalg.norm(x[a, i] - y[i]) for a in range(m)])
         pairs = [np.linalg.norm(x[a, i] - x[b, i]) for a in range(m) for b in range(m) if a != b]
         np.testing.assert_allclose(found, error - np.mean(pairs) / 2, rtol=1e-12)
+
+
+def test_log_scores_are_those_of_the_mean_probability():
+    logits, labels = normal(3, 5, 4), torch.tensor([0, 3, 1, 1, 2])
+    p = np.exp(logits.numpy())
+    p = (p / p.sum(axis=2, keepdims=True)).mean(axis=0)
+    expected = -np.log(p[np.arange(5), labels])
+    np.testing.assert_allclose(log_scores(labels, logits), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,16 +1,20 @@
 """Bad input: always ValueError or TypeError, naming the modality, what was got, what to do."""
 
+from functools import partial
+
+import dask.array
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, with_holes
+from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, known, with_holes
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 
-from skmm import Modalities
+from skmm import CCA, Modalities
 from skmm.baselines import NeighborsSampler
 from skmm.preprocessing import LogMel, Tokenizer
 
@@ -55,6 +59,25 @@ def _frame(**changes):
     return frame.rename(columns=changes, level=0)
 
 
+class Container:
+    """Rows and columns that NumPy would walk through without end, as those of AnnData."""
+
+    shape = (60, 5)
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, rows):
+        raise AssertionError("must not be asked for items")
+
+
+class AnnData(Container):
+    pass
+
+
+MIXED = pd.DataFrame(arrays()["text"]).add_prefix("text").assign(text3=["a", "b"] * 30)
+RAGGED = pd.Series([[1] * (1 + i % 3) for i in range(60)])
+
 # What is wrong with X, of which the words of the message must speak.
 ANYWHERE = {
     "different row counts": (
@@ -76,6 +99,29 @@ ANYWHERE = {
         ["'text'", "categorical|labels", "Encode|encode", "PerModality"],
     ),
     "dates": (_with("text", pd.date_range("2020-01-01", periods=60).to_frame()), ["'text'"]),
+    "a column of dates": (
+        _with("text", pd.Series(pd.date_range("2020", periods=60, tz="UTC"))),
+        ["'text'"],
+    ),
+    "cells of several shapes": (_with("text", RAGGED), ["'text'", "(1,)", "Tokenizer"]),
+    "lists of several shapes": (_with("text", list(RAGGED)), ["'text'", "Tokenizer"]),
+    "numbers beside labels": (_with("text", MIXED), ["'text'", "['text3']", "PerModality"]),
+    "numbers beside labels in two levels": (
+        pd.concat({name: pd.DataFrame(a) for name, a in _with("text", MIXED).items()}, axis=1),
+        ["'text'", "['text3']", "PerModality"],
+    ),
+    "a container": (Container(), ["a Container", "Modalities"]),
+    "a known container": (AnnData(), ["an AnnData", "adata.to_df()"]),
+    "a list of containers": ([AnnData(), AnnData()], ["an AnnData", "adata.to_df()"]),
+    "a container for a modality": (_with("text", AnnData()), ["'text'", "an AnnData", "to_df"]),
+    "a generator": ((row for row in arrays()["text"]), ["a generator", "numpy.stack"]),
+    "a generator for a modality": (_with("text", iter([1.0])), ["'text'", "numpy.stack"]),
+    "a set": ({1.0, 2.0}, ["a set", "no order"]),
+    "a class": (pd.DataFrame, ["the class DataFrame"]),
+    "numbers for names in two levels": (
+        complete().to_frame().rename(columns={"image": 0}, level=0),
+        ["level", "0", "rename(columns=str, level=0)"],
+    ),
     "complex numbers": (_with("text", np.ones((60, 4)) * 1j), ["'text'", "omplex"]),
     "sparse": (
         _with("text", sparse.csr_matrix(arrays()["text"])),
@@ -103,6 +149,23 @@ IN_FIT = {
         ["'text'", "missing", "every row", "Leave it out|Drop it|drop it|select"],
     ),
     "a 4-D array alone": (np.ones((60, 3, 4, 4)), ["dim 4", "Wrap", "Modalities"]),
+    "channels last": (
+        _with("image", np.ones((60, 8, 9, 3), dtype=np.uint8)),
+        ["'image'", "(60, 8, 9, 3)", "moveaxis", "ImageScaler", "'numeric'"],
+    ),
+    "channels last in a lazy array": (
+        _with("image", dask.array.ones((60, 8, 9, 1), chunks=(20, 8, 9, 1))),
+        ["'image'", "(60, 8, 9, 1)", "moveaxis", "ImageScaler"],
+    ),
+    "cells that are no labels": (
+        _with("text", pd.Series([{"a": 1}] * 60)),
+        ["'text'", "a dict", "DictVectorizer"],
+    ),
+    "cells of texts": (_with("text", pd.Series([["a", "b"]] * 60)), ["'text'", "Tokenizer"]),
+    "cells beside numbers": (
+        _with("text", pd.DataFrame({"u": range(60), "v": [[1.0, 2.0]] * 60})),
+        ["'text'", "'v'", "modality of its own"],
+    ),
 }
 AFTER_FIT = {
     "unknown modality": ({**arrays(), "smell": arrays()["text"]}, ["smell", "image"]),
@@ -139,7 +202,7 @@ def test_fit_refuses(case, what):
 )
 def test_fitted_refuses(case, method, what):
     X, words = {**ANYWHERE, **AFTER_FIT}[what]
-    call = getattr(fitted(case.small, complete()), method)
+    call = getattr(known(case.small), method)
     if what in case.takes:
         assert call(X) is not None
     else:
@@ -163,17 +226,65 @@ def test_refuses_columns_in_another_order(case):
 
 
 @per_case
-def test_refuses_rows_in_another_order(case):
-    frames = {n: pd.DataFrame(a).add_prefix(n) for n, a in arrays().items()}
-    frames["text"] = frames["text"][::-1]
-    _refuses(["'text'", "order", "Modalities.join"], clone(case.small).fit, frames)
+def test_refuses_columns_of_polars_in_another_order(case):
+    frames = {n: pl.DataFrame(a, schema=[f"{n}{j}" for j in range(a.shape[1])])
+              for n, a in arrays().items()}  # fmt: skip
+    model = fitted(case.small, frames)
+    frames["text"] = frames["text"].select(["text1", "text0", "text2", "text3"])
+    _refuses(["'text'", "order"], model.transform, frames)
+
+
+# Indexes of "text" of which the others, called "0" to "59", say something else.
+OTHER_ROWS = {
+    "another order": ([str(i) for i in range(60)][::-1], ["another order"]),
+    "other labels": ([f"row {i}" for i in range(60)], ["no label in common", "'row 0'"]),
+    "partly the same": ([str(i) for i in range(10, 70)], ["50 of 60"]),
+    "another type": (range(1, 61), ["type only", "astype(str)"]),
+}
+
+
+@pytest.mark.parametrize("what", OTHER_ROWS)
+@per_case
+def test_refuses_rows_that_do_not_correspond(case, what):
+    index, words = OTHER_ROWS[what]
+    names = [str(i) for i in range(60)]
+    frames = {n: pd.DataFrame(a, index=names).add_prefix(n) for n, a in arrays().items()}
+    other = {**frames, "text": frames["text"].set_axis(index)}
+    words = ["'image'", "'text'", "Modalities.join", *words]
+    _refuses(words, clone(case.small).fit, other)
+    model = fitted(case.small, frames)
+    for method in (m for m in METHODS if hasattr(model, m)):
+        _refuses(words, getattr(model, method), other)
+    if hasattr(model, "translate"):
+        _refuses(words, model.translate, other, "sound")
+    if hasattr(model, "sample"):
+        _refuses(words, lambda: model.sample(given=other))
+    if case.pairs:
+        x, y = frames["image"], other["text"]
+        small, words = clone(case.small).set_params(**case.paired), ["'X'", "'y'", *words[2:]]
+        _refuses(words, small.fit, x, y)
+        model = small.fit(x, frames["text"])
+        for method in ("transform_each", "score", "score_samples", "impute"):
+            if hasattr(model, method):
+                _refuses(words, getattr(model, method), x, y)
+
+
+@pytest.mark.parametrize("index", [None, ["a", "b"] * 30], ids=["default", "duplicates"])
+@per_case
+def test_takes_rows_that_correspond_or_say_nothing(case, index):
+    parts = arrays()
+    frames = {n: pd.DataFrame(a, index=index).add_prefix(n) for n, a in parts.items()}
+    frames["sound"] = parts["sound"]
+    frames["image"] = frames["image"].reset_index(drop=True)
+    expected = fitted(case.small, parts).transform(parts)
+    np.testing.assert_allclose(fitted(case.small, frames).transform(frames), expected)
 
 
 @per_case
 def test_translate_refuses(case):
     if not hasattr(case.small, "translate"):
         pytest.skip("has no translate")
-    model, X = fitted(case.small, complete()), complete()
+    model, X = known(case.small), complete()
     _refuses(["smell", "image", "text", "sound"], model.translate, X, "smell")
     to = getattr(model, "target", "text")
     _refuses([to, "nothing"], model.translate, X.select([to]), to)
@@ -188,7 +299,7 @@ def test_translate_refuses(case):
 def test_inverse_transform_refuses(case):
     if not hasattr(case.small, "inverse_transform"):
         pytest.skip("has no inverse_transform")
-    model = fitted(case.small, complete())
+    model = known(case.small)
     width = model.transform(complete()).shape[1]
     _refuses([str(width), str(width + 1)], model.inverse_transform, np.ones((2, width + 1)))
     _refuses(["NaN"], model.inverse_transform, np.full((2, width), np.nan))
@@ -199,7 +310,7 @@ def test_inverse_transform_refuses(case):
 def test_sample_refuses(case, n_samples):
     if not hasattr(case.small, "sample"):
         pytest.skip("has no sample")
-    model = fitted(case.small, complete())
+    model = known(case.small)
     _refuses(["n_samples", str(n_samples)], model.sample, n_samples)
 
 
@@ -233,7 +344,7 @@ def test_refuses_missing_modalities_where_it_cannot_take_them(variant):
     if not variant.missing_in_fit:
         _refuses(["missing", "'image'", "'text'"], clone(variant.estimator).fit, with_holes())
     if not variant.missing_in_transform:
-        model = fitted(variant.estimator, complete())
+        model = known(variant.estimator)
         _refuses(["missing", "'image'", "'text'"], model.transform, with_holes())
         absent = "text" if hasattr(model, "target") else "sound"
         rest = complete().select([name for name in WIDTHS if name != absent])
@@ -302,6 +413,48 @@ def test_form_4_warns_of_labels_and_refuses_strings(case):
         _refuses(["y"], fit, X, labels.astype(str).astype(object) + "a")
     _refuses(["60", "59"], fit, X, arrays()["text"][:59])
     _refuses(["infinity", "Input y"], fit, X, _entry(np.inf)["text"])
+
+
+@per_case
+def test_form_4_refuses_what_is_no_array(case):
+    flat = MIXED.assign(text2=1.0)
+    fit = clone(case.small).set_params(**case.paired).fit
+    _refuses(["'X'", "['text3']", "PerModality"], fit, flat, arrays()["image"])
+    _refuses(["'X'", "(1,)", "Tokenizer"], fit, RAGGED.to_frame(), arrays()["image"])
+    if case.pairs:
+        _refuses(["y is", "an AnnData", "adata.to_df()"], fit, arrays()["image"], AnnData())
+        _refuses(["y is", "numpy.stack"], fit, arrays()["image"], iter([1.0]))
+        _refuses(["'y'", "['text3']", "PerModality"], fit, arrays()["image"], flat)
+        _refuses(["'y'", "(1,)", "Tokenizer"], fit, arrays()["image"], RAGGED)
+
+
+@per_case
+def test_form_3_refuses_columns_of_numbers_and_labels_in_one_modality(case):
+    selectors = {"image": ["text0", "text1"], "text": ["text2", "text3"], "sound": ["text4"]}
+    fit = clone(case.small).set_params(modalities=selectors).fit
+    _refuses(["'text'", "['text2']", "['text3']", "PerModality"], fit, MIXED.assign(text4=1.0))
+
+
+def test_no_encoder_of_labels_is_advised_for_tokens():
+    ids = np.arange(240).reshape(60, 4) % 7
+    X = Modalities({**arrays(), "text": ids}, kinds={"text": "tokens"})
+    with pytest.raises(ValueError, match=r"'text' of kind 'tokens'.*TfidfVectorizer") as caught:
+        CCA().fit(X)
+    assert "OneHotEncoder" not in str(caught.value)
+
+
+@per_case
+@pytest.mark.parametrize("n_classes", [30, 31])
+def test_labels_that_nearly_all_differ_warn(case, n_classes):
+    labels = [f"text {i % n_classes}" for i in range(60)]
+    fit = partial(clone(case.small).fit, _with("text", labels))
+    if case.name in ("CCA", "DeepCCA"):
+        _refuses(["'text'", "OneHotEncoder"], fit)
+    elif n_classes == 30:
+        fit()
+    else:
+        with pytest.warns(UserWarning, match=r"'text' has 31 .* in 60 rows.*Tokenizer"):
+            fit()
 
 
 @pytest.mark.parametrize("estimator", [LogisticRegression(), StandardScaler()], ids=str)

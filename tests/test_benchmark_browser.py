@@ -52,6 +52,41 @@ onload = () => {
 };
 </script>"""
 
+# Leaves behind how many words of names are broken, ticks touch, values stand in two lines, and
+# how many words and ticks there are.
+LAYOUT = """<style>iframe { border: 0; height: 800px }</style><script>
+const meet = (a, b, low, high) => a[low] < b[high] && b[low] < a[high];
+const touch = (a, b) => meet(a, b, "left", "right") && meet(a, b, "top", "bottom");
+const words = (page) => [...page.querySelectorAll("th, td.words, .strip > span, figcaption, p, li")]
+  .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3))
+  .flatMap((node) => [...node.data.matchAll(/[^\\s/–-]+/g)].map((found) => {
+    const range = page.createRange();
+    range.setStart(node, found.index);
+    range.setEnd(node, found.index + found[0].length);
+    return new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size;
+  }));
+const ticks = (page) => [...page.querySelectorAll("svg.axis, svg.y")].map((axis) => {
+  const boxes = [...axis.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
+  return [boxes.length, boxes.filter((a, i) => boxes.some((b, j) => j > i && touch(a, b))).length];
+});
+onload = () => {
+  const pages = [...document.querySelectorAll("iframe")].map((f) => f.contentWindow.document);
+  document.body.dataset.told = pages.map((page) => {
+    const found = words(page), marks = ticks(page);
+    const values = [...page.querySelectorAll(".strip:not(.none) > span:last-child")];
+    const tall = values.filter((one) => one.getBoundingClientRect().height > 30);
+    return [
+      found.filter((n) => n > 1).length, marks.reduce((sum, one) => sum + one[1], 0), tall.length,
+      found.length, marks.reduce((sum, one) => sum + one[0], 0),
+    ];
+  }).map(String).join(";");
+};
+</script>"""
+NAMES_SHOWN = ("Logistic regression", "RFF + logistic regression", "MultimodalClassifier",
+               "ConditionalGAN", "Logistic regression, labels shuffled")  # fmt: skip
+SPREADS = {"energy_skill": (0.2, 0.1), "interval_error": (0.12, 0.08), "accuracy": (0.7, 0.2),
+           "fit_seconds": (20, 19.9), "parameters": (6e5, 5.9e5)}  # fmt: skip
+
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"needs one of the browsers {NAMES}")
 
 
@@ -75,6 +110,25 @@ def page(tmp_path_factory):
     ]
     path = tmp_path_factory.mktemp("page") / "report.html"
     Results(pd.concat(frames), baseline="base").to_html(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def wide_page(tmp_path_factory):
+    """Return the path of a page with long names and values, and axes of all sorts."""
+    rng = np.random.default_rng(0)
+    frames = [
+        pd.DataFrame({"value": centre + spread * rng.uniform(-1, 1, 5)}).assign(
+            task="patients of the clinic", method=name, metric=metric, split=range(5),
+            role="linear" if i == 0 else "control" if i == 4 else "deep",
+            kind="transfer", n_train=80, n_test=20, train_size=size,
+        )
+        for i, name in enumerate(NAMES_SHOWN)
+        for metric, (centre, spread) in SPREADS.items()
+        for size in (0.1, 0.15, 0.2, 1.0)
+    ]  # fmt: skip
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    Results(pd.concat(frames)).to_html(path)
     return path
 
 
@@ -115,6 +169,37 @@ def test_nothing_sticks_out_of_a_phone(page, tmp_path):
     assert errors == []
     told = re.search(r'data-told="([^"]*)"', dom)[1].split(";")
     assert [list(map(int, one.split(","))) for one in told] == [[w, 0] for w in WIDTHS]
+
+
+def test_no_word_is_broken_and_no_ticks_touch(wide_page, tmp_path):
+    text, widths = escape(wide_page.read_text("utf-8")), (320, 360, 400, 700, 1300, 1920)
+    frames = "".join(f'<iframe width="{w}" srcdoc="{text}"></iframe>' for w in widths)
+    wrapper = tmp_path / "frames.html"
+    wrapper.write_text(f"<!doctype html><meta charset=utf-8><body>{frames}{LAYOUT}", "utf-8")
+    dom, errors = browse(wrapper, tmp_path, "--dump-dom", "--window-size=2000,900")
+    assert errors == []
+    told = [
+        list(map(int, one.split(",")))
+        for one in re.search(r'data-told="([^"]*)"', dom)[1].split(";")
+    ]
+    assert [one[:3] for one in told] == [[0, 0, 0]] * len(widths), dict(
+        zip(widths, told, strict=True)
+    )
+    assert all(n_words > 150 and n_ticks > 20 for *_, n_words, n_ticks in told), told
+
+
+def test_broken_words_and_touching_ticks_would_be_seen(wide_page, tmp_path):
+    text = wide_page.read_text("utf-8").replace(
+        "</style>",
+        ".strip > span { word-break: break-all } .axis { width: 30px !important }</style>",
+    )
+    wrapper = tmp_path / "frames.html"
+    frame = f'<iframe width="400" srcdoc="{escape(text)}"></iframe>'
+    wrapper.write_text(f"<!doctype html><meta charset=utf-8><body>{frame}{LAYOUT}", "utf-8")
+    dom, _ = browse(wrapper, tmp_path, "--dump-dom", "--window-size=2000,900")
+    broken, touching, *_ = map(int, re.search(r'data-told="([^"]*)"', dom)[1].split(","))
+    assert broken
+    assert touching
 
 
 def test_errors_of_scripts_would_be_seen(page, tmp_path):

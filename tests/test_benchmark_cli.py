@@ -195,11 +195,18 @@ def test_resume_runs_what_is_missing_and_fresh_runs_all(tiny, tmp_path):
     assert all(fresh[key] != after[key] for key in after)
 
 
-def test_seed_and_seeds_are_used(tiny, tmp_path):
-    assert call(*ALIGN, "--seeds", "2", "--seed", "1", "--output", tmp_path).exit_code == 0
+def test_seeds_and_random_state_are_used(tiny, tmp_path):
+    assert call(*ALIGN, "--seeds", "2", "--random-state", "1", "--output", tmp_path).exit_code == 0
     found = Results.from_folder(tmp_path)
     assert set(found.results_["seed"]) == {0, 1}
     assert "random_state=1" in found.provenance_["outer splits"]
+
+
+def test_there_is_one_name_for_seeds(tiny):
+    result = call(*ALIGN, "--seed", "3")
+    assert result.exit_code == 2
+    assert "No such option: --seed" in result.stderr
+    assert "--seeds" in result.stderr.replace("--seed ", "")
 
 
 def test_report_is_made_from_a_folder(tiny, tmp_path):
@@ -382,12 +389,13 @@ def test_a_table_becomes_a_task(table, suffix):
         table.to_parquet(path)
     else:
         table.to_csv(path, sep="\t" if suffix == "tsv" else ",")
-    (task,) = load_own(str(path), spec('label = "diet"\ngroups = "who"'))
+    (task,), notes = load_own(str(path), spec('label = "diet"\ngroups = "who"'))
     assert (task.name, task.kind, task.n_components) == ("my", "align", 3)
     np.testing.assert_allclose(task.X["rna"], table.filter(like="rna_"))
     np.testing.assert_allclose(task.X["lipid"], table[["fat1", "fat2", "fat3"]])
     np.testing.assert_array_equal(task.y, table["diet"])
     np.testing.assert_array_equal(task.groups, table["who"])
+    assert (notes, task.prepare) == ([], None)
 
 
 def test_every_key_of_the_description_is_used(table):
@@ -399,7 +407,7 @@ def test_every_key_of_the_description_is_used(table):
         'rna = "rna_*"\nlipid = "fat?"\nwho = "who"\nsex = "sex"',
     )
     table.assign(sex=np.arange(120) % 2).to_csv("my.csv")
-    (task,) = load_own("my.csv", path)
+    (task,), _ = load_own("my.csv", path)
     assert (task.name, task.kind, task.target, task.n_components) == ("mice", "transfer", "rna", 2)
     assert (task.standardize, task.description) == (False, "Of mice.")
     assert task.X.kinds == {
@@ -410,7 +418,7 @@ def test_every_key_of_the_description_is_used(table):
 
 def test_patterns_do_not_catch_the_label(table):
     table.drop(columns=["diet", "remark"]).to_csv("my.csv")
-    (task,) = load_own("my.csv", spec('label = "who"\nkind = "classify"', 'all = "*"'))
+    (task,), _ = load_own("my.csv", spec('label = "who"\nkind = "classify"', 'all = "*"'))
     np.testing.assert_allclose(task.X["all"], table.iloc[:, :7])  # nor the row numbers
 
 
@@ -423,11 +431,14 @@ WRONG = [
     ('target = "protein"', None, "target='protein' must be one of the modalities"),
     ('kind = "classify"', None, "needs labels y"),
     ("kinds = {protein = 'binary'}", None, "[kinds] names 'protein', which is no modality"),
-    ("kinds = {rna = 'counts'}", None, "unknown kind 'counts'"),
+    ("kinds = {rna = 'counts'}", None, "rna = 'counts' is unknown. Did you mean 'count'?"),
+    ("kinds = {remark = 'text'}", None, "[kinds] names 'remark', which is no modality"),
+    ("kinds = {note = 'numeric'}", 'note = "remark"', "'remark' is not numbers, but has 'fine'"),
+    ('empty = "?"', None, "empty = '?' must be a list of words in quotes or numbers"),
+    ('target = "diet"', 'diet = "diet"\nrna = "rna_*"', "target = 'diet' must be numbers"),
     ('label = "rna_0"', None, "labels are classes"),
     ("", 'rna = "rma_*"', "no column matches 'rma_*'"),
     ("", 'rna = "rna_*"\nlipid = ["fat1", "rna_1"]', "'rna_1' belongs to 'rna' and to 'lipid'"),
-    ("", 'rna = "rna_*"\nlipid = ["fat1", "remark"]', "['remark'] are not numbers"),
     ('label = "diet"', 'rna = "rna_*"\ndiet = "diet"', "it would give the answer away"),
     ("", "rna = 3", "must be a column, a pattern"),
     ("", "rna = []", "has no columns"),
@@ -449,21 +460,42 @@ def test_wrong_tables_say_what_to_do(table):
     assert "no.toml is no file" in message("run", "--data", "my.csv", "--modalities", "no.toml")
     Path("my.xls").touch()
     assert "must end in .csv" in message("run", "--data", "my.xls", "--modalities", path)
-    table.loc[3, "diet"] = None
+    table.loc[3, "who"] = None
     table.to_csv("my.csv")
-    assert "empty in 1 of 120 rows" in message("run", "--data", "my.csv", "--modalities", path)
-    table.astype({"rna_2": object}).assign(rna_2=["1", "?"] * 60).to_csv("my.csv")
-    assert "['rna_2'] are not numbers ('rna_2' has '?')" in message(
-        "run", "--data", "my.csv", "--modalities", spec("")
+    assert "empty in 1 of 120 rows" in message(
+        "run", "--data", "my.csv", "--modalities", spec('groups = "who"')
     )
+    table[:0].to_csv("my.csv", index=False)
+    assert "my.csv has no rows" in message("run", "--data", "my.csv", "--modalities", path)
+    table[:9].to_csv("my.csv", index=False)
+    assert "9 rows are too few" in message("run", "--data", "my.csv", "--modalities", path)
+    Path("my.csv").write_text("", encoding="utf-8")
+    assert "my.csv cannot be read" in message("run", "--data", "my.csv", "--modalities", path)
+    Path("my.csv").write_text("a,b\n1,2\n1,2,3\n", encoding="utf-8")
+    assert "Expected 2 fields in line 3, saw 3" in message(
+        "run", "--data", "my.csv", "--modalities", path
+    )
+    Path("my.csv").write_bytes("rna_0,Größe\n1,2\n".encode("cp1252"))
+    assert "is not UTF-8" in message("run", "--data", "my.csv", "--modalities", path)
 
 
-def test_gaps_in_rows_are_pointed_out(table):
-    table.loc[3, "rna_1"] = np.nan
-    table.to_csv("my.csv")
-    result = call("run", "--data", "my.csv", "--modalities", spec(""), "--methods", "PLS", "--jobs",
-                  "1", "--splits", "2")  # fmt: skip
-    assert "my: 1 rows of 'rna' lack some of their cells" in result.stderr
+def test_impute_is_for_files(tiny, here):
+    assert "--data FILE, which is missing" in message(*ALIGN, "--impute", "mean")
+    assert "prepare=GapFiller()" in message("run", "--data", "os:getcwd", "--impute", "mean")
+
+
+def test_gaps_in_rows_of_a_function_are_pointed_out(here):
+    _module(
+        "import numpy as np\nfrom skmm.benchmark import GapFiller, Task\n"
+        "a = np.random.default_rng(0).standard_normal((40, 3))\n"
+        "X = {'a': np.where(a > 2, np.nan, a), 'b': a[:, :2]}\n"
+        "def data():\n    return X\n"
+        "def filled():\n    return Task('t', X, n_components=2, prepare=GapFiller())\n"
+    )
+    _, (note,) = load_own("mine:data")
+    assert "data: 5 rows of 'a' lack some of their cells" in note
+    assert "prepare=GapFiller()" in note
+    assert load_own("mine:filled")[1] == []
 
 
 def test_functions_give_tasks_or_data(here):
@@ -484,12 +516,12 @@ def test_functions_give_tasks_or_data(here):
         "number = 3\n"
     )
     for name in ("only_x", "frame", "both"):
-        (task,) = load_own(f"mine:{name}")
+        (task,), _ = load_own(f"mine:{name}")
         assert (task.name, task.X.names, task.n_components) == (name, ("modality0", "modality1"), 3)
         assert (task.y is not None) == (name == "both")
-    assert [task.name for task in load_own("mine:task")] == ["one"]
-    assert [task.name for task in load_own("mine:tasks")] == ["one", "two"]
-    assert [task.name for task in load_own("mine:done")] == ["done"]
+    assert [task.name for task in load_own("mine:task")[0]] == ["one"]
+    assert [task.name for task in load_own("mine:tasks")[0]] == ["one", "two"]
+    assert [task.name for task in load_own("mine:done")[0]] == ["done"]
     assert "returned int, but must return a Task" in message("run", "--data", "mine:wrong")
     assert "ZeroDivisionError" in message("run", "--data", "mine:fails")
     assert "must be a function" in message("run", "--data", "mine:number")

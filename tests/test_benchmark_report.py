@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from skmm.benchmark import Metric, Results, corrected_interval
-from skmm.benchmark._axes import Axis, span
-from skmm.benchmark._frames import Curve
+from skmm.benchmark._axes import Axis, Tick, spaced, span
+from skmm.benchmark._frames import Curve, TaskInfo
 from skmm.benchmark._lines import LINE, NARROW, Point, place_labels, training_curves
 from skmm.benchmark._metrics import METRICS
+from skmm.benchmark._report import _protocol
 from skmm.benchmark._strips import diagram
 from skmm.benchmark._verdicts import listed
 
@@ -419,6 +420,21 @@ def test_axes():
     assert span([2, 2]).at(2) == 50
     share = Metric("share", "share", percent=True)
     assert span([0.1, 0.3]).ticks(share, unit=False)[0].text == "10"
+
+
+def test_ticks_that_would_touch_are_left_out():
+    ticks = [Tick(10.0 * i, f"{i} %") for i in range(10)]
+    assert spaced(ticks, 1000) == ticks
+    kept = [tick.at for tick in spaced(ticks, 100)]  # 27 px for each of 3 characters
+    assert kept == [0, 30, 60, 90]
+    assert spaced(ticks, 10) == ticks[:1]
+    assert spaced([], 90) == []
+
+
+def test_names_keep_their_case_in_the_report():
+    info = TaskInfo("t", "align", [], [], modalities=["RNA", "mri"], target="RNA")
+    text = _protocol(info, rows("CCA", BASE), rows("CCA", BASE))
+    assert text.startswith("Kind “align”; modalities RNA, mri; target RNA;")
 
 
 def test_methods_that_are_not_for_the_data_say_why():

@@ -246,9 +246,25 @@ def test_tensors_that_are_no_arrays(tensor):
             transformer.fit(tensor)
 
 
-@pytest.mark.parametrize("device", ["odd", "cuda:99", "meta", "mps"])
+@pytest.mark.parametrize("device", ["odd", "cuda:99", "meta", "mps", "cpu:7"])
 def test_devices_that_are_not_here(device):
     with pytest.raises(ValueError, match=f"device='{device}' cannot be used"):
+        MultimodalAutoencoder(2, device=device, **TINY).fit(complete())
+
+
+@pytest.mark.parametrize(
+    ("device", "meant"),
+    [
+        ("gpu", "cuda"),
+        ("GPU:1", "cuda:1"),
+        ("cuda0", "cuda:0"),
+        ("CUDA", "cuda"),
+        ("nvidia", "cuda"),
+    ],
+)
+def test_other_names_of_a_gpu_suggest_the_right_one(device, meant):
+    message = f"device='{device}' cannot be used: .* Did you mean device='{meant}'"
+    with pytest.raises(ValueError, match=message):
         MultimodalAutoencoder(2, device=device, **TINY).fit(complete())
 
 

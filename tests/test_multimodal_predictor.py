@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmm import Modalities, MultimodalClassifier, MultimodalRegressor
+from skmm._split import held_out_rows
 from skmm.compose import ConcatModalities, PerModality
 from skmm.datasets import load_digits_halves
 from skmm.nn import MLP, Conv, Tokens
@@ -280,8 +281,9 @@ def test_early_stopping_on_a_scorer(scoring):
     params = {**BRIEF, "early_stopping": True, "validation_fraction": 0.3, "max_epochs": 8}
     model = MultimodalClassifier(scoring=scoring, **params).fit(X, y)
     best = model.history_["valid_score"].max()
-    rng = np.random.RandomState(0)
-    rows = np.sort(rng.permutation(200)[: int(np.ceil(0.3 * 200))])
+    rows = held_out_rows(
+        200, 60, np.random.RandomState(0), np.unique(y, return_inverse=True)[1][:, None]
+    )
     if scoring == "accuracy":
         assert best == model.score(X[rows], y[rows])
     if scoring == "neg_log_loss":

@@ -22,6 +22,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skmm._cca._device import DeviceBlock, Home, to_numpy
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
+from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
 from skmm._reconstruction import ReconstructionMixin
 from skmm._state import unchanged_on_error
@@ -177,7 +178,8 @@ def _device_blocks(
             return None
         blocks[name] = DeviceBlock(part, home, dtype)
     mask = np.zeros((X.shape[0], len(blocks)), dtype=bool)
-    return Modalities._make(cast(dict[str, Any], blocks), head._kinds, mask)
+    ids = Ids.counting(X.shape[0])
+    return Modalities._make(cast(dict[str, Any], blocks), head._kinds, mask, ids)
 
 
 def _rows_match(X: Any, y: Any) -> bool:
@@ -215,7 +217,7 @@ def _describe(home: Home | None) -> str:
 
 
 def _find(name: str | None, device: Any) -> Home | None:
-    """Return a home by its name, on the host if its device is not there, else None: NumPy's.
+    """Return a home by its name, on a device like its own or the host, else None: NumPy's.
 
     The name may come from a file of anyone: nothing but libraries of arrays is imported.
     """
@@ -225,7 +227,7 @@ def _find(name: str | None, device: Any) -> Home | None:
         xp = import_module(name)
     except ImportError:
         return None
-    for place in (device, "cpu"):
+    for place in (device, getattr(device, "type", "cpu"), "cpu"):  # cuda:1, cuda, cpu
         try:
             xp.zeros(1, device=place)
         except (RuntimeError, ValueError, AssertionError):  # what libraries say of no such device

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -37,7 +37,9 @@ from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._modalities import Modalities
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._numbers import POSITIVE, Numbers
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._reconstruction import Parts
 from skmm._state import BaseEstimator
 
@@ -255,6 +257,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             If the data are not usable (the message names the modality), or `n_components` is above
             its bound.
         """
+        warn_of_other_rows(X, sample_weight=sample_weight)
         if in_pieces(X, y):
             return self._fit_in_pieces(X, y, sample_weight)
         X = check_anywhere(
@@ -314,6 +317,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         # A copy: rows that raise an error are not counted, and copies of self share nothing.
         moments = None if moments is None else moments.copy()
         for piece in chunks:
+            warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
             moments = (Moments.of(rows, pairs=True) if moments is None else moments).update(rows)
         if moments is None:
@@ -353,6 +357,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
         return cast_to(self._model.fuse(X, self.fusion), _dtype(X))
 
+    @codes_follow_output
     @projections_follow
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Project each modality by itself.
@@ -403,6 +408,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         ValueError
             If `X` has fewer than two modalities.
         """
+        warn_of_other_rows(X, sample_weight=sample_weight)
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
@@ -451,16 +457,19 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
         return np.asarray(names, dtype=object)
 
+    def _varies(self, name: str) -> Array:
+        return self._model.varies(name)
+
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Regress on fused projections."""
         decoders = self._model.solution.decoders(self.fusion)
         return {
-            name: (self._model.means[name] + Z @ decoder).astype(Z.dtype, copy=False)
+            name: self._model.in_type(name, self._model.means[name] + Z @ decoder, Z.dtype)
             for name, decoder in zip(names, decoders, strict=False)
         }
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return _as_type({name: self._model.expected(X, name) for name in names}, _dtype(X))
+        return self._as_type({name: self._model.expected(X, name) for name in names}, X)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._model.draw(n_samples, rng)
@@ -468,7 +477,11 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        return [_as_type(self._model.complete(X, rng), _dtype(X)) for _ in range(n_samples)]
+        return [self._as_type(self._model.complete(X, rng), X) for _ in range(n_samples)]
+
+    def _as_type(self, parts: Parts, X: Modalities) -> Parts:
+        dtype = _dtype(X)
+        return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
@@ -617,7 +630,3 @@ def _mean_over_pairs(correlations: Array) -> Array:
 
 def _dtype(X: Modalities) -> np.dtype:
     return np.result_type(*(X[name].dtype for name in X.names))
-
-
-def _as_type(parts: Parts, dtype: np.dtype) -> Parts:
-    return {name: part.astype(dtype, copy=False) for name, part in parts.items()}

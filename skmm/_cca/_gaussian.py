@@ -46,7 +46,7 @@ class Margin:
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape) * self.varying
             rows += np.sqrt(self.shrinkage * self.target) * noise
-        return rows * self.scales
+        return rows * np.where(self.varying, self.scales, 0.0)
 
     def log_density(self, x: Array) -> Array:
         """Return the log-density (n,) of centred rows in the original units.

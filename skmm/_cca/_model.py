@@ -12,6 +12,7 @@ from skmm._cca._solution import Solution, own
 from skmm._cca._sparse import project_sparse, row_batches
 from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities
+from skmm._modalities._columns import in_type
 from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
@@ -64,6 +65,17 @@ class Model:
             return together
         every = np.eye(len(given) * self.n_components)
         return together @ home.double(self.solution.gaussian.posterior_mean(every, given))
+
+    def varies(self, name: str) -> Array:
+        """Return which columns (d,) of a modality are not constant."""
+        return self.solution.gaussian.margins[self.names.index(name)].varying
+
+    def in_type(self, name: str, values: Array, dtype: Any) -> Array:
+        """Return values of a modality in this type if it holds them."""
+        margin = self.solution.gaussian.margins[self.names.index(name)]
+        known = margin.varying & (margin.scales != 1.0)  # else nothing was divided
+        scale = np.where(known, margin.scales, 0.0)
+        return in_type(values, dtype, self.means[name], scale)
 
     def incomplete(self, X: Modalities) -> list[str]:
         """Return the modalities that are missing in some row of X."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, psd_eigh
+from skmm._modalities._columns import varies
 
 Array = np.ndarray
 EPS = np.finfo(np.float64).eps
@@ -162,12 +163,12 @@ class Route:
     def _standardise(self, mean: Array, variance: Array, divide: bool) -> Array:
         """Settle mean and scale of a modality; return divisors that turn constants into zeros."""
         deviation = np.sqrt(np.maximum(variance, 0.0))
-        varies = deviation > 10 * EPS * np.abs(mean)
+        varying = varies(mean, deviation)
         self.means.append(mean)
-        self.deviations.append(np.where(varies, deviation, np.inf))
-        self.varying.append(varies)
-        self.scales.append(np.where(varies, deviation, 1.0) if divide else np.ones_like(mean))
-        return np.where(varies, self.scales[-1], np.inf)
+        self.deviations.append(np.where(varying, deviation, np.inf))
+        self.varying.append(varying)
+        self.scales.append(np.where(varying, deviation, 1.0) if divide else np.ones_like(mean))
+        return np.where(varying, self.scales[-1], np.inf)
 
     def _shrink(
         self,

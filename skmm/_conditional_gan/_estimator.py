@@ -21,15 +21,22 @@ from skmm._base import (
     check_same_labels,
     continue_from,
     n_rows_per_step,
+    numpy_type,
 )
 from skmm._conditional import N_DRAWS, ConditionalSampler
+from skmm._conditional_gan._diagnostics import (
+    are_labels_lost,
+    columns_with_lost_values,
+    marginal_ratios,
+    warn_of_lost_labels,
+    warn_of_lost_values,
+)
 from skmm._conditional_gan._network import gan_network
 from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
 from skmm._numbers import POSITIVE, Numbers
 from skmm._parts import check_tokens
 from skmm._random import Seed, seed_of
-from skmm._state import unchanged_on_error
 from skmm.metrics import spread_error_ratio
 from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator
 
@@ -39,6 +46,7 @@ PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "a
 BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
 N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
 N_JUDGED = 1000  # rows at most that the spread of the samples is judged by
+N_COMPARED = 20  # draws per row that their marginals are judged by
 N_JUDGED_VALUES = 2**24  # and values in the draws for them
 COLLAPSED = 0.5  # spread over error below which there is a warning
 
@@ -59,7 +67,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}, default="energy"
         What the generator is trained by:
 
-        - "energy": the energy score of four draws per row, without a discriminator [1]_;
+        - "energy": the energy score of four draws per row, without a discriminator [1]_; of labels
+          the logarithm of their probability, the mean over four draws of the noise;
         - "relativistic": a discriminator that compares true with generated targets of the same
           conditions [2]_;
         - "wasserstein": the Wasserstein distance [3]_;
@@ -151,7 +160,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -185,12 +194,18 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     history_ : DataFrame
         One row per epoch: ``train_generator``, ``train_discriminator`` and ``train_penalty``, or
-        ``train_energy_score``; the energy score of 20 draws for each validation row, learning rate,
+        ``train_energy_score``, of labels ``train_log_score``; the same score of 20 draws for each
+        validation row (the energy score where there is a discriminator), learning rate,
         seconds. ``valid_score`` is minus the energy score. Epoch 0 is before training.
 
     spread_error_ratio_ : float
         Spread of the samples over the error of their mean, for rows held out (with
         `early_stopping`); 1 when the spread is right.
+
+    marginal_ratios_ : ndarray of shape (n_targets,)
+        Standard deviation of each column of the draws over that in training; of labels how often
+        each is drawn over how often it was there. NaN for constant columns. A warning says where
+        rare labels or values are lost.
 
     categories_ : dict of str to ndarray
         Classes of each modality of labels.
@@ -257,6 +272,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "decoders": [StrOptions({"auto"}), dict],
     }
     _net_class = AdversarialNet
+    _remedy = "drop or impute these, or fit with modality_dropout > 0"
     _reads_blocks = True
     net_: AdversarialNet
 
@@ -357,11 +373,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X, y)
 
     def _fit(self, X: Any, y: Any) -> None:
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
@@ -375,7 +387,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         check_tokens(self._without_target(X), module.generator)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X)
+        data = self._data(X, module)
         self.net_ = self._train(
             module,
             AdversarialObjective(self.loss, self._penalty()),
@@ -390,7 +402,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
         self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
         self._remember(values, rng)
+        self._calibrate(X, train)
         self._judge(X, values, train if valid is None else valid)
+        self._compare(X, values)
 
     def _check_like(self, before: tuple[str, dict[str, Array]] | None) -> None:
         """Refuse to go on from a fit whose weights stand for another target or other labels."""
@@ -413,14 +427,30 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         adam = isinstance(self.optimizer, str) and self.optimizer.startswith("adam")
         return {"optimizer__betas": BETAS} if adam and self.loss != "energy" else {}
 
+    def _calibrate(self, X: Modalities, train: Array) -> None:
+        """Let columns that are drawn by ranks have the values of training as often as there."""
+        ranks = self.net_.module_.average.output.ranks
+        if ranks is None:
+            return
+        rng = np.random.RandomState(self._seed)
+        X = self._without_target(X[self._some_rows(train, len(ranks.columns), rng)])
+        noise = torch.from_numpy(rng.standard_normal((N_COMPARED, len(X), self.noise_dim)))
+        scores = self._apply(Generator.scores, X, n_rows=len(X), noise=noise)
+        ranks.calibrate(torch.from_numpy(scores).flatten(0, 1))
+
+    def _some_rows(self, rows: Array, width: int, rng: np.random.RandomState) -> Array:
+        """Return as many rows at random as marginals are compared by."""
+        most = max(20, N_JUDGED_VALUES // (N_COMPARED * width))
+        return np.sort(rng.permutation(rows)[: min(2 * N_JUDGED, most)])
+
     def _judge(self, X: Modalities, values: Array, rows: Array) -> None:
         """Compare the spread of the samples with their error."""
         most = max(20, N_JUDGED_VALUES // (N_DRAWS * values.shape[1]))
         rows = np.random.RandomState(self._seed).permutation(rows)[: min(N_JUDGED, most)]
-        X, truth = self._without_target(X[rows]), values[rows][:, self._varies] / self._spread
+        X, truth = self._without_target(X[rows]), values[rows][:, self._judged] / self._spread
         rng = np.random.RandomState(self._seed)
-        draws = [self._draw(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
-        drawn = np.concatenate(draws)[:, :, self._varies].swapaxes(0, 1) / self._spread
+        draws = [self._drawn(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
+        drawn = np.concatenate(draws)[:, :, self._judged].swapaxes(0, 1) / self._spread
         self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
         if self.spread_error_ratio_ < COLLAPSED:
             warnings.warn(
@@ -431,9 +461,22 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
                 stacklevel=4,
             )
 
+    def _compare(self, X: Modalities, values: Array) -> None:
+        """Compare the marginals of draws with those of training."""
+        kind, rng = self._schema.kinds[self._target], np.random.RandomState(self._seed)
+        rows = self._some_rows(np.arange(len(values)), values.shape[1], rng)
+        X, truth = self._without_target(X[rows]), np.asarray(values[rows], dtype=np.float64)
+        parts = [self._drawn(part, N_COMPARED, rng) for _, part in self._chunks(X, N_COMPARED)]
+        draws = np.concatenate(parts)
+        self.marginal_ratios_ = ratios = marginal_ratios(truth, draws, kind == "categorical")
+        if kind == "categorical" and are_labels_lost(truth, draws):
+            warn_of_lost_labels(self._target, self.categories_[self._target], ratios)
+        elif kind not in ("categorical", "image"):
+            warn_of_lost_values(self._target, columns_with_lost_values(truth, draws), ratios)
+
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         noise = rng.standard_normal((n_samples, len(X), self.net_.module_.average.noise_dim))
-        uniform = rng.uniform(size=(n_samples, len(X), len(self._varies) if self._discrete else 1))
+        uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
         return self._apply(
             Generator.values,
             X,
@@ -444,6 +487,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _draw_again(self, X: Modalities) -> Array:
         return self._apply(Generator.values, X, noise=self._noise)
+
+    def _precision(self, X: Modalities) -> np.dtype:
+        return numpy_type(X)
 
     def _predictor(self) -> torch.nn.Module:
         return self.net_.module_.average

@@ -14,14 +14,15 @@ from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm._parts import (
     classes,
+    decoder,
+    encoder,
     encoder_factories,
     encoder_shape,
     given_networks,
-    is_own,
     mlp,
-    moments,
     n_features,
     scaler,
+    standardize,
 )
 from skmm.nn import MLP, Conv
 from skmm.nn._adversarial import (
@@ -31,10 +32,13 @@ from skmm.nn._adversarial import (
     SpectralNorm,
     Target,
 )
-from skmm.nn._modality_networks import OneHot, Standardize
+from skmm.nn._modality_networks import OneHot
+from skmm.nn._ranks import Ranks
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
+
+NEARLY_ALL = 0.9  # of the rows with the same value: a generator forgets the others
 
 
 def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: int) -> Any:
@@ -64,12 +68,31 @@ def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: 
 
 
 def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
-    kind, is_image = X.kinds[model._target], X.kinds[model._target] == "image"
-    mean, scale = moments(values if kind == "categorical" else X[model._target], channels=is_image)
-    dtype = model._dtype()
-    standardize = Standardize(*(torch.tensor(a, dtype=dtype) for a in (mean, scale)))
+    name, kind, dtype = model._target, X.kinds[model._target], model._dtype()
+    # Probabilities of classes and of 0 or 1 are standardised too.
+    early = kind not in ("binary", "categorical")
+    units = standardize(name, model._columns[name], dtype, kind=kind, early=early)
     labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None
-    return Target(kind, standardize, labels)
+    ranks = None
+    if kind in ("numeric", "count") and isinstance(values, np.ndarray):
+        ranks = _ranks(values, units.ahead, steps=kind == "count")
+    return Target(kind, units, labels, ranks)
+
+
+def _ranks(values: np.ndarray, ahead: Any, *, steps: bool) -> Ranks | None:
+    """Return ranks of the columns in which one value has nearly all rows, if there are any."""
+    middle = np.quantile(values, 0.5, axis=0, method="nearest")
+    share = (values == middle).mean(axis=0)
+    columns = np.flatnonzero((share >= NEARLY_ALL) & (share < 1))
+    if not len(columns):
+        return None
+    if ahead is not None:  # as the network will see them
+        mean, scale = (a.flatten().numpy() for a in ahead)
+        values = (values - mean) / scale
+    found = [np.unique(values[:, column], return_counts=True) for column in columns]
+    known = [torch.as_tensor(v, dtype=torch.float64) for v, _ in found]
+    counts = [torch.as_tensor(n) for _, n in found]
+    return Ranks(columns.tolist(), known, counts, steps=steps)
 
 
 def _condition_networks(
@@ -87,15 +110,17 @@ def _condition_networks(
     for m, name in enumerate(conditions.names):
         shape = encoder_shape(conditions, name, n_classes)
         if name in given or conditions.kinds[name] in ("image", "tokens"):
-            make = partial(factories[name], shape, width)
-            encoders.append(build(make, seed + m, own=is_own(factories[name])))
+            of_tokens = conditions.kinds[name] == "tokens"
+            encoders.append(
+                encoder(factories[name], name, shape, width, seed + m, of_tokens=of_tokens)
+            )
             widths.append(width)
         else:
             encoders.append(nn.Flatten())
             widths.append(int(np.prod(shape, dtype=int)))
     return {
         "names": conditions.names,
-        "scalers": [scaler(conditions, n, model._dtype(), n_classes) for n in conditions.names],
+        "scalers": [scaler(model, conditions, name, n_classes) for name in conditions.names],
         "encoders": encoders,
         "widths": widths,
         "indicators": model._takes_missing,
@@ -111,7 +136,7 @@ def _generator(
     if spec is None:
         spec = encoder_factories(model, X)[name] if X.kinds[name] == "image" else mlp(model)
     make: Any = spec.decoder if isinstance(spec, MLP | Conv) else spec
-    return build(partial(make, n_inputs, shape), seed, own=is_own(spec))
+    return decoder(make, name, n_inputs, shape, seed)
 
 
 def _critic(
@@ -133,5 +158,5 @@ def _critic(
         spec = spec or mlp(model)
     if isinstance(spec, MLP | Conv):
         spec = replace(spec, normalization=None)
-    network = build(partial(spec, shape, 1), seed, own=is_own(spec))
+    network = encoder(spec, name, shape, 1, seed)
     return (SpectralNorm(network) if model.loss == "hinge" else network), to_channel

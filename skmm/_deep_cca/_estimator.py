@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import DEEP_CONSTRAINTS, DeepEstimator
-from skmm._decoding import decode, draw, fit_density
+from skmm._decoding import decode, decode_draws, draw, fit_density
 from skmm._deep_cca._linear import (
     close,
     is_cheap,
@@ -27,15 +27,17 @@ from skmm._deep_cca._network import linear_network
 from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._columns import column_statistics
 from skmm._nets import Net
 from skmm._numbers import POSITIVE, Numbers
+from skmm._output import TransformerMixin, codes_follow_output
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import ReconstructionMixin
-from skmm._state import unchanged_on_error
 from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
 KINDS = ("numeric", "binary", "count", "image", "tokens")
+NEED_DECODERS = ("inverse_transform", "translate", "impute", "sample")
 
 
 class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
@@ -156,7 +158,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -365,11 +367,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
+        return self._fit_all_or_nothing(X, y)
 
     def transform(self, X: Any, y: Any = None) -> Array:
         """Encode and fuse.
@@ -395,6 +393,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         codes = self._encode(self._check(X))
         return self._closing.transform(codes)
 
+    @codes_follow_output
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
         """Encode each modality by itself.
 
@@ -468,6 +467,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self.warm_start and not getattr(self, "is_linear_", True):
             previous = self.net_.module_
         X = self._read(X, y, reset=True)
+        self._columns = column_statistics(X, self._schema)
         rng = self._rng()
         train, valid = self._split(len(X), rng)
         linear = None
@@ -480,7 +480,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             held_out = codes, project(linear, X)
             self.is_linear_ = not is_surely_better(*held_out, train, valid, seed_of(rng))
             if self.is_linear_:
-                self.net_.module_ = linear_network(X, refit(linear, X))
+                self.net_.replace(linear_network(X, refit(linear, X)))
                 codes = self._encode(X)
         self._close(codes, rng)
 
@@ -493,6 +493,17 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         if self._decodes():
             Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
+
+    if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
+
+        def __getattr__(self, name: str) -> Any:
+            """Say how to get what there is with decoders alone."""
+            if name in NEED_DECODERS:
+                raise AttributeError(
+                    f"{type(self).__name__} has no {name!r} without decoders: fit it with "
+                    "reconstruction_weight > 0."
+                )
+            return self.__getattribute__(name)  # raises as ever
 
     def _decodes(self) -> bool:
         has_some = not hasattr(self, "net_") or len(self.net_.module_.decoders) > 0
@@ -515,12 +526,13 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     ) -> list[dict[str, Array]]:
         given = Modalities(self._encode(X))
         draws = self._closing.sample(n_samples, given=given, random_state=rng)
-        return [self._decode({name: one[name] for name in names}, rng) for one in draws]
+        lacking = [{name: one[name] for name in names} for one in draws]
+        return decode_draws(self.net_.module_, lacking, self._columns, rng)
 
     def _decode(
         self, codes: Mapping[str, Array], rng: np.random.RandomState | None = None
     ) -> dict[str, Array]:
-        return {name: decode(self.net_.module_, name, z, rng) for name, z in codes.items()}
+        return decode(self.net_.module_, codes, self._columns, rng)
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""
@@ -542,7 +554,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _read(self, X: Any, y: Any, **options: Any) -> Modalities:
         X = check_modalities(self, X, y, min_modalities=2, kinds=KINDS, accept_lazy=True, **options)
         values = {name: v[:, None] if v.ndim == 1 else v for name, v in X.items()}
-        return Modalities._make(values, X.kinds, X._mask)
+        return Modalities._make(values, X.kinds, X._mask, X._ids)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_closing")

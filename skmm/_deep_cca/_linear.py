@@ -127,7 +127,7 @@ def _flat(X: Modalities) -> Modalities:
     for name, value in X.items():
         array = np.asarray(value).reshape(len(X), -1)
         values[name] = array if array.dtype.kind == "f" else array.astype(np.float64)
-    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask)
+    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask, X._ids)
 
 
 def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, seed: int) -> bool:
@@ -171,8 +171,17 @@ def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, se
         sizes = [len(group) for group in groups]
         return np.concatenate([rng.multinomial(n, np.full(n, 1 / n)) for n in sizes])
 
-    draws = [gain(resampled()) for _ in range(N_RESAMPLES)]
-    return gain(None) > STANDARD_ERRORS * float(np.std(draws))
+    error = float(np.std([gain(resampled()) for _ in range(N_RESAMPLES)]))
+    found = gain(None)
+    if not np.isfinite(found + error):  # a comparison with NaN would decide without a word
+        warnings.warn(
+            f"The network's gain over linear CCA on the validation rows is {found:.3g}, with a "
+            f"standard error of {error:.3g}: no comparison, so that linear CCA is kept. Use "
+            "early_stopping=False for the network in any case.",
+            stacklevel=5,
+        )
+        return False
+    return found > STANDARD_ERRORS * error
 
 
 def _compared(codes: Codes, valid: Array) -> list[Array]:

@@ -49,10 +49,10 @@ def linear_network(X: Modalities, cca: CCA) -> AlignmentNetwork:
     scalers, encoders = [], []
     for name, shape in ((name, value.shape[1:]) for name, value in X.items()):
         mean, scale, weights = (getattr(cca, a)[name] for a in ("means_", "scales_", "weights_"))
-        scalers.append(Standardize(*(torch.tensor(a.reshape(shape)) for a in (mean, scale))))
+        units = (torch.tensor(a.reshape(shape)) for a in (mean, scale))
+        scalers.append(Standardize(*units, early=True))
         linear = nn.utils.skip_init(nn.Linear, *weights.shape, bias=False, dtype=torch.float64)
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy((weights * scale[:, None]).T))
         encoders.append(nn.Sequential(nn.Flatten(), linear))
-    limit = float("inf")
-    return AlignmentNetwork(names=X.names, scalers=scalers, encoders=encoders, limit=limit)
+    return AlignmentNetwork(names=X.names, scalers=scalers, encoders=encoders)

@@ -42,7 +42,7 @@ def fit_net(
     check_tokens(X, module)
     if previous is not None:
         continue_from(previous, module)
-    data = model._data(X)
+    data = model._data(X, module)
     axes = np.sort(rng.choice(train, min(N_AXES, len(train)), replace=False))
     return model._train(
         module,

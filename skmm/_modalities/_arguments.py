@@ -9,46 +9,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skmm._modalities._values import Value, as_value, is_pandas
+from skmm._modalities._foreign import described, remedy
+from skmm._modalities._values import Value, as_value
 
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-def check_mapping(mapping: Any) -> dict[str, Value]:
+def check_mapping(mapping: Any) -> dict[str, Any]:
     if isinstance(mapping, pd.DataFrame):
         raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
     if not callable(getattr(mapping, "keys", None)) or isinstance(mapping, type):
         raise TypeError(
-            f"Modalities takes a dict from name to values, got {type(mapping).__name__}."
+            f"Modalities takes a dict from name to values, got {described(mapping)}. "
+            f"{remedy(mapping)}".rstrip()
         )
     for name in mapping.keys():  # noqa: SIM118 (Modalities do not iterate)
         if not isinstance(name, str) or not name:
             raise TypeError(f"Names of modalities are non-empty strings, got {name!r}.")
-    values = {name: as_value(name, value) for name, value in mapping.items()}
-    if not values:
+    if not mapping.keys():
         raise ValueError("Modalities needs at least one modality, got an empty dict.")
+    return dict(mapping.items())
+
+
+def check_values(named: Mapping[str, Any]) -> dict[str, Value]:
+    values = {name: as_value(name, value) for name, value in named.items()}
     lengths = {name: value.shape[0] for name, value in values.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
             f"Modalities have different numbers of samples (rows): {lengths}. Drop the rows that "
             "do not correspond, or align DataFrames on their index with Modalities.join."
         )
-    check_same_order(values)
     return values
-
-
-def check_same_order(values: dict[str, Value]) -> None:
-    """Refuse pandas values with the same labels in another order: certainly misaligned rows."""
-    indexed = [(name, value.index) for name, value in values.items() if is_pandas(value)]
-    for name, index in indexed[1:]:
-        first_name, first = indexed[0]
-        if index.equals(first) or not index.is_unique:
-            continue
-        if first.is_unique and len(first.difference(index)) == 0:
-            raise ValueError(
-                f"Modalities {first_name!r} and {name!r} have the same index in another order. "
-                "Align them with Modalities.join, or reset_index if rows already correspond."
-            )
 
 
 def check_missing(missing: Any, names: tuple[str, ...], n_samples: int) -> Mask:

@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
+from skmm._modalities._cells import refuse_cells
 from skmm._modalities._container import Modalities
-from skmm._modalities._kinds import check_kind
+from skmm._modalities._dtypes import labels_of
+from skmm._modalities._kinds import check_kind, refuse_mixed
 from skmm._modalities._read import class_name, read_modalities
 from skmm._modalities._schema import PLAIN
 from skmm._modalities._stream import Stream, open_streams
@@ -31,6 +33,7 @@ from skmm._modalities._values import (
 )
 
 NUMBERS = ("numeric", "binary", "count", "image")
+N_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 LARGEST = 1e150  # what can be squared and summed in double precision
 
 
@@ -138,7 +141,7 @@ def check_modalities(
         value = _convert(name, value, X._kinds[name], flatten)
         values[name] = read_only(hide_rows(value, X._mask[:, j]))
         _check_finite(estimator, name, values[name], X._mask[:, j], allow_partial)
-    X = Modalities._make(values, X._kinds, _mask_of(values, X._mask))
+    X = Modalities._make(values, X._kinds, _mask_of(values, X._mask), X._ids)
     _check_missing(estimator, X, reset, allow_missing, allow_empty_rows)
     return X
 
@@ -151,6 +154,8 @@ def _check_usable(
     kinds: Sequence[str] | None,
     accept_sparse: bool,
 ) -> None:
+    if kind == "image":
+        _check_channels(name, value.shape)
     if is_lazy(value) and not isinstance(value, Stream):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
@@ -163,12 +168,40 @@ def _check_usable(
             f"dense data. Reduce it first, e.g. PerModality({{{name!r}: TruncatedSVD()}}), or use "
             "'.toarray()'."
         )
+    if kind == "categorical":
+        _check_labels(name, value)
     if kinds is not None and kind not in kinds:
         raise ValueError(
             f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "
-            f"{tuple(kinds)}. Encode it first, e.g. PerModality({{{name!r}: "
-            f"OneHotEncoder(sparse_output=False)}}), or declare what it is with kinds=."
+            f"{tuple(kinds)}. {_encoding(name, kind)}, or declare what it is with kinds=."
         )
+
+
+def _check_labels(name: str, value: Value) -> None:
+    """Refuse what are no labels, and columns of which only some are."""
+    refuse_cells(name, value)
+    refuse_mixed(name, value)
+
+
+def _check_channels(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse images whose last axis looks like channels, and whose second does not."""
+    if len(shape) == 4 and shape[3] in N_CHANNELS and shape[1] not in N_CHANNELS:
+        raise ValueError(
+            f"Modality {name!r} of shape {shape} seems to have its channels last, but images are "
+            "N x C x H x W. Use numpy.moveaxis(images, -1, 1), or PerModality({"
+            f"{name!r}: ImageScaler()}}) of skmm.preprocessing; for {shape[1]} channels of "
+            f"{shape[2]} x {shape[3]} pixels declare kinds={{{name!r}: 'numeric'}}."
+        )
+
+
+def _encoding(name: str, kind: str) -> str:
+    """Return what makes numbers of a modality."""
+    if kind == "tokens":
+        return (
+            "Ids have no order: use counts, e.g. TfidfVectorizer and TruncatedSVD of the texts, or "
+            "an estimator with networks"
+        )
+    return f"Encode it first, e.g. PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})"
 
 
 def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
@@ -180,7 +213,7 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
                 f"Modality {name!r} has labels in {width} columns; make each a modality, "
                 f"or encode them: PerModality({{{name!r}: OneHotEncoder(sparse_output=False)}})."
             )
-        return np.asarray(value).reshape(len(value))
+        return labels_of(value).reshape(len(value))
     if not flatten and kind in ("tokens", "image"):
         value = np.asarray(value)
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:  # no objects, no long doubles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
 from html import escape
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,13 @@ from skmm._modalities._arguments import (
     check_missing,
     check_names,
     check_rows,
+    check_values,
 )
+from skmm._modalities._cells import stack_cells
 from skmm._modalities._frames import frame_to_mapping, join_frames, mapping_to_frame
+from skmm._modalities._ids import Ids, declared_ids, find_ids, refuse_other_missing
 from skmm._modalities._kinds import check_kind, default_kind
+from skmm._modalities._polars import as_pandas
 from skmm._modalities._values import (
     Value,
     hide_rows,
@@ -41,9 +45,9 @@ class Modalities:
     ----------
     mapping : dict of str to array-like, or Modalities
         Values have the samples on axis 0: ndarray (1-D, 2-D, images N x C x H x W, token
-        ids N x T), sparse matrix (kept as CSR), pandas Series or DataFrame, an array of
-        dask, zarr or h5py (not read here). Arrays are not copied; do not modify them
-        afterwards.
+        ids N x T), sparse matrix (kept as CSR), Series or DataFrame of pandas or polars (kept
+        as pandas'), an array of dask, zarr or h5py (not read here). Arrays are not copied; do
+        not modify them afterwards.
     missing : DataFrame, dict of str to array-like, or array-like, default=None
         Which rows lack which modality: a boolean array or DataFrame of shape (n_samples,
         n_modalities), or a dict from modality to a boolean array of shape (n_samples,).
@@ -53,9 +57,15 @@ class Modalities:
         ``"categorical"``, ``"tokens"`` or ``"image"``. By default it follows dtype and rank
         only: strings, objects, categories, and 1-D integers or booleans are categorical;
         2-D booleans are binary; 4-D is an image; all else is numeric.
+    index : array-like of shape (n_samples,) or str, default=None
+        Ids of the samples; or the name of the column that holds them in DataFrames of polars,
+        which is then no feature, and comes back in results of polars. By default the index of
+        the first pandas value that has another one than the default, 0, 1, ..., n - 1.
 
     Attributes
     ----------
+    index : Index of shape (n_samples,)
+        Ids of the samples, which results of pandas carry. Without ids the numbers of the rows.
     names : tuple of str
         Names of the modalities.
     shape : tuple of int
@@ -71,7 +81,8 @@ class Modalities:
         If a value is of a type that cannot be stored.
     ValueError
         If row counts differ, a modality is empty, a kind does not suit its values, or
-        `missing` does not fit.
+        `missing` does not fit. If indexes differ, be it by their order only: default ones and
+        arrays say nothing of which rows correspond.
 
     See Also
     --------
@@ -103,6 +114,7 @@ class Modalities:
     _values: dict[str, Value]
     _kinds: dict[str, str]
     _mask: Mask
+    _ids: Ids
 
     def __init__(
         self,
@@ -110,34 +122,47 @@ class Modalities:
         *,
         missing: pd.DataFrame | Mapping[str, ArrayLike] | ArrayLike | None = None,
         kinds: Mapping[str, str] | None = None,
+        index: ArrayLike | str | None = None,
     ) -> None:
-        values = check_mapping(mapping)
+        named, ids = declared_ids(check_mapping(mapping), index)
+        values = check_values(named)
         mask = np.column_stack([missing_rows(value) for value in values.values()])
+        ids = find_ids(values, len(mask), ids, getattr(mapping, "_ids", None))
+        for j, (name, value) in enumerate(values.items()):
+            if (stacked := stack_cells(value)) is not value:
+                values[name] = stacked
+                mask[:, j] |= missing_rows(stacked)
         given_kinds = as_mapping(kinds, "kinds=")
         check_names(given_kinds, values, "kinds=")
         if isinstance(mapping, Modalities):
             mask |= mapping._mask
             given_kinds = {**mapping._kinds, **given_kinds}
         if missing is not None:
+            refuse_other_missing(ids, missing)
             mask |= check_missing(missing, tuple(values), len(mask))
         values = {n: hide_rows(v, mask[:, j]) for j, (n, v) in enumerate(values.items())}
         for j, (name, value) in enumerate(values.items()):
             if name in given_kinds:
                 check_kind(name, value, given_kinds[name], mask[:, j])
-        self._set(
-            values, {n: given_kinds.get(n) or default_kind(v) for n, v in values.items()}, mask
-        )
+        kinds = {n: given_kinds.get(n) or default_kind(v) for n, v in values.items()}
+        self._set(values, kinds, mask, ids)
 
     @classmethod
-    def _make(cls, values: dict[str, Value], kinds: dict[str, str], mask: Mask) -> Modalities:
+    def _make(
+        cls, values: dict[str, Value], kinds: dict[str, str], mask: Mask, ids: Ids
+    ) -> Modalities:
         """Build from parts that are known to fit together."""
         self = cls.__new__(cls)
-        self._set(values, kinds, mask)
+        self._set(values, kinds, mask, ids)
         return self
 
-    def _set(self, values: dict[str, Value], kinds: dict[str, str], mask: Mask) -> None:
-        self._values, self._kinds, self._mask = values, kinds, mask.view()
+    def _set(self, values: dict[str, Value], kinds: dict[str, str], mask: Mask, ids: Ids) -> None:
+        self._values = {name: ids.put_on(value) for name, value in values.items()}
+        self._kinds, self._mask, self._ids = kinds, mask.view(), ids
         self._mask.flags.writeable = False
+
+    def _with_ids(self, ids: Ids) -> Modalities:
+        return self._make(self._values, self._kinds, self._mask, ids)
 
     def __sizeof__(self) -> int:
         # Schedulers send what is large once to each worker, instead of once with each task.
@@ -146,31 +171,54 @@ class Modalities:
     # Tuples, since joblib hashes a dict regardless of its order; a copy, since it hashes strides.
     def __getstate__(self) -> tuple[Any, ...]:
         names, values = zip(*self._values.items(), strict=True)
-        return names, values, tuple(self._kinds.values()), self._mask.copy(order="C")
+        kinds, ids = tuple(self._kinds.values()), self._ids
+        mask = self._mask.copy(order="C")
+        return names, values, kinds, mask, (ids.index, ids.named, ids.column)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        names, values, kinds, mask = state
+        names, values, kinds, mask, ids = state
         values = dict(zip(names, map(_locked, values), strict=True))
-        self._set(values, dict(zip(names, kinds, strict=True)), mask)
+        self._set(values, dict(zip(names, kinds, strict=True)), mask, Ids(*ids))
 
     @classmethod
     def join(
-        cls, frames: Mapping[str, pd.DataFrame | pd.Series], *, how: str = "outer"
+        cls,
+        frames: Mapping[str, Any],
+        *,
+        how: str = "outer",
+        kinds: Mapping[str, str] | None = None,
+        index: str | None = None,
     ) -> Modalities:
         """Align DataFrames on their index; rows that one of them lacks become missing.
 
         Parameters
         ----------
-        frames : dict of str to DataFrame or Series
-            One per modality, each with a unique index. Dtypes are kept.
+        frames : dict of str to DataFrame or Series, of pandas or polars
+            One per modality, each with a unique index. Dtypes are kept. Frames of polars
+            without `index` are aligned by the numbers of their rows.
         how : {"outer", "inner", "left"}, default="outer"
             Keep the samples of any modality, of all of them, or of the first one. The
             order is that of first appearance.
+        kinds : dict of str to str, default=None
+            Kind of some modalities, as in :class:`~skmm.Modalities`.
+        index : str, default=None
+            Name of the column of ids of DataFrames of polars, which each of them has.
 
         Returns
         -------
         X : Modalities
             Its values carry the common index.
+
+        Raises
+        ------
+        ValueError
+            If a frame has duplicates in its index, if its labels equal those of the others
+            only when written out, as 7 and "7" do, or if nothing is left.
+
+        Warns
+        -----
+        IndexMismatchWarning
+            If a frame has no sample in common with the others.
 
         Examples
         --------
@@ -183,23 +231,30 @@ class Modalities:
         s2  False    False
         s3   True    False
         """
-        values, missing = join_frames(frames, how)
-        return cls(values, missing=missing)
+        values, missing, ids = join_frames(frames, how, index)
+        return cls(values, missing=missing, kinds=kinds)._with_ids(ids)
 
     @classmethod
     def from_frame(
-        cls, df: pd.DataFrame, modalities: Sequence[str] | Mapping[str, Any] | None = None
+        cls,
+        df: Any,
+        modalities: Sequence[str] | Mapping[str, Any] | None = None,
+        *,
+        index: ArrayLike | str | None = None,
     ) -> Modalities:
         """Split one DataFrame into modalities.
 
         Parameters
         ----------
         df : DataFrame of shape (n_samples, n_columns)
-            With two column levels, of which the first names the modality; or a flat one.
+            With two column levels, of which the first names the modality; or a flat one, of
+            pandas or polars.
         modalities : list of str, or dict of str to selector, default=None
             With two column levels: the modalities to take, by default all. With a flat
             DataFrame a dict from modality to columns, selected as in
             :class:`~sklearn.compose.ColumnTransformer`.
+        index : array-like of shape (n_samples,) or str, default=None
+            Ids of the samples, or the name of their column in a DataFrame of polars.
 
         Returns
         -------
@@ -215,7 +270,8 @@ class Modalities:
             a1   a2   b1
         0  1.0  2.0  3.0
         """
-        return cls(frame_to_mapping(df, modalities))
+        named, ids = declared_ids({"df": df}, index)
+        return cls(frame_to_mapping(as_pandas(named["df"]), modalities), index=cast(Any, ids))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one DataFrame with two column levels: modality, column.
@@ -230,7 +286,12 @@ class Modalities:
         TypeError
             If a modality is sparse.
         """
-        return mapping_to_frame(self._values, self._mask, self._index())
+        return mapping_to_frame(self._values, self._mask, self.index)
+
+    @property
+    def index(self) -> pd.Index:
+        """Ids of the samples; without ids the numbers of the rows."""
+        return self._ids.index
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -245,7 +306,7 @@ class Modalities:
     @property
     def missing(self) -> pd.DataFrame:
         """Boolean DataFrame: True where a row lacks a modality."""
-        return pd.DataFrame(self._mask.copy(), columns=list(self.names), index=self._index())
+        return pd.DataFrame(self._mask.copy(), columns=list(self.names), index=self.index)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -287,7 +348,7 @@ class Modalities:
         for name in names:
             mask[at, self.names.index(name)] = True
         values = {n: hide_rows(v, mask[:, j]) for j, (n, v) in enumerate(self._values.items())}
-        return self._make(values, self._kinds, mask)
+        return self._make(values, self._kinds, mask, self._ids)
 
     def select(self, names: str | Sequence[str]) -> Modalities:
         """Return a copy with only these modalities, in this order.
@@ -305,7 +366,8 @@ class Modalities:
         names = as_names(names, self._values)
         columns = [self.names.index(name) for name in names]
         values = {name: self._values[name] for name in names}
-        return self._make(values, {n: self._kinds[n] for n in names}, self._mask[:, columns])
+        kinds = {n: self._kinds[n] for n in names}
+        return self._make(values, kinds, self._mask[:, columns], self._ids)
 
     def __len__(self) -> int:
         return len(self._mask)
@@ -323,7 +385,7 @@ class Modalities:
             key = key[0]
         rows = check_rows(key, len(self))
         values = {name: take_rows(value, rows) for name, value in self._values.items()}
-        return self._make(values, self._kinds, self._mask[rows])
+        return self._make(values, self._kinds, self._mask[rows], self._ids.take(rows))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise TypeError(
@@ -356,11 +418,6 @@ class Modalities:
             (name, tuple(value.shape), _dtype_text(value), self._kinds[name], f"{share:.1%}")
             for (name, value), share in zip(self._values.items(), shares, strict=True)
         ]
-
-    def _index(self) -> pd.Index:
-        """Return the index of the first pandas value, else the row numbers."""
-        indexes = (value.index for value in self._values.values() if is_pandas(value))
-        return next(indexes, pd.RangeIndex(len(self)))
 
 
 def _locked(value: Value) -> Value:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._indexing import _get_column_indices
 
+from skmm._modalities._ids import Ids, is_in, looks_alike, split_column
+from skmm._modalities._polars import as_pandas, is_polars
 from skmm._modalities._values import Array, Value, flat_array, is_pandas, is_sparse
+from skmm.exceptions import IndexMismatchWarning
 
 
 def resolve_selectors(X: Array | pd.DataFrame, selectors: Mapping[str, Any]) -> dict[str, Array]:
@@ -50,6 +55,11 @@ def level_columns(columns: pd.Index) -> dict[str, Array]:
             f"{columns.nlevels}; a flat one needs modalities={{name: columns}}."
         )
     codes, names = pd.factorize(columns.get_level_values(0))
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(
+            f"The first column level names the modalities, by strings, but has {strange[0]!r}. "
+            "Use df.rename(columns=str, level=0)."
+        )
     return {name: np.flatnonzero(codes == code) for code, name in enumerate(names)}
 
 
@@ -95,17 +105,13 @@ def as_frame(name: str, value: Value) -> pd.DataFrame:
 
 
 def join_frames(
-    frames: Mapping[str, pd.DataFrame | pd.Series], how: str
-) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
-    """Return the aligned frames and which rows each of them lacks."""
+    frames: Mapping[str, Any], how: str, column: str | None
+) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]], Ids]:
+    """Return the aligned frames, which rows each of them lacks, and the ids."""
     if not isinstance(frames, Mapping) or not frames:
         raise TypeError(f"Expected a dict from modality to DataFrame, got {frames!r}.")
-    for name, frame in frames.items():
-        if not isinstance(frame, pd.DataFrame | pd.Series):
-            raise TypeError(f"Modality {name!r} is a {type(frame).__name__}, not a DataFrame.")
-        if not frame.index.is_unique:
-            raise ValueError(f"Modality {name!r} has duplicates in its index; make it unique.")
-    index = _joint_index([frame.index for frame in frames.values()], how)
+    frames = {name: _indexed(name, frame, column) for name, frame in frames.items()}
+    index = _joint_index({name: frame.index for name, frame in frames.items()}, how)
     values, missing = {}, {}
     for name, frame in frames.items():
         if not len(frame):
@@ -114,21 +120,61 @@ def join_frames(
         # Absent rows borrow row 0 and are declared missing: an integer column stays integer.
         values[name] = frame.iloc[np.maximum(rows, 0)].set_axis(index, axis=0)
         missing[name] = rows < 0
-    return values, missing
+    return values, missing, replace(Ids.of(index), column=column)
 
 
-def _joint_index(indexes: list[pd.Index], how: str) -> pd.Index:
+def _indexed(name: str, frame: Any, column: str | None) -> Any:
+    """Return a frame of pandas with a unique index, that of a polars frame from its column."""
+    if is_polars(frame) and column is not None:
+        if column not in getattr(frame, "columns", ()):
+            raise ValueError(f"Modality {name!r} has no column {column!r}, which index= names.")
+        frame, ids = split_column(frame, column)
+        frame = as_pandas(frame).set_axis(ids.index, axis=0)
+    frame = as_pandas(frame)
+    if not is_pandas(frame):
+        raise TypeError(f"Modality {name!r} is a {type(frame).__name__}, not a DataFrame.")
+    if not frame.index.is_unique:
+        raise ValueError(f"Modality {name!r} has duplicates in its index; make it unique.")
+    return frame
+
+
+def _joint_index(indexes: Mapping[str, pd.Index], how: str) -> pd.Index:
     if not isinstance(how, str) or how not in ("outer", "inner", "left"):
         raise ValueError(f"how={how!r} is unknown; valid: 'outer', 'inner', 'left'.")
-    joint = indexes[0]
-    for index in indexes[1:]:
+    first, *others = indexes
+    _check_shared(indexes, how)
+    joint = indexes[first]
+    for index in (indexes[name] for name in others):
         if how == "outer":
-            joint = joint.append(index[~index.isin(joint)])
+            joint = joint.append(index[~is_in(index, joint)])
         elif how == "inner":
-            joint = joint[joint.isin(index)]
+            joint = joint[is_in(joint, index)]
     if not len(joint):
         raise ValueError(f"The modalities share no sample (how={how!r}); check their indexes.")
     return joint
+
+
+def _check_shared(indexes: Mapping[str, pd.Index], how: str) -> None:
+    """Refuse labels that are those of others but for their type; warn where none is shared."""
+    known = list(indexes)[:1] if how == "left" else list(indexes)
+    alone = []
+    for name, index in indexes.items():
+        rest = {other: indexes[other] for other in known if other != name}
+        if not rest or any(is_in(index, labels).any() for labels in rest.values()):
+            continue
+        alone.append(name)
+        for other, labels in rest.items():
+            if problem := looks_alike(labels, index):
+                raise ValueError(
+                    f"Modalities {other!r} and {name!r} share no sample, having {problem}."
+                )
+    if alone and how != "inner":  # of which nothing would be left
+        others = "the first" if how == "left" else "any other"
+        warnings.warn(
+            f"Modalities {alone} share no sample with {others}: check their indexes.",
+            IndexMismatchWarning,
+            stacklevel=5,
+        )
 
 
 def _resolve(X: Any, name: str, selector: Any) -> Array:

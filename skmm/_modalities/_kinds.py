@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_object_dtype
 
+from skmm._modalities._cells import has_cells
 from skmm._modalities._values import (
+    ONE_SHAPE,
     Array,
     Value,
     is_lazy,
@@ -21,6 +23,7 @@ from skmm._modalities._values import (
 
 KINDS = ("numeric", "binary", "count", "categorical", "tokens", "image")
 
+ENCODE = "use 'categorical' or encode it with PerModality."
 _NUMBER_OBJECTS = {
     "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty",
 }  # fmt: skip
@@ -41,12 +44,41 @@ def default_kind(value: Value) -> str:
 def is_number(value: Value) -> bool:
     """Whether every column has a numeric dtype or holds objects that are numbers."""
     if isinstance(value, pd.DataFrame):
-        by_dtype = {t: is_numeric_dtype(t) or is_object_dtype(t) for t in set(value.dtypes)}
+        by_dtype = {t: _is_numeric(t) or is_object_dtype(t) for t in set(value.dtypes)}
         objects = [j for j, t in enumerate(value.dtypes) if is_object_dtype(t)]
         return all(by_dtype.values()) and (not objects or _hold_numbers(value.iloc[:, objects]))
     if is_object_dtype(value.dtype):
         return _hold_numbers(value)
-    return is_numeric_dtype(value.dtype)
+    return _is_numeric(value.dtype)
+
+
+def split_columns(value: Value) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return the dtypes of the columns that hold numbers, and of those that do not."""
+    if is_lazy(value) or is_sparse(value) or value.ndim != 2:
+        return {}, {}
+    frame = value if isinstance(value, pd.DataFrame) else pd.DataFrame(np.asarray(value))
+    columns = [frame.iloc[:, j] for j in range(frame.shape[1])]
+    split: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+    for column in columns:
+        split[0 if is_number(column) else 1][column.name] = column.dtype
+    return split
+
+
+def refuse_mixed(name: str, value: Value) -> None:
+    """Raise ValueError if some columns are numbers and others are not."""
+    numbers, others = split_columns(value)
+    if numbers and others:
+        raise ValueError(
+            f"Modality {name!r} mixes columns of numbers, {_listed(numbers)}, and of labels, "
+            f"{_listed(others)}. Make two modalities of them, or encode the labels: "
+            f"PerModality({{{name!r}: make_column_transformer((OneHotEncoder(sparse_output=False), "
+            f"{list(others)[:5]}), remainder='passthrough')}})."
+        )
+
+
+def _listed(columns: dict[Any, Any]) -> str:
+    """Return the names of columns for a message, of many the first."""
+    return f"{list(columns)[:5]}".replace("]", ", ...]" if len(columns) > 5 else "]")
 
 
 def check_kind(name: str, value: Value, kind: str, missing: NDArray[np.bool_]) -> None:
@@ -64,7 +96,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
             return ""
         return f"labels are 1-D or in one column, got shape {value.shape}."
     if not is_number(value):
-        return "it holds no numbers; use 'categorical' or encode it with PerModality."
+        return _not_numbers(value)
     if kind == "image" and value.ndim != 4:
         return f"images are N x C x H x W, got shape {value.shape}."
     if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
@@ -76,6 +108,15 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
         if not np.all((numbers >= 0) & (numbers == np.floor(numbers))):
             return "its values must be non-negative whole numbers."
     return ""
+
+
+def _not_numbers(value: Value) -> str:
+    if has_cells(value):
+        return f"its cells are arrays of several shapes. {ONE_SHAPE}"
+    numbers, others = split_columns(value)
+    if not numbers:
+        return f"it holds no numbers; {ENCODE}"
+    return f"its columns {_listed(others)} hold no numbers; {ENCODE}"
 
 
 def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:
@@ -98,6 +139,10 @@ def _hold_numbers(value: Any) -> bool:
 
 def _dtypes(value: Value) -> list[Any]:
     return list(value.dtypes) if isinstance(value, pd.DataFrame) else [value.dtype]
+
+
+def _is_numeric(dtype: Any) -> bool:
+    return is_numeric_dtype(dtype) or is_bool_dtype(dtype)  # of Arrow only the second knows truth
 
 
 def _is_int(dtype: Any) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import infer_dtype
 from sklearn.utils.validation import (
@@ -16,11 +16,24 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skmm._modalities._cells import has_cells, open_cells, refuse_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
-from skmm._modalities._kinds import check_kind
+from skmm._modalities._ids import ids_of, refuse_other_target
+from skmm._modalities._kinds import check_kind, refuse_mixed
+from skmm._modalities._polars import as_pandas, is_polars
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
-from skmm._modalities._values import FLOATS, Array, Value, flat_array, is_lazy, is_pandas, is_sparse
+from skmm._modalities._values import (
+    FLOATS,
+    Array,
+    Value,
+    as_array,
+    flat_array,
+    is_lazy,
+    is_pandas,
+    is_sparse,
+)
 
 LOST_NAMES = (
     "y is taken as the second modality; were modality names lost? "
@@ -46,6 +59,8 @@ def read_modalities(
     """
     if not reset:
         check_is_fitted(estimator, "_schema")
+    is_polars_frame = is_polars(X)
+    X, y = as_pandas(X), as_pandas(y)
     params = {"ensure_min_samples": min_samples, "accept_sparse": "csr" if accept_sparse else False}
     if _is_named(X):
         X, schema = _read_named(estimator, X, reset)
@@ -60,7 +75,7 @@ def read_modalities(
     _check_n_samples(estimator, X, min_samples)
     if reset:
         _check_n_modalities(estimator, X, min_modalities)
-        estimator._schema = schema
+        estimator._schema = replace(schema, is_polars=is_polars_frame, id_column=X._ids.column)
         estimator.modality_names_in_ = schema.names
         return X
     return _compare(estimator, X)
@@ -127,6 +142,7 @@ def _read_columns(
     estimator: Any, X: Any, reset: bool, params: dict[str, Any]
 ) -> tuple[Modalities, Schema]:
     """Form 3: columns of a flat array or DataFrame."""
+    refuse_foreign("X", X)
     if not reset and _form(estimator) != COLUMNS:
         raise ValueError(
             f"{class_name(estimator)} was fitted with modalities {list(estimator._schema.names)}, "
@@ -150,25 +166,42 @@ def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) 
     """Apply scikit-learn's checks of shape and names; DataFrames keep their columns' dtypes."""
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        return validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return _validate_data(estimator, X, reset, skip_check_array=True)
     return _validate(estimator, X, reset, {"dtype": None, **params})
 
 
 def _validate(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
     try:
-        return validate_data(estimator, X, reset=reset, ensure_all_finite=False, **params)
+        return _validate_data(estimator, X, reset, ensure_all_finite=False, **params)
     except RuntimeError as error:  # of a tensor with a gradient
         raise TypeError(
             f"X is a {type(X).__name__} that cannot be made an array: {error}"
         ) from error
 
 
+def _validate_data(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
+    """Apply scikit-learn's checks; say which columns changed places."""
+    try:
+        return validate_data(estimator, X, reset=reset, **params)
+    except ValueError as error:
+        if "must be in the same order" not in str(error):
+            raise
+        difference = _first_difference(X.columns, estimator.feature_names_in_)
+        raise ValueError(f"{str(error).rstrip()} {difference}") from error
+
+
 def _read_plain(
     estimator: Any, X: Any, y: Any, reset: bool, params: dict[str, Any], convert: bool
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
+    refuse_foreign("X", X)
+    X = open_cells("X", X)
     _refuse_nd(estimator, X)
-    columns_in = X.columns if isinstance(X, pd.DataFrame) else None
+    if isinstance(X, pd.DataFrame):
+        refuse_mixed("X", X)
+    given, columns_in = X, X.columns if isinstance(X, pd.DataFrame) else None
+    refuse_other_target(X, y)
+    ids = ids_of({"X": X, "y": y})
     if convert:
         X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
     else:
@@ -177,7 +210,9 @@ def _read_plain(
     if y is not None:
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
-    specs = {"X": Spec(X.shape[1:], out._kinds["X"], columns_in)}
+    out = out if ids is None else out._with_ids(ids)
+    kind = out._kinds["X"]
+    specs = {"X": Spec(X.shape[1:], kind) if columns_in is None else Spec.of(given, kind)}
     if y is not None:
         specs["y"] = y_spec
     return out, Schema(PLAIN, specs, X.shape[1], columns_in)
@@ -185,7 +220,11 @@ def _read_plain(
 
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
-    raw = y if is_pandas(y) else np.asarray(y)
+    refuse_foreign("y", y)
+    y = open_cells("y", y)
+    if isinstance(y, pd.DataFrame):
+        refuse_mixed("y", y)
+    raw = y if is_pandas(y) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
     try:
@@ -235,6 +274,8 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
     for j, name in enumerate(X.names):
         spec, value = schema.specs[name], X._values[name]
         shape = tuple(value.shape[1:])
+        if has_cells(value) and shape != spec.shape:
+            refuse_cells(name, value)
         if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
             raise ValueError(
                 f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "
@@ -243,7 +284,8 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
         _compare_columns(estimator, name, value, spec)
         if X._kinds[name] != spec.kind:
             check_kind(name, value, spec.kind, X._mask[:, j])
-    return Modalities._make(X._values, {name: schema.kinds[name] for name in X.names}, X._mask)
+    kinds = {name: schema.kinds[name] for name in X.names}
+    return Modalities._make(X._values, kinds, X._mask, X._ids)
 
 
 def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> None:
@@ -254,10 +296,22 @@ def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> Non
     if list(value.columns) != list(spec.columns):
         new = [c for c in value.columns if c not in spec.columns][:5]
         lost = [c for c in spec.columns if c not in value.columns][:5]
+        problem = f"unseen {new}, absent {lost}."
+        if not new and not lost:
+            problem = f"they are in another order. {_first_difference(value.columns, spec.columns)}"
         raise ValueError(
             f"The column names of modality {name!r} should match those of fit "
-            f"({class_name(estimator)}): unseen {new}, absent {lost}, or in another order."
+            f"({class_name(estimator)}): {problem}"
         )
+
+
+def _first_difference(given: Any, known: Any) -> str:
+    """Return a sentence about the first of two orders' places where they differ."""
+    place = next(i for i, (a, b) in enumerate(zip(given, known, strict=True)) if a != b)
+    return (
+        f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the "
+        "order of fit."
+    )
 
 
 def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skmm._modalities._cells import as_table, open_cells
 from skmm._modalities._container import Modalities
+from skmm._modalities._dtypes import as_series, fill_columns, special_dtypes, with_dtypes
 from skmm._modalities._frames import as_frame, level_columns, take_columns
+from skmm._modalities._ids import Ids, ids_of, split_column
 from skmm._modalities._kinds import default_kind
+from skmm._modalities._polars import as_given, as_pandas, as_polars, is_polars
 from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas, is_sparse
 
 NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
@@ -26,15 +30,17 @@ class Spec:
     columns: pd.Index | None = None
     is_series: bool = False
     series_name: Hashable = None
+    dtypes: tuple[Any, ...] = ()  # of pandas columns, if any is none of NumPy's numbers
 
     @classmethod
     def of(cls, value: Any, kind: str) -> Spec:
         """Describe a value."""
         shape = tuple(value.shape[1:])
         if isinstance(value, pd.DataFrame):
-            return cls(shape, kind, columns=value.columns)
+            return cls(shape, kind, columns=value.columns, dtypes=special_dtypes(value))
         if isinstance(value, pd.Series):
-            return cls(shape, kind, is_series=True, series_name=value.name)
+            name, dtypes = value.name, special_dtypes(value)
+            return cls(shape, kind, is_series=True, series_name=name, dtypes=dtypes)
         return cls(shape, kind)
 
     @property
@@ -42,13 +48,24 @@ class Spec:
         """Number of columns when flattened."""
         return int(np.prod(self.shape, dtype=int))
 
-    def restore(self, array: Array, index: pd.Index | None = None) -> Value:
+    def names(self, modality: str) -> list[Any]:
+        """Return the names of the columns, which are counted where they had none."""
+        if self.columns is not None:
+            return list(self.columns)
+        if len(self.shape) == 0:
+            return [modality if self.series_name is None else self.series_name]
+        return [f"{modality}__{j}" for j in range(self.width)]
+
+    def restore(self, array: Array) -> Value:
         """Return an array (n_samples, width) in the shape and type of the modality."""
         array = np.asarray(array).reshape(-1, *self.shape)
+        if self.columns is not None and self.dtypes:
+            return with_dtypes(array, self.dtypes, self.columns)
         if self.columns is not None:
-            return pd.DataFrame(array, columns=self.columns, index=index)
+            return pd.DataFrame(array, columns=self.columns)
         if self.is_series:
-            return pd.Series(array, name=self.series_name, index=index)
+            dtype = self.dtypes[0] if self.dtypes else array.dtype
+            return as_series(array, dtype, name=self.series_name)
         return array
 
 
@@ -61,6 +78,8 @@ class Schema:
     n_columns: int
     columns_in: pd.Index | None = None
     numbers: dict[str, Array] = field(default_factory=dict)
+    is_polars: bool = False  # X itself, a flat frame
+    id_column: str | None = None  # where frames of polars have their ids
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,21 +106,26 @@ class Schema:
         """Number of columns when flattened, per modality."""
         return {name: spec.width for name, spec in self.specs.items()}
 
-    def restore_one(self, name: str, array: Array) -> Value:
+    def restore_one(self, name: str, array: Array, ids: Ids | None = None) -> Value:
         """Return (n_samples, width) in the shape that this modality had in fit."""
-        return self.specs[name].restore(array)
+        value = self.specs[name].restore(array)
+        return value if ids is None else ids.put_on(value)
 
-    def restore(self, parts: Mapping[str, Array]) -> Any:
+    def restore(self, parts: Mapping[str, Array], ids: Ids | None = None) -> Any:
         """Return the parts, each (n_samples, width), in the form that X had in fit."""
         restored = {
-            name: self.restore_one(name, parts[name]) for name in self.names if name in parts
+            name: self.restore_one(name, parts[name], ids) for name in self.names if name in parts
         }
         if self.form == NAMED:
-            return Modalities(restored, kinds=self.kinds_of(restored))
+            out = Modalities(restored, kinds=self.kinds_of(restored))
+            return out if ids is None else out._with_ids(ids)
         if self.form == FRAME:
             return _columns_in_order(restored, self.numbers, self.columns_in)
         if self.form == COLUMNS:
-            return self._restore_columns(parts)
+            restored = {"X": self._restore_columns(parts)}
+            restored["X"] = restored["X"] if ids is None else ids.put_on(restored["X"])
+        if self.is_polars:
+            restored["X"] = as_polars(restored["X"])
         return tuple(restored.values()) if len(restored) > 1 else next(iter(restored.values()))
 
     def fill(self, X: Any, y: Any, parts: Mapping[str, Array]) -> Any:
@@ -110,18 +134,30 @@ class Schema:
         Masked rows, absent modalities and NaN entries are filled; all else is untouched.
         With two modalities in form 4 a tuple (X, y) comes back.
         """
+        filled = self._fill(as_pandas(X), as_pandas(y), parts)
+        if isinstance(filled, tuple):
+            return as_given(filled[0], X), as_given(filled[1], y)
+        return as_given(filled, X)
+
+    def _fill(self, X: Any, y: Any, parts: Mapping[str, Array]) -> Any:
         if isinstance(X, Modalities | Mapping):
             return self._fill_named(X if isinstance(X, Modalities) else Modalities(X), parts)
         if isinstance(X, pd.DataFrame) and X.columns.nlevels == 2:
             return self._fill_frame(X, parts)
         if self.form == COLUMNS:
             return self._fill_columns(X, parts)
-        filled = _fill_value(as_value("X", X), parts.get("X"))
+        filled = _fill_value(open_cells("X", as_value("X", X)), parts.get("X"))
         if "y" not in self.specs:
             return filled
         if y is None:
-            return filled, self.restore_one("y", parts["y"])
-        return filled, _fill_value(as_value("y", y), parts.get("y"))
+            return filled, self.restore_one("y", parts["y"], ids_of(X))
+        return filled, _fill_value(open_cells("y", as_value("y", y)), parts.get("y"))
+
+    def split_ids(self, Z: Any) -> tuple[Any, Ids | None]:
+        """Return codes, without the column of ids that polars results have, and the ids."""
+        if self.id_column is not None and is_polars(Z) and self.id_column in Z.columns:
+            return split_column(Z, self.id_column)
+        return Z, ids_of(Z)
 
     def kinds_of(self, values: Mapping[str, Value]) -> dict[str, str]:
         """Return the kinds of fit where the dtype allows them (means of 0/1 are numbers)."""
@@ -135,7 +171,7 @@ class Schema:
     def _restore_columns(self, parts: Mapping[str, Array]) -> Array | pd.DataFrame:
         used = {name: np.asarray(parts[name]) for name in self.names if name in parts}
         if self.columns_in is not None:
-            blocks = [pd.DataFrame(a, columns=self.numbers[name]) for name, a in used.items()]
+            blocks = [self._columns_of(name, self.restore_one(name, a)) for name, a in used.items()]
             wide = pd.concat(blocks, axis=1).reindex(columns=range(self.n_columns))
             return wide.set_axis(self.columns_in, axis=1)
         dtype = np.result_type(np.float32, *used.values())
@@ -144,6 +180,10 @@ class Schema:
         for name, array in used.items():
             out[:, self.numbers[name]] = array
         return out
+
+    def _columns_of(self, name: str, value: Value) -> pd.DataFrame:
+        """Return a modality as the columns that it was in X."""
+        return as_table(name, value, len(self.numbers[name])).set_axis(self.numbers[name], axis=1)
 
     def _fill_named(self, X: Modalities, parts: Mapping[str, Array]) -> Modalities:
         values, mask = dict(X._values), dict(zip(X.names, X._mask.T, strict=True))
@@ -154,7 +194,7 @@ class Schema:
                 values[name] = self.restore_one(name, parts[name])
             mask[name] = np.zeros(len(X), dtype=bool)
         kinds = {**X._kinds, **self.kinds_of(values)}
-        return Modalities(values, kinds=kinds, missing=mask)
+        return Modalities(values, kinds=kinds, missing=mask)._with_ids(X._ids)
 
     def _fill_frame(self, X: pd.DataFrame, parts: Mapping[str, Array]) -> pd.DataFrame:
         filled = self._fill_named(Modalities.from_frame(X), parts)
@@ -169,11 +209,12 @@ class Schema:
         dtype = np.result_type(X, np.float32) if isinstance(X, np.ndarray) else None
         out = X.copy() if dtype is None else np.array(X, dtype=dtype)
         for name, numbers in self.numbers.items():
-            block = take_columns(X, numbers)
+            block = open_cells(name, take_columns(X, numbers))
             filled: Any = _fill_value(block, parts.get(name))
             if filled is block:
                 continue
             if isinstance(out, pd.DataFrame):
+                filled = as_table(name, filled, len(numbers))
                 for j, number in enumerate(numbers):
                     out.isetitem(number, filled.iloc[:, j])
             else:
@@ -197,10 +238,14 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if not holes.any():
         return value
     part = np.asarray(part).reshape(flat.shape)
+    if is_pandas(value) and special_dtypes(value):
+        rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
+        frame = fill_columns(pd.DataFrame(value), part, rows)
+        return frame if value.ndim == 2 else frame.iloc[:, 0].rename(value.name)
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
-    index = value.index if is_pandas(value) else None
-    return Spec.of(value, "").restore(out, index)
+    filled = Spec.of(value, "").restore(out)
+    return Ids(value.index).put_on(filled) if is_pandas(value) else filled
 
 
 def _fill_sparse(value: Any, part: Array, missing: Array | None) -> Value:
@@ -220,7 +265,8 @@ def _columns_in_order(
 ) -> pd.DataFrame:
     """Put modalities side by side, their columns in the order of the frame they came from."""
     order = np.concatenate([numbers[name] for name in values])
-    frame = pd.concat([as_frame(name, value) for name, value in values.items()], axis=1)
+    tables = [as_table(name, value, len(numbers[name])) for name, value in values.items()]
+    frame = pd.concat(tables, axis=1)
     frame = frame.iloc[:, np.argsort(order)]
     return frame if columns is None else frame.set_axis(columns[np.sort(order)], axis=1)
 

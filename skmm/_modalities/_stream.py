@@ -161,7 +161,7 @@ def open_streams(X: Modalities) -> Modalities:
             values[name] = hide_rows(array, mask[:, j])
         elif is_lazy(value) or _would_be_copied(value, kind):
             values[name] = _stream(name, value, kind, mask[:, j])
-    return Modalities._make(values, X._kinds, mask)
+    return Modalities._make(values, X._kinds, mask, X._ids)
 
 
 def is_streamed(X: Modalities) -> bool:
@@ -229,7 +229,7 @@ def take_lazily(X: Modalities, rows: Array) -> Modalities:
         name: value.at(rows) if isinstance(value, Stream) else value[rows]
         for name, value in X._values.items()
     }
-    return Modalities._make(values, X._kinds, X._mask[rows])
+    return Modalities._make(values, X._kinds, X._mask[rows], X._ids.take(rows))
 
 
 def _stream(name: str, value: Value, kind: str, missing: Mask) -> Stream:

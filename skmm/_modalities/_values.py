@@ -9,12 +9,23 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skmm._modalities._foreign import described, refuse_foreign, remedy
+from skmm._modalities._polars import as_pandas
+
 Array: TypeAlias = NDArray[Any]
 Sparse: TypeAlias = sp.csr_matrix | sp.csr_array
 Value: TypeAlias = Array | pd.DataFrame | pd.Series | Sparse
 
 FLOATS = (np.float64, np.float32)
 N_VALUES = 2**22  # that are copied at once to be looked at
+TAKES = (
+    "Pass an array, a sparse matrix, a Series or DataFrame of pandas or polars with samples on "
+    "axis 0."
+)
+ONE_SHAPE = (
+    "Bring samples of several shapes to one: token ids as skmm.preprocessing.Tokenizer does with "
+    "texts, images by ImageScaler and sounds by LogMel, in PerModality."
+)
 NEUTRAL = {"f": np.nan, "i": 0, "u": 0, "b": False, "O": None, "U": "", "S": b""}
 
 
@@ -50,10 +61,12 @@ def as_value(name: str, value: object) -> Value:
 
 def as_array(what: str, value: object) -> Array:
     """Return an array, or say of what none can be made."""
+    refuse_foreign(what, value, "")
     try:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # the last is what tensors raise
-        raise ValueError(f"{what} cannot be made an array: {error}") from error
+        hint = f" {ONE_SHAPE}" if isinstance(value, list | tuple) else ""
+        raise ValueError(f"{what} cannot be made an array: {error}{hint}") from error
 
 
 def n_columns(value: Value) -> int:
@@ -123,6 +136,7 @@ def flat_array(value: Array) -> Array:
 
 
 def _convert(name: str, value: object) -> Value:
+    value = as_pandas(value)
     if isinstance(value, pd.DataFrame | pd.Series):
         if isinstance(value, pd.DataFrame) and value.columns.nlevels > 1:
             raise ValueError(
@@ -145,10 +159,7 @@ def _convert(name: str, value: object) -> Value:
             "which rows are missing as missing=."
         )
     if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
-        raise TypeError(
-            f"Modality {name!r} is a {type(value).__name__}; pass an array, a sparse matrix, a "
-            "pandas Series or DataFrame with samples on axis 0."
-        )
+        raise TypeError(f"Modality {name!r} is {described(value)}. {remedy(value)}{TAKES}")
     array = as_array(f"Modality {name!r}", value)
     _check_dtype(name, array.dtype)
     return read_only(array.astype(object) if array.dtype.kind == "T" else array)

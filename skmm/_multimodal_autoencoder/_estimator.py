@@ -13,7 +13,7 @@ import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skmm._base import DEEP_CONSTRAINTS
-from skmm._decoding import draw, fit_density, some_rows
+from skmm._decoding import decode_draws, draw, fit_density, some_rows
 from skmm._fusion import fusion_network
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
@@ -133,7 +133,7 @@ class MultimodalAutoencoder(LatentEstimator):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -361,5 +361,5 @@ class MultimodalAutoencoder(LatentEstimator):
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        Z = self._codes(X)
-        return [self._decode(Z, names, rng) for _ in range(n_samples)]
+        codes = dict.fromkeys(names, self._codes(X))
+        return decode_draws(self.net_.module_, [codes] * n_samples, self._columns, rng)

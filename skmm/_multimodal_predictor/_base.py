@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import TransformerMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import StrOptions
@@ -34,11 +33,13 @@ from skmm._fusion import fusion_network
 from skmm._labels import find_categories, number_labels
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
+from skmm._modalities._columns import column_statistics
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._nets import Net, build
 from skmm._numbers import Numbers
+from skmm._output import TransformerMixin
 from skmm._parts import check_tokens, modality_networks, n_features
 from skmm._random import seed_of
-from skmm._state import unchanged_on_error
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
     TARGET,
@@ -113,8 +114,9 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         weights : DataFrame of shape (n_samples, n_modalities)
             They sum to one in each row, and are 0 where a modality is missing.
         """
-        weights = self._apply(PredictorNetwork.attention, self._check(X))
-        return pd.DataFrame(weights, columns=list(self.modality_names_in_))
+        X = self._check(X)
+        weights = self._apply(PredictorNetwork.attention, X)
+        return pd.DataFrame(weights, columns=list(self.modality_names_in_), index=X.index)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the columns that `transform` gives.
@@ -140,16 +142,10 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
             return X.outputs
         return self._apply(PredictorNetwork.predict, self._check(X))
 
-    def _fit_rows(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        with unchanged_on_error(self):
-            self._fit(X, y, sample_weight)
-        if self.net_.interrupted_:
-            raise KeyboardInterrupt
-        return self
-
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        labels = getattr(self, "categories_", {})
+        known = getattr(self, "categories_", {})
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -158,8 +154,9 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
             )
         self.categories_ = find_categories(X)
         if previous is not None:
-            check_same_labels(labels, self.categories_)
+            check_same_labels(known, self.categories_)
         X = number_labels(X, self.categories_)
+        self._columns = column_statistics(X, self._schema)
         if sample_weight is not None:
             rows = np.empty(len(X))
             sample_weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
@@ -179,7 +176,8 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         if not len(counted):
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         rng = self._rng()
-        train, valid = self._split(len(counted), rng)
+        labels = target[counted] if self._target.tasks[0].kind != "numbers" else None
+        train, valid = self._split(len(counted), rng, labels)
         train, valid = counted[train], None if valid is None else counted[valid]
         if weights is not None:
             extra[WEIGHT] = (weights / weights[train].mean())[:, None]
@@ -188,7 +186,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         check_tokens(X, module)
         if previous is not None:
             continue_from(previous, module)
-        data = self._data(X, extra)
+        data = self._data(X, module, extra)
         self.net_ = self._train(
             module,
             PredictionObjective(self._target.tasks),

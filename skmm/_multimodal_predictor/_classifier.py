@@ -14,6 +14,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._multimodal_predictor._base import PREDICTOR_CONSTRAINTS, MultimodalPredictor
 from skmm._multimodal_predictor._targets import LabelTargets, read_classes
 from skmm._random import Seed
@@ -112,7 +113,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -290,7 +291,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        return self._fit_rows(X, y, sample_weight)
+        return self._fit_all_or_nothing(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable classes.
@@ -361,6 +362,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         score : float
             At most 1. Of several labels the share of rows in which all are right.
         """
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         found, true = self.predict(X), y.toarray() if hasattr(y, "toarray") else y
         if isinstance(self._target, LabelTargets) or found.ndim == 1:
             return float(accuracy_score(true, found, sample_weight=sample_weight))

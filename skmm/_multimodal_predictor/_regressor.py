@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._multimodal_predictor._base import PREDICTOR_CONSTRAINTS, MultimodalPredictor
 from skmm._multimodal_predictor._targets import read_numbers
 from skmm._random import Seed
@@ -101,7 +102,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -271,7 +272,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        return self._fit_rows(X, y, sample_weight)
+        return self._fit_all_or_nothing(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return expectations.
@@ -288,6 +289,28 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         """
         raw = self._raw(X)
         return self._target.numbers_of(raw)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², of several targets their mean.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            The true values.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 is no better than the mean of `y`.
+        """
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         self._target, encoded = read_numbers(y, self, sample_weight)

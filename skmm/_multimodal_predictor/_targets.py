@@ -12,6 +12,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_y, column_or_1d
 
 from skmm._modalities._check import LARGEST
+from skmm._modalities._columns import ColumnStatistics, in_type
+from skmm._modalities._foreign import refuse_foreign
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
@@ -121,7 +123,7 @@ class MultiTargets:
 
 @dataclass(frozen=True)
 class NumberTargets:
-    """Numbers, standardised."""
+    """Numbers, standardised; the scale of constants is 0."""
 
     mean: Array
     scale: Array
@@ -137,13 +139,14 @@ class NumberTargets:
         return [Task("squared_error", "numbers", len(self.mean))]
 
     def numbers_of(self, raw: Array) -> Array:
-        """Return to the original units, in the precision of the prediction."""
-        values = (raw * self.scale + self.mean).astype(raw.dtype, copy=False)
+        """Return to the original units, in the precision of the prediction if that holds them."""
+        values = in_type(raw * self.scale + self.mean, raw.dtype, self.mean, self.scale)
         return values[:, 0] if self.flat else values
 
 
 def read_classes(y: Any, estimator: Any) -> tuple[Any, Array]:
     """Return how to read a classifier's target, and it as integers (n, n_targets)."""
+    refuse_foreign("y", y, "Pass an array, a Series or a DataFrame.")
     if isinstance(y, pd.DataFrame) and all(
         isinstance(t, np.dtype) and t.kind in "biu" for t in y.dtypes
     ):
@@ -166,6 +169,7 @@ def read_numbers(
     y: Any, estimator: Any, weights: Array | None = None
 ) -> tuple[NumberTargets, Array]:
     """Return how to read a regressor's target, and it standardised (n, n_targets)."""
+    refuse_foreign("y", y, "Pass an array, a Series or a DataFrame.")
     y = _check_y(y, multi_output=True, y_numeric=True, estimator=estimator)
     try:
         y = np.asarray(y.toarray() if hasattr(y, "toarray") else y, dtype=np.float64)
@@ -178,10 +182,9 @@ def read_numbers(
     values = y.reshape(len(y), -1)
     if weights is not None and (len(weights) != len(values) or not weights.any()):
         weights = None  # refused later
-    mean = np.average(values, axis=0, weights=weights)
-    scale = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
-    scale = np.where(scale > 1e-14 * np.abs(mean), scale, 1.0)
-    return NumberTargets(mean, scale, y.ndim == 1), (values - mean) / scale
+    columns = ColumnStatistics.of(values, weight=weights)
+    encoded = (values - columns.mean) / columns.divisor
+    return NumberTargets(columns.mean, columns.scale, y.ndim == 1), encoded
 
 
 def _read_one(y: Any) -> tuple[ClassTargets, Array]:

@@ -10,29 +10,10 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
 from skmm._modalities import Modalities
-from skmm._modalities._stream import pieces
-from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
 N_VALUES = 2**22  # in the reconstructions that collapse is judged by
 COLLAPSED = 0.01  # R² of a reconstruction below which it says nothing
-
-
-def constant_columns(network: ModalityNetworks, X: Modalities) -> dict[str, Array]:
-    """Return the columns whose density would be infinite, by modality that has any."""
-    found = {}
-    for m, name in enumerate(X.names):
-        if not network._is_scaled(m):
-            continue
-        lows, highs = [], []
-        for piece in pieces(X[name], ~X._mask[:, m]):
-            flat = piece.reshape(len(piece), -1)
-            lows.append(np.fmin.reduce(flat, axis=0))
-            highs.append(np.fmax.reduce(flat, axis=0))
-        low, high = np.fmin.reduce(lows, axis=0), np.fmax.reduce(highs, axis=0)
-        if (columns := np.flatnonzero(~(low < high))).size:
-            found[name] = columns
-    return found
 
 
 def judged_rows(X: Modalities, n_samples: int) -> Array | slice:

@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._base import DEEP_CONSTRAINTS
-from skmm._decoding import draw, fit_density, some_rows
+from skmm._base import DEEP_CONSTRAINTS, numpy_type
+from skmm._decoding import decode_draws, draw, fit_density, plausible, some_rows
 from skmm._latent import LatentEstimator, weights_of
 from skmm._modalities import Modalities
 from skmm._multimodal_vae._diagnostics import (
-    constant_columns,
     contributions,
     judged_rows,
     warn_of_collapse,
 )
-from skmm._multimodal_vae._network import POSTERIORS, balance, usable_columns, vae_network
+from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
+from skmm._nets import plain_torch
 from skmm._numbers import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm._reconstruction import Parts
@@ -154,7 +154,7 @@ class MultimodalVAE(LatentEstimator):
         to the same result (given an integer `random_state`).
 
     device : str or torch.device, default="auto"
-        Where training and prediction run. "auto" is CUDA if there is a device, else the CPU.
+        Where training and prediction run. "auto" is CUDA if torch sees a device, else the CPU.
         "accelerate" trains in the processes that `torchrun` or `accelerate launch` started, each
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
@@ -199,7 +199,7 @@ class MultimodalVAE(LatentEstimator):
         Whether the posterior mean of a component varies over training rows (by more than 0.01).
 
     excluded_columns_ : dict of str to ndarray
-        Constant columns of modalities with a density, which enter no likelihood.
+        Constant columns of numbers, which enter no likelihood.
 
     means_ : dict of str to ndarray
         Mean of each modality in training; of labels the frequencies of the classes.
@@ -372,6 +372,7 @@ class MultimodalVAE(LatentEstimator):
         """
         return float(np.mean(self.score_samples(X)))
 
+    @plain_torch()
     def score_samples(self, X: Any) -> Array:
         """Return a lower bound of the log-likelihood of what each row has.
 
@@ -391,13 +392,11 @@ class MultimodalVAE(LatentEstimator):
         n_parts = len(network.subsets) if self.posterior in ("moe", "mopoe") else 1
         noise = self._noise(-(-self.n_importance_samples // n_parts))
         width = max(*(value[:1].size for value in X.values()), *self.hidden_layer_sizes, 1)
-        usable = usable_columns(self.excluded_columns_, network)
         return self._apply(
             _log_evidence,
             X,
             n_rows=max(1, N_VALUES // (width * n_parts * len(noise))),
             noise=noise,
-            usable=usable,
         )
 
     def _networks(self, X: Modalities, seed: int) -> tuple[VAENetwork, torch.nn.Module]:
@@ -414,7 +413,8 @@ class MultimodalVAE(LatentEstimator):
 
     def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
         self._noise_seed = seed_of(rng)
-        self.excluded_columns_ = constant_columns(self.net_.module_, X)
+        constant = {n: np.flatnonzero(~c.varies) for n, c in self._columns.items()}
+        self.excluded_columns_ = {name: found for name, found in constant.items() if found.size}
         self.latent_density_ = None
         rows = some_rows(len(X), rng)
         codes = self._codes(X, rows)
@@ -439,9 +439,11 @@ class MultimodalVAE(LatentEstimator):
         noise, index = self._noise(N_MEAN), self.net_.module_.index
         width = max(64, *self.hidden_layer_sizes) if len(self.hidden_layer_sizes) else 64
         n_rows = max(1, N_VALUES // (width * N_MEAN))
-        return {
-            name: self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise) for name in names
-        }
+        found = {}
+        for name in names:
+            mean = self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise)
+            found[name] = plausible(mean, self._columns.get(name), numpy_type(X))
+        return found
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         if self.latent_density_ is None:
@@ -457,19 +459,19 @@ class MultimodalVAE(LatentEstimator):
         k = self.n_components
         means, scales = parts[..., :k], np.exp(0.5 * parts[..., k : 2 * k])
         weights = np.exp(parts[..., -1]).cumsum(axis=1)
-        found = []
+        draws = []
         for _ in range(n_samples):
             chosen = (rng.uniform(size=(len(parts), 1)) > weights / weights[:, -1:]).sum(axis=1)
             rows = np.arange(len(parts)), chosen
             Z = means[rows] + scales[rows] * rng.standard_normal((len(parts), k))
-            found.append(self._decode(Z.astype(parts.dtype), names, rng))
-        return found
+            draws.append(dict.fromkeys(names, Z.astype(parts.dtype)))
+        return decode_draws(self.net_.module_, draws, self._columns, rng)
 
 
 def _log_evidence(
-    network: VAENetwork, noise: Array, usable: Any, inputs: Any, observed: Any = None
+    network: VAENetwork, noise: Array, inputs: Any, observed: Any = None
 ) -> torch.Tensor:
-    return network.log_evidence(inputs, observed, noise=_like(network, noise), usable=usable)
+    return network.log_evidence(inputs, observed, noise=_like(network, noise))
 
 
 def _mean(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm._parts import modality_networks
 from skmm.nn import ConcatFusion
-from skmm.nn._modality_networks import ModalityNetworks
 from skmm.nn._vae import JointEncoder, VAENetwork
 
 if TYPE_CHECKING:
@@ -57,15 +55,3 @@ def balance(X: Modalities) -> dict[str, float]:
     """Return the weights that make up for the numbers of values in a sample."""
     sizes = {name: max(1, int(np.prod(value.shape[1:]))) for name, value in X.items()}
     return {name: max(sizes.values()) / size for name, size in sizes.items()}
-
-
-def usable_columns(
-    excluded: Mapping[str, np.ndarray], network: ModalityNetworks
-) -> list[torch.Tensor | None]:
-    """Return which columns of each modality count, None for all."""
-    found: list[torch.Tensor | None] = []
-    for name, shape in zip(network.names, network.shapes, strict=True):
-        kept = torch.ones(int(np.prod(shape, dtype=int)), dtype=torch.bool)
-        kept[torch.as_tensor(excluded.get(name, []), dtype=torch.long)] = False
-        found.append(None if kept.all() else kept)
-    return found

@@ -112,7 +112,7 @@ def _enough_rows() -> Iterator[None]:
 @contextmanager
 def _fixed(side: torch.nn.Module | None) -> Iterator[None]:
     """Spare the gradients of a side whose turn it is not."""
-    parameters = [] if side is None else list(side.parameters())
+    parameters = [] if side is None else [p for p in side.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

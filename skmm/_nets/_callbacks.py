@@ -37,9 +37,11 @@ class BestWeights(Callback):
         return self
 
     def on_train_begin(self, net: Net, **kwargs: Any) -> None:
-        """Take the start as the best so far."""
+        """Take the start as the best so far; what goes on starts with the best weights."""
         if self.best_["epoch"] is None:
             self._compare(net)
+        elif not self.best_["weights"]:
+            self.best_["weights"] = _weights(net)
 
     def on_epoch_end(self, net: Net, **kwargs: Any) -> None:
         """Compare with the best so far."""
@@ -51,11 +53,19 @@ class BestWeights(Callback):
         """Restore the best weights."""
         net.module_.load_state_dict(self.best_["weights"])
 
+    def forget(self) -> None:
+        """Let go of the weights, which are those of the net now."""
+        self.best_ = {**self.best_, "weights": {}}
+
     def _compare(self, net: Net) -> None:
-        row = net.history[-1]
+        row = [*net.start_, *net.history][-1]
         if row["valid_score"] > self.best_["score"]:
-            weights = {name: w.clone() for name, w in net.module_.state_dict().items()}
-            self.best_ = {"epoch": row["epoch"], "score": row["valid_score"], "weights": weights}
+            score, weights = row["valid_score"], _weights(net)
+            self.best_ = {"epoch": row["epoch"], "score": score, "weights": weights}
+
+
+def _weights(net: Net) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in net.module_.state_dict().items()}
 
 
 class Checkpoint(Callback):
@@ -84,7 +94,10 @@ class Checkpoint(Callback):
         state = {
             "module": net.module_.state_dict(),
             "optimizers": {n: getattr(net, f"{n}_").state_dict() for n in net._optimizers},
-            "history": [{k: v for k, v in row.items() if k != "batches"} for row in net.history],
+            "history": [
+                {k: v for k, v in row.items() if k != "batches"}
+                for row in [*net.start_, *net.history]
+            ],
             "best": None if best is None else best.best_,
         }
         try:

@@ -9,8 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skmm._nets._device import canonical
+from skmm._nets._fork import settle
+from skmm.nn._rows import send_mask, to_device
+
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
+Units = tuple[Tensor, Tensor]  # mean and scale
+N_VALUES = 2**22  # that are standardised at once
 SPARE = 0.5  # share of the free memory of an accelerator that data may take
 
 
@@ -30,6 +36,9 @@ class TensorData(torch.utils.data.Dataset):
         Where batches are needed.
     dtype : torch.dtype, default=torch.float32
         Of floating-point batches.
+    ahead : dict of str to pair of Tensors, default=None
+        Mean and scale, in double precision, of modalities that are standardised before they are
+        rounded to `dtype`.
     """
 
     def __init__(
@@ -39,12 +48,21 @@ class TensorData(torch.utils.data.Dataset):
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        ahead: Mapping[str, Units] | None = None,
     ) -> None:
-        self.device = torch.device(device)
+        settle()
+        self.device = canonical(device)
         self.dtype = dtype
+        self.arrays: dict[str, Any] = dict(inputs)  # as they are, wherever the tensors lie
+        self.units = dict(ahead or {})
         fits = _fits(inputs, self.device, dtype)
+        self.home = self.device if fits else torch.device("cpu")
+        copied = {n for n, v in inputs.items() if self.home.type != "cpu" or _is_scattered(v)}
+        self.ahead = {n: u for n, u in self.units.items() if n not in copied}  # of batches
         self.inputs = {
-            name: _place(array, self.device if fits else torch.device("cpu"), dtype)
+            name: _place(
+                self._as_copied(name, array) if name in copied else array, self.home, dtype
+            )
             for name, array in inputs.items()
         }
         self.observed = None if observed is None else torch.from_numpy(np.array(observed))
@@ -80,20 +98,29 @@ class TensorData(torch.utils.data.Dataset):
         """Return some rows as the arguments of the module's `forward`, and a target of no use."""
         if self.rows is not None:
             index = self.rows[index]
+        at_home = to_device(index, self.home) if isinstance(index, Tensor) else index
         batch: dict[str, Any] = {
-            "inputs": {name: self._take(value, index) for name, value in self.inputs.items()}
+            "inputs": {n: self._take(n, value, at_home) for n, value in self.inputs.items()}
         }
         if self.observed is not None:
-            batch["observed"] = self.observed[index].to(self.device)
+            batch["observed"] = send_mask(self.observed[index], self.device)
         return batch, torch.zeros(len(next(iter(batch["inputs"].values()))))
 
-    def _take(self, value: Tensor, index: Tensor | slice) -> Tensor:
-        taken = value[index.to(value.device) if isinstance(index, Tensor) else index]
+    def _as_copied(self, name: str, array: Array) -> Array:
+        """Return an array that is copied anyway, standardised."""
+        if name not in self.units:
+            return array
+        return _standardised(array, *self.units[name], self.dtype)
+
+    def _take(self, name: str, value: Tensor, index: Tensor | slice) -> Tensor:
+        """Return rows, whose numbers are where the value is."""
+        taken = value.index_select(0, index) if isinstance(index, Tensor) else value[index]
+        if name in self.ahead:
+            mean, scale = self.ahead[name]
+            taken = (taken - mean) / scale
         if taken.is_floating_point():
             taken = taken.to(self.dtype)
-        if value.device == self.device:
-            return taken
-        return taken.pin_memory().to(self.device, non_blocking=True)
+        return taken if value.device.type == self.device.type else to_device(taken, self.device)
 
 
 class Batches:
@@ -179,7 +206,7 @@ def _place(array: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)
-    if not array.flags.c_contiguous:  # rows are gathered all the time
+    if _is_scattered(array):
         narrow = array.dtype == np.float64 and dtype == torch.float32
         array = np.array(array, dtype=np.float32 if narrow else None, order="C")
     tensor = as_tensor(array)
@@ -188,10 +215,26 @@ def _place(array: Array, device: torch.device, dtype: torch.dtype) -> Tensor:
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
+def _is_scattered(array: Array | None) -> bool:
+    """Return whether rows do not lie together, which are gathered all the time."""
+    return array is not None and not array.flags.c_contiguous
+
+
+def _standardised(array: Array, mean: Tensor, scale: Tensor, dtype: torch.dtype) -> Array:
+    """Return an array standardised in double precision and then rounded, some rows at a time."""
+    out = np.empty(array.shape, np.float64 if dtype == torch.float64 else np.float32)
+    step = max(1, N_VALUES // max(1, array[:1].size))
+    for i in range(0, len(array), step):
+        out[i : i + step] = (array[i : i + step] - mean.numpy()) / scale.numpy()
+    return out
+
+
 def _fits(inputs: Mapping[str, Array], device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether data may lie on a device; what torch keeps for later is free, too."""
     if device.type != "cuda":
         return True
     needed = sum(
         a.size * (dtype.itemsize if a.dtype.kind == "f" else a.itemsize) for a in inputs.values()
     )
-    return needed < SPARE * torch.cuda.mem_get_info(device)[0]
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return needed < SPARE * (torch.cuda.mem_get_info(device)[0] + kept)

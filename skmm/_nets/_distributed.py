@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from sklearn.utils.parallel import _get_threadpool_controller
 from torch import Tensor
 
+from skmm._nets._device import Device, canonical, resolve
+from skmm._nets._fork import settle
 from skmm.nn._processes import Processes
 
 
-def _use_one_thread() -> None:
-    """Let OpenMP, that of scikit-learn too, not wait for threads that a fork has left behind."""
-    torch.set_num_threads(1)
-    _get_threadpool_controller().limit(limits=1, user_api="openmp")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_use_one_thread)
-
-
-def join(device: str | torch.device) -> tuple[str | torch.device, Processes | None]:
+def join(device: Device) -> tuple[torch.device, Processes | None]:
     """Return the device of this process, and the processes if several train together.
 
     "accelerate" joins the group of those that a launcher started; without one, or with a single
     process, it is as "auto".
     """
+    settle()
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu", None
+        return resolve("cuda" if torch.cuda.is_available() else "cpu"), None
     if device != "accelerate":
-        _check_device(device)
-        return device, None
+        return resolve(device), None
     state = _state()
-    own = torch.device("cpu") if state.device.type == "cpu" else state.device  # it may say "cpu:0"
     several = state.num_processes > 1
+    own = canonical(state.device)
     return own, Processes(state.process_index, state.num_processes) if several else None
-
-
-def _check_device(device: str | torch.device) -> None:
-    """Refuse a device that is none, or not here; torch says so in errors of many types."""
-    try:
-        found = torch.empty(0, device=device).device
-        if found.type == "meta" or (found.type == "cpu" and found.index):
-            raise RuntimeError("it holds no numbers, or is not there.")
-    except Exception as error:
-        raise ValueError(
-            f"device={device!r} cannot be used: {error} Use 'auto', 'cpu', or one that is here."
-        ) from error
 
 
 class Share:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skmm._modalities._stream import Stream
 from skmm._nets._data import Batch, TensorData, _place
+from skmm.nn._rows import send_mask, to_device
 
 Array = np.ndarray
 Block = dict[str, Array]
@@ -46,6 +47,7 @@ class LazyData(TensorData):
     ) -> None:
         held = {name: v for name, v in inputs.items() if not isinstance(v, Stream)}
         super().__init__(held, observed, **options)
+        self.arrays = dict(inputs)
         self.streams = {name: v for name, v in inputs.items() if isinstance(v, Stream)}
         self._held: dict[str, Tensor] = dict(self.inputs)
         everything: Any = {**self._held, **self.streams}
@@ -159,13 +161,14 @@ class LazyData(TensorData):
 
     def _batch(self, parts: Parts, part: slice, rows: Array) -> Batch:
         index = torch.from_numpy(rows)
+        at_home = to_device(index, self.home)
         inputs = {
-            name: self._take(parts[name], part) if name in parts else self._take(value, index)
+            name: self._take(name, *((parts[name], part) if name in parts else (value, at_home)))
             for name, value in self.inputs.items()
         }
         batch: dict[str, Any] = {"inputs": inputs}
         if self.observed is not None:
-            batch["observed"] = self.observed[index].to(self.device)
+            batch["observed"] = send_mask(self.observed[index], self.device)
         return batch, torch.zeros(len(rows))
 
     def _read(self, number: int) -> Block:
@@ -181,11 +184,12 @@ class LazyData(TensorData):
     def _read_rows(self, index: Tensor) -> TensorData:
         rows = index.numpy()
         inputs = {
-            name: self.streams[name][rows] if name in self.streams else value[index].cpu().numpy()
-            for name, value in self.inputs.items()
+            name: value[rows] if isinstance(value, Stream) else np.asarray(value)[rows]
+            for name, value in self.arrays.items()
         }
         observed = None if self.observed is None else self.observed[index].numpy()
-        return TensorData(inputs, observed, device=self.device, dtype=self.dtype)
+        options: Any = {"device": self.device, "dtype": self.dtype, "ahead": self.units}
+        return TensorData(inputs, observed, **options)
 
 
 class _Ahead(threading.Thread):

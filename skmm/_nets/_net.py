@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 from skorch.dataset import unpack_data
 from torch import Tensor
 
 from skmm._nets._data import Batches, epoch_generator
+from skmm._nets._device import usable
 from skmm._nets._distributed import Share, check_sizes, sum_gradients
 from skmm._nets._schedules import Schedule, constant
 from skmm.nn import seed_draws
+from skmm.nn._layers import at_least_single
 from skmm.nn._processes import Processes, share
 
 Terms = dict[str, Tensor]
 Scoring = Callable[["Net", Any, Tensor | None], float]
 N_WAITING = 16  # steps whose terms are stored at once
+_TWICE = ("module", "criterion")  # parameters that skorch takes as they are
 DROPOUT = 1  # stream of random numbers beside that of the order of rows
 
 
@@ -52,6 +55,8 @@ class Net(NeuralNet):
         As in `skorch.NeuralNet`.
     """
 
+    module_: Any
+
     def __init__(
         self,
         module: torch.nn.Module,
@@ -76,7 +81,7 @@ class Net(NeuralNet):
             criterion,
             iterator_train=iterator_train,
             iterator_valid=iterator_valid,
-            **kwargs,
+            **{"use_caching": False, **kwargs},  # callbacks would keep the graphs of all batches
         )
 
     @property
@@ -100,6 +105,7 @@ class Net(NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Shuffle by the seed, and drop a short last batch, unless a parameter says otherwise."""
         iterator = self.iterator_train if training else self.iterator_valid
+        self._check_workers("iterator_train" if training else "iterator_valid")
         if training and isinstance(iterator, type) and issubclass(iterator, Batches):
             options = {"shuffle": True, "drop_last": True, "seed": self.seed}
             options |= self.get_params_for("iterator_train")
@@ -114,6 +120,12 @@ class Net(NeuralNet):
                 f"{iterator!r}: leave it out of net_params."
             )
         return super().get_iterator(dataset, training=training)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Net:
+        """Train; the start is the first row of the history in the end."""
+        super().partial_fit(X, y, classes, **fit_params)
+        self.history[:0] = self.start_
+        return self
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
         """Train; an early stop ends the loop, Ctrl-C too but sets `interrupted_`."""
@@ -135,12 +147,51 @@ class Net(NeuralNet):
             self.history.new_epoch()
             self.history.record("epoch", 0)
             self._validate(valid)
+        # Callbacks take each row of the history for an epoch: until the end the start is apart.
+        has_start = self.history and self.history[0]["epoch"] == 0
+        self.start_: list[dict[str, Any]] = [self.history.pop(0)] if has_start else []
 
     def on_train_end(self, net: Net, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Leave the module ready for prediction."""
         self._set_training(False)
         seed_draws(self.module_, None)
         share(self.module_, None)
+
+    def forget(self) -> Net:
+        """Let go of what only training needs: gradients, moments of optimizers, other weights.
+
+        Together they are several times the weights. Whoever trains on begins with the weights.
+        """
+        for parameter in self.module_.parameters():
+            parameter.grad = None
+        for name in self._optimizers:
+            getattr(self, f"{name}_").state.clear()
+        for _, callback in self.callbacks_:
+            if hasattr(callback, "forget"):
+                callback.forget()
+            elif isinstance(callback, EarlyStopping):  # skorch's, which has loaded the best
+                callback.best_model_weights_ = None
+        return self
+
+    def replace(self, module: torch.nn.Module) -> Net:
+        """Put another module in the place of the trained one, on the same device."""
+        self.module = self.module_ = module.to(self.device)
+        self.initialize_optimizer()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: a module, or criterion, that is a parameter too only once."""
+        state = super().__getstate__()
+        for name in _TWICE:
+            if state[name] is getattr(self, f"{name}_", None):
+                del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Return to the device if it is here, else to the one nearest to it."""
+        super().__setstate__({**state, "device": usable(state["device"])})
+        for name in _TWICE:
+            self.__dict__.setdefault(name, self.__dict__.get(f"{name}_"))
 
     def on_epoch_begin(
         self, net: Net, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
@@ -171,10 +222,12 @@ class Net(NeuralNet):
         self._set_training(True)
         steps = _Steps()
         for batch in iterator:
+            self.history.new_batch()
             self.notify("on_batch_begin", batch=batch, training=True)
             step = step_fn(batch, **fit_params)
             steps.add(step["terms"])
             self.notify("on_batch_end", batch=batch, training=True, **step)
+        del self.history[-1]["batches"][:-1]  # which callbacks write in; they would grow too large
         self._record(prefix, steps)
         self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
 
@@ -212,12 +265,17 @@ class Net(NeuralNet):
             sum_gradients(self.processes, own)
         self.notify(
             "on_grad_computed",
-            named_parameters=self.get_all_learnable_params(),
+            named_parameters=self._parameters_of(optimizer),
             batch=batch,
             training=True,
         )
         optimizer.step()
         return loss.detach()
+
+    def _parameters_of(self, optimizer: Any) -> Iterator[tuple[str, Tensor]]:
+        """Yield the parameters that a step changes; nothing is done if no callback asks."""
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        yield from ((name, p) for name, p in self.get_all_learnable_params() if id(p) in own)
 
     def get_terms(self, batch: Any) -> tuple[Terms, Any]:
         """Compute the terms of the objective for a batch, and what the module gives."""
@@ -232,6 +290,8 @@ class Net(NeuralNet):
                 "normalization='batch' needs two rows or more of each modality in every batch: use "
                 "normalization='layer', a larger batch_size or fewer missing rows."
             ) from error
+        if self.precision == "bf16":  # for networks; an objective in it has three digits
+            outputs = concatenate([outputs], lambda parts: at_least_single(parts[0]))
         if self.processes is not None:
             observed = arguments.get("observed")
             outputs, observed = self._gathered((outputs, observed), arguments)
@@ -275,7 +335,20 @@ class Net(NeuralNet):
         means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
         for name, value in means.items():
             self.history.record(f"{prefix}_{name}", value)
-        self.history.record(f"{prefix}_loss", sum(means.values()))
+        loss = sum(means.values())
+        before = [row[f"{prefix}_loss"] for row in self.history[:-1]]
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_loss_best", all(loss < other for other in before))
+
+    def _check_workers(self, role: str) -> None:
+        """Refuse processes that would read data from a device."""
+        where = torch.device(self.device).type
+        if where != "cpu" and self.get_params_for(role).get("num_workers"):
+            raise ValueError(
+                f"{role}__num_workers in net_params needs device='cpu': processes of a DataLoader "
+                f"cannot use {where}, where the data lie. Leave it out; skmm's own batches are "
+                "slices of these and need no workers."
+            )
 
     def _share(self, dataset: Any) -> Any:
         """Return what this process has of the rows of each batch."""

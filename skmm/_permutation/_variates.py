@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from scipy import linalg
 
+from skmm._modalities._columns import varies
+
 Array = np.ndarray
 Cross = dict[tuple[int, int], Array]
 Confounds = Array | Sequence[Array | None] | None
@@ -133,7 +135,7 @@ def whitened(a: Array, origin: Array, *, shrinkage: float = 0.0, scale: bool = T
     """
     size = np.linalg.norm(a, axis=0)
     offset = np.linalg.norm(origin, axis=0)
-    varying = size > 10 * EPS * offset
+    varying = varies(offset, size)
     if scale or not shrinkage:
         a = a / np.where(varying, size, np.inf)
     left, s, _ = linalg.svd(a, full_matrices=False, check_finite=False)

@@ -11,6 +11,7 @@ from sklearn.cross_decomposition import PLSCanonical
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._columns import ColumnStatistics
 
 Array = np.ndarray
 
@@ -75,14 +76,12 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         self : BlockScaler
         """
         X = cast(Array, validate_data(self, X, dtype=[np.float64, np.float32]))
-        self.mean_ = X.mean(axis=0)
-        deviation = X.std(axis=0)
-        varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(self.mean_)
+        columns = ColumnStatistics.of(X)
+        self.mean_ = columns.mean
         if self.standardize:
-            scale = np.where(varies, deviation, 1.0) * np.sqrt(max(varies.sum(), 1))
+            self.scale_ = columns.divisor * np.sqrt(max(columns.varies.sum(), 1))
         else:
-            scale = np.full(X.shape[1], np.sqrt(np.sum(deviation[varies] ** 2)) or 1.0)
-        self.scale_ = scale.astype(X.dtype)
+            self.scale_ = np.full(X.shape[1], np.sqrt(np.sum(columns.scale**2)) or 1.0)
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -100,7 +99,7 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = cast(Array, validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
-        return (X - self.mean_) / self.scale_
+        return ((X - self.mean_) / self.scale_).astype(X.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Undo the scaling and centring.
@@ -180,11 +179,13 @@ class PLS(TransformerMixin, BaseEstimator):
         Raises
         ------
         NotApplicable
-            If there are more than two modalities.
+            If there are more than two modalities, or rows that lack one.
         """
-        X = self._check(X, y, reset=True)
+        X = self._check(X, y, reset=True, allow_missing=True)
         if len(X.names) != 2:
             raise NotApplicable(f"PLS takes two modalities, got {list(X.names)}.")
+        if n_missing := int(X.missing.any(axis=1).sum()):
+            raise NotApplicable(f"PLS takes complete rows, but {n_missing} lack a modality.")
         pls = PLSCanonical(n_components=self.n_components, scale=self.scale)
         self.pls_ = pls.fit(*X.values())
         self._deviations = [codes.std(axis=0) for codes in self.pls_.transform(*X.values())]
@@ -230,9 +231,9 @@ class PLS(TransformerMixin, BaseEstimator):
         """
         return np.mean(list(self.transform_each(X).values()), axis=0)
 
-    def _check(self, X: Any, y: Any, *, reset: bool) -> Modalities:
+    def _check(self, X: Any, y: Any, *, reset: bool, allow_missing: bool = False) -> Modalities:
         return check_modalities(
-            self, X, y, reset=reset, min_modalities=2, flatten=True, allow_missing=False
+            self, X, y, reset=reset, min_modalities=2, flatten=True, allow_missing=allow_missing
         )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from skmm.benchmark._metrics import Metric
 
 SPACE = 4.0  # percent on each side
+CHARACTER = 7  # px of a character of a tick, at most
+APART = 6  # px between ticks, at least
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ def span(values: Iterable[float], *, logarithmic: bool = False, vertical: bool =
     logarithmic = logarithmic and len(known) > 0 and bool(known.min() > 0)
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     return Axis(low, high, logarithmic, vertical)
+
+
+def spaced(ticks: Iterable[Tick], width: float) -> list[Tick]:
+    """Leave out the ticks that would touch the one before in a picture of this width in px."""
+    kept: list[Tick] = []
+    for tick in ticks:
+        room = APART + CHARACTER * (len(tick.text) + len(kept[-1].text)) / 2 if kept else 0
+        if not kept or (tick.at - kept[-1].at) * width / 100 >= room:
+            kept.append(tick)
+    return kept
 
 
 def tick_text(value: float, metric: Metric | None = None, *, unit: bool = True) -> str:

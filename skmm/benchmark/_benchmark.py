@@ -44,8 +44,8 @@ class Benchmark(Results):
         training rows; or a :class:`Method`, which also says what part it plays. Every
         `random_state` that is None is set. A function from a task to such a dict gives each task
         methods of its own; None is :func:`usual_methods`.
-    tasks : Task or sequence of Task
-        The data and the questions.
+    tasks : Task or sequence of Task, default=()
+        The data and the questions. There must be one.
     metrics : list of str or Metric, or dict of str to callable, default=None
         What is computed on every task, in place of the usual metrics of its kind. A function is
         called with estimator, held-out data and labels, as a scorer of scikit-learn.
@@ -85,6 +85,8 @@ class Benchmark(Results):
 
     Raises
     ------
+    TypeError
+        If a task stands in the place of the methods, or methods or tasks are something else.
     ValueError
         If there are no methods or tasks, a name occurs twice, or `baseline` is unknown.
 
@@ -104,7 +106,7 @@ class Benchmark(Results):
     def __init__(
         self,
         methods: Mapping[str, Any] | Callable[[Task], Mapping[str, Any]] | None,
-        tasks: Task | Sequence[Task],
+        tasks: Task | Sequence[Task] = (),
         metrics: Mapping[str, Callable[..., float]] | Iterable[str | Metric] | None = None,
         *,
         cv: Any = None,
@@ -118,6 +120,7 @@ class Benchmark(Results):
         notes: Sequence[str] = (),
         command: str | None = None,
     ) -> None:
+        _check_order(methods, tasks)
         self.tasks = [tasks] if isinstance(tasks, Task) else list(tasks)
         given = methods if isinstance(methods, Mapping) else None
         if (given is not None and not given) or not self.tasks:
@@ -409,6 +412,29 @@ def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         same = old.get("tasks", {}).get(task, {}).get("data") == new["tasks"][task]["data"]
         cells[task] = {**(cells.get(task, {}) if same else {}), **methods}
     return {**both, "cells": cells}
+
+
+def _check_order(methods: Any, tasks: Any) -> None:
+    """Refuse tasks in the place of methods, and what is neither of the two."""
+    if isinstance(methods, Task) or (methods and _are_tasks(methods)):
+        raise TypeError(
+            "Benchmark takes the methods first and the tasks second, but its first argument is a "
+            "task: write Benchmark(None, task) for the usual methods, or "
+            'Benchmark({"CCA": CCA(2), "mine": my_estimator}, task).'
+        )
+    if not (methods is None or isinstance(methods, Mapping) or callable(methods)):
+        raise TypeError(
+            f"methods={methods!r} must be a dict of names and estimators, a function from a task "
+            'to one, or None for the usual methods: write {"name": estimator}.'
+        )
+    if not isinstance(tasks, Task) and not _are_tasks(tasks):
+        raise TypeError(
+            f"tasks={tasks!r} must be a Task or a list of tasks: write Task(name, X, y)."
+        )
+
+
+def _are_tasks(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(one, Task) for one in value)
 
 
 def _check_seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:

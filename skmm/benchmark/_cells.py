@@ -128,8 +128,8 @@ def _thread_pools() -> Any:
 def _measure(cell: Cell, record: Record) -> None:
     task, X = cell.task, cell.task.X
     y_train, y_test = (None if task.y is None else task.y[rows] for rows in (cell.train, cell.test))
-    train = X[cell.train]
-    split = Split(task, train, train, X[cell.test], y_train, y_test, cell.random_state)
+    train, test = _prepared(task, X[cell.train], X[cell.test], cell.random_state)
+    split = Split(task, train, train, test, y_train, y_test, cell.random_state)
     if cell.broken:
         split = break_relation(split)
     estimator = seeded(cell.estimator, cell.random_state)
@@ -143,6 +143,14 @@ def _measure(cell: Cell, record: Record) -> None:
     _note(record, found, {**values, **_costs(estimator, found)}, task.measured)
     record["n_candidates"] = n_candidates(estimator)
     record["curve"] = _curve(estimator)
+
+
+def _prepared(task: Any, train: Any, test: Any, seed: int) -> tuple[Any, Any]:
+    """Return both as the preparation of the task leaves them, which sees the training rows only."""
+    if task.prepare is None:
+        return train, test
+    prepare = seeded(task.prepare, seed).fit(train)
+    return prepare.transform(train), prepare.transform(test)
 
 
 def _note(record: Record, found: Measured, costs: Mapping[str, float], measured: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from skmm.benchmark._methods import Method, as_method, usual_methods
-from skmm.benchmark._own_data import did_you_mean, import_object, is_importable
+from skmm.benchmark._own_data import import_object, is_importable
+from skmm.benchmark._reading import did_you_mean
 from skmm.benchmark._suites import matches
 from skmm.benchmark._tasks import Task
 

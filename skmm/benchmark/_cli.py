@@ -15,7 +15,7 @@ from skmm.benchmark._choice import chosen_methods, keep_tasks
 from skmm.benchmark._compare import compare, read_results
 from skmm.benchmark._kinds import KINDS
 from skmm.benchmark._methods import _USUAL
-from skmm.benchmark._own_data import load_own, partly_missing
+from skmm.benchmark._own_data import load_own
 from skmm.benchmark._results import Results
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._statistics import FAILED
@@ -73,9 +73,16 @@ def run(
     modalities: Annotated[
         Path | None, typer.Option(help="TOML file that says what the columns of --data are.")
     ] = None,
+    impute: Annotated[
+        str,
+        typer.Option(
+            help="Empty cells of --data FILE: filled by the median or mean of the training rows, "
+            "with columns that say where; drop: rows with one are left out; none: left as they are."
+        ),
+    ] = "median",
     splits: Annotated[int, typer.Option(min=1, help="Random splits, 80 % training.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Fits of each method on a split.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Determines splits and methods.")] = 0,
+    random_state: Annotated[int, typer.Option(min=0, help="Determines splits and methods.")] = 0,
     jobs: Annotated[
         int, typer.Option(help="Processes, of one thread each; -1: one per processor.")
     ] = -1,
@@ -104,14 +111,17 @@ def run(
     with told_in_one_line():
         if jobs == 0:
             raise ValueError("--jobs 0 cannot run; -1 is one process per processor.")
-        found, notes = _tasks(suite, tasks or (), data, modalities, by_name="suite" in given)
+        filled = impute if "impute" in given else None
+        found, notes = _tasks(
+            suite, tasks or (), data, modalities, filled, by_name="suite" in given
+        )
         chosen, found, left_out = chosen_methods(methods or (), found)
         benchmark = Benchmark(
             chosen,
             found,
-            cv=RandomSplits(splits, seed),
+            cv=RandomSplits(splits, random_state),
             seeds=seeds,
-            random_state=seed,
+            random_state=random_state,
             notes=[*notes, *left_out],
             command=shlex.join(["python", "-m", "skmm.benchmark", "run", *_typed(ctx, given)]),
         )
@@ -195,6 +205,7 @@ def _tasks(
     patterns: list[str] | tuple[()],
     data: str | None,
     spec: Path | None,
+    impute: str | None,
     *,
     by_name: bool,
 ) -> tuple[list[Task], list[str]]:
@@ -202,6 +213,8 @@ def _tasks(
     if data is None:
         if spec is not None:
             raise ValueError("--modalities describes the columns of --data FILE, which is missing.")
+        if impute is not None:
+            raise ValueError("--impute is for the gaps of --data FILE, which is missing.")
         tasks, absent = load_suite(suite, patterns)
         notes = [f"{name} was left out: {reason}" for name, reason in absent.items()]
         if not tasks:
@@ -209,8 +222,8 @@ def _tasks(
         return tasks, notes
     if by_name:
         raise ValueError("--data takes the place of --suite: give one of them.")
-    tasks = keep_tasks(load_own(data, spec), patterns)
-    return tasks, [note for task in tasks for note in partly_missing(task)]
+    tasks, notes = load_own(data, spec, impute)
+    return keep_tasks(tasks, patterns), notes
 
 
 def _given(ctx: typer.Context) -> dict[str, object]:

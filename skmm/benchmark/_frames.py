@@ -47,6 +47,7 @@ class TaskInfo:
     target: str | None = None
     n_components: int | None = None
     data: str = ""
+    prepare: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,15 @@ def task_info(task: Task) -> TaskInfo:
         target=task.target,
         n_components=task.n_components,
         data=task.fingerprint,
+        prepare="" if task.prepare is None else _named(task.prepare),
     )
+
+
+def _named(prepare: Any, most: int = 60) -> str:
+    """Return a transformer in few words: its repr, or the classes of its steps."""
+    text = " ".join(repr(prepare).split())
+    steps = [step for _, step in getattr(prepare, "steps", [("", prepare)])]
+    return text if len(text) <= most else ", ".join(type(step).__name__ for step in steps)
 
 
 def metric_info(metric: Metric) -> dict[str, Any]:

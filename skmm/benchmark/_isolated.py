@@ -38,9 +38,9 @@ def _ready() -> int:
 
 def _run_measured(cell: Cell) -> Record:
     cuda = _cuda()
-    before = _restart_peak()
-    if cuda is not None:
+    if cuda is not None:  # which starts CUDA: its part of the host's memory is no method's
         cuda.reset_peak_memory_stats()
+    before = _restart_peak()
     record = run_cell(cell)
     peaks = {"peak_memory": (_peak() - before) / MIB}
     if cuda is not None:

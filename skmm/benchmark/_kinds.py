@@ -14,10 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
 
 from skmm._modalities import Modalities
 from skmm._parts import likelihood_names
+from skmm._random import check_random_state
 from skmm.compose import ConcatModalities
 from skmm.metrics import (
     energy_skill,
@@ -137,6 +137,8 @@ def modality_codes(estimator: Any, X: Any) -> Codes:
 def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) -> Modalities:
     """Break the pairing: permute the rows of every modality but the first, each on its own.
 
+    Rows that lack a modality keep lacking it.
+
     Parameters
     ----------
     X : Modalities
@@ -161,13 +163,13 @@ def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) 
     """
     rng = check_random_state(random_state)
     first, *others = X.names
-    rows = {name: rng.permutation(len(X)) for name in others}
-    parts = {name: X.select(name)[rows[name]] for name in others}
-    values = {first: X[first], **{name: part[name] for name, part in parts.items()}}
-    missing = X.missing.to_numpy().copy()
-    for column, name in enumerate(X.names):
-        missing[:, column] = missing[rows.get(name, slice(None)), column]
-    return Modalities(values, missing=missing, kinds=X.kinds)
+    values = {first: X[first]}
+    for name in others:
+        # Rows that lack a modality go on lacking it, so that none comes to lack all of them.
+        rows, there = np.arange(len(X)), np.flatnonzero(~X.missing[name])
+        rows[there] = rng.permutation(there)
+        values[name] = X.select(name)[rows][name]
+    return Modalities(values, missing=X.missing, kinds=X.kinds)
 
 
 def break_relation(split: Split) -> Split:

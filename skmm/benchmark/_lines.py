@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from skmm.benchmark._axes import Axis, Tick, span
+from skmm.benchmark._axes import Axis, Tick, spaced, span
 from skmm.benchmark._metrics import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ N_LINES = 10  # of one small picture
 HEIGHT = 260  # px of a scatter plot, at least
 LINE = 15  # px of a line of text
 NARROW = 250  # px of the narrowest picture
+SMALL = 160  # px of one of many beside each other
 CHARACTER = 7  # px
 
 
@@ -94,7 +95,7 @@ def scatter(metric: Metric, summary: pd.DataFrame) -> Scatter | None:
         for name, value, seconds in table.itertuples()
     ]
     placed = place_labels(points, height)
-    times = x.ticks(METRICS["fit_seconds"])
+    times = spaced(x.ticks(METRICS["fit_seconds"]), NARROW)
     return Scatter(metric, placed, times, y.ticks(metric, unit=False), height)
 
 
@@ -153,7 +154,8 @@ def learning_curve(metric: Metric, rows: pd.DataFrame) -> Chart | None:
     ]
     better = "higher is better" if metric.higher_is_better else "lower is better"
     label = "training samples" if counted else "share of the training samples"
-    ticks = [Tick(x.at(v), f"{v:,.0f}" if counted else f"{v:g}") for v in x_of]
+    every = [Tick(x.at(v), f"{v:,.0f}" if counted else f"{v:g}") for v in sorted(x_of)]
+    ticks = spaced(every, NARROW)
     title = f"{metric.header} by {label}"
     return Chart(title, better, lines, ticks, y.ticks(metric, unit=False), label)
 
@@ -201,7 +203,7 @@ def _training_chart(name: str, curves: list[Curve]) -> Chart | None:
     ]
     left_out = f", the first {N_LINES} of {len(curves)} fits" if len(curves) > N_LINES else ""
     note = f"{'validation' if kind == 'valid_loss' else 'training'} loss{left_out}"
-    return Chart(name, note, lines, x.ticks()[-4:], y.ticks(), "epoch")
+    return Chart(name, note, lines, spaced(x.ticks(), SMALL), y.ticks(), "epoch")
 
 
 def _series(curve: Curve, kind: str) -> tuple[list[float], list[float]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.dummy import DummyClassifier
-from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import (
@@ -29,6 +29,7 @@ from skmm._multimodal_predictor import MultimodalClassifier
 from skmm._multimodal_vae import MultimodalVAE
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.benchmark._adapters import PLS, BlockScaler, OracleSampler
+from skmm.benchmark._gaps import GapFiller, has_gaps
 from skmm.benchmark._kinds import final_step, inner_scoring
 from skmm.compose import ConcatModalities, PerModality
 
@@ -223,7 +224,7 @@ def _pls(task: Task) -> Pipeline:
 def _deep_cca(task: Task) -> DeepCCA:
     return DeepCCA(
         task.n_components,
-        objective="cca" if len(task.X.names) == 2 else "gcca",
+        objective="gcca" if len(task.X.names) > 2 or has_gaps(task.X) else "cca",
         hidden_layer_sizes=(256, 256, 256),
         max_epochs=20,
     )
@@ -239,10 +240,14 @@ def _vae(task: Task) -> MultimodalVAE:
     return MultimodalVAE(task.n_components, hidden_layer_sizes=(128,), max_epochs=40)
 
 
-def _concat(task: Task) -> list[Any]:
+def _filled(task: Task) -> list[Any]:
+    """Return the first step of what takes complete rows only."""
+    return [GapFiller("mean")] if has_gaps(task.X) else []
+
+
+def _concat(task: Task, features: PerModality | None = None) -> list[Any]:
     """Return the steps to one complete matrix."""
-    steps = [_scaled(task), ConcatModalities()]
-    return [*steps, SimpleImputer()] if task.X.missing.to_numpy().any() else steps
+    return [*_filled(task), features or _scaled(task), ConcatModalities()]
 
 
 def _pca(task: Task) -> Pipeline:
@@ -258,8 +263,7 @@ def _raw(task: Task) -> Pipeline:
 
 
 def _random_pca(task: Task) -> Pipeline:
-    features = [_random(task), *_concat(task)[1:]]
-    return make_pipeline(*features, PCA(task.n_components))
+    return make_pipeline(*_concat(task, _random(task)), PCA(task.n_components))
 
 
 def _random_ridge(task: Task) -> Pipeline:
@@ -268,12 +272,12 @@ def _random_ridge(task: Task) -> Pipeline:
         BlockScaler(standardize=task.standardize), RBFSampler(gamma=0.5, n_components=n_features)
     )
     alphas = [10.0**k for k in range(-4, 4)]
-    steps = [PerModality(features), *_concat(task)[1:], RidgeCV(alphas)]
-    return make_pipeline(*steps)
+    return make_pipeline(*_concat(task, PerModality(features)), RidgeCV(alphas))
 
 
-def _gan(task: Task) -> ConditionalGAN:
-    return ConditionalGAN(target=task.target, max_epochs=60)
+def _complete(estimator: Any, task: Task) -> Any:
+    """Return an estimator that gets complete rows, by a step before it where there are gaps."""
+    return make_pipeline(*_filled(task), clone(estimator)) if has_gaps(task.X) else clone(estimator)
 
 
 def _logistic(task: Task) -> Pipeline:
@@ -281,7 +285,7 @@ def _logistic(task: Task) -> Pipeline:
 
 
 def _random_logistic(task: Task) -> Pipeline:
-    steps = [_random(task, 0.5), *_concat(task)[1:], StandardScaler()]
+    steps = [*_concat(task, _random(task, 0.5)), StandardScaler()]
     return make_pipeline(*steps, LogisticRegression(max_iter=2000))
 
 
@@ -293,7 +297,7 @@ def _oracle(task: Task) -> OracleSampler:
     return OracleSampler(task.oracle, target=task.target)
 
 
-_SHRINKAGE = [0.0, 0.01, 0.03, 0.1, 0.3]
+_SHRINKAGE = [0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9]
 _PENALTIES = {"logisticregression__C": [0.1, 1.0, 10.0, 100.0, 1000.0]}
 _CCA = Method(
     _cca,
@@ -303,7 +307,7 @@ _CCA = Method(
 )
 _RFF_CCA = Method(
     _random_cca,
-    {"features__transformers__rbfsampler__gamma": [0.1, 0.5], "cca__shrinkage": [0.1, 0.3]},
+    {"features__transformers__rbfsampler__gamma": [0.1, 0.5], "cca__shrinkage": [0.1, 0.3, 0.9]},
     "nonlinear",
     f"{N_RANDOM_FEATURES} random Fourier features of a Gaussian kernel, shared out among the "
     "modalities, then CCA; kernel width and shrinkage tuned in 3 inner folds",
@@ -351,7 +355,7 @@ _USUAL: dict[str, dict[str, Method]] = {
     },
     "transfer": {
         "Ridge": Method(
-            RidgeSampler(),
+            partial(_complete, RidgeSampler()),
             None,
             "linear",
             "ridge regression with Gaussian residuals; its penalty tuned by cross-validation",
@@ -369,14 +373,22 @@ _USUAL: dict[str, dict[str, Method]] = {
             f"{N_RANDOM_FEATURES} random Fourier features, then ridge regression; no draws",
         ),
         "Neighbours": Method(
-            NeighborsSampler(), None, "nonlinear", "targets of the nearest training rows"
+            partial(_complete, NeighborsSampler()),
+            None,
+            "nonlinear",
+            "targets of the nearest training rows",
         ),
         "ConditionalGAN": Method(
-            _gan, role="deep", summary="ConditionalGAN with its default loss, 60 epochs"
+            partial(_complete, ConditionalGAN(max_epochs=60)),
+            role="deep",
+            summary="ConditionalGAN with its default loss, 60 epochs",
         ),
-        "VAE": _DEEP_CODES["VAE"],
+        **_DEEP_CODES,
         "Marginal": Method(
-            MarginalSampler(), None, "floor", "training targets whatever the condition"
+            partial(_complete, MarginalSampler()),
+            None,
+            "floor",
+            "training targets whatever the condition",
         ),
     },
     "classify": {

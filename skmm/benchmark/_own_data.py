@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -14,42 +12,66 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_float_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype, is_numeric_dtype
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 
 from skmm._modalities import Modalities
+from skmm.benchmark._columns import OWN_KINDS, Block, TextScores, read_block, shown
+from skmm.benchmark._gaps import STRATEGIES, GapFiller
+from skmm.benchmark._reading import (
+    EXAMPLE,
+    Spec,
+    did_you_mean,
+    find_table,
+    read_spec,
+    read_table,
+    told,
+)
 from skmm.benchmark._tasks import Task
+from skmm.compose import PerModality
 
 N_COMPONENTS = 10  # unless a modality has fewer columns
-EXAMPLE = 'modalities = {rna = "rna_*", lipid = ["fat1", "fat2"]}'
-_KEYS: dict[str, type] = {
-    "name": str,
-    "kind": str,
-    "target": str,
-    "label": str,
-    "groups": str,
-    "n_components": int,
-    "standardize": bool,
-    "description": str,
-    "modalities": dict,
-    "kinds": dict,
+IMPUTE = {
+    "median": "filled by the median of the training rows",
+    "mean": "filled by the mean of the training rows",
+    "drop": "left out with their rows",
+    "none": "left as they are",
 }
+_FEWEST = 10  # rows
 _IMPORTABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
-Spec = dict[str, Any]
 
+def load_own(
+    data: str, modalities: Path | None = None, impute: str | None = None
+) -> tuple[list[Task], list[str]]:
+    """Return the tasks of a table and the description of its columns, or those of a function.
 
-def load_own(data: str, modalities: Path | None = None) -> list[Task]:
-    """Return the tasks of a table and the description of its columns, or those of a function."""
+    Beside them stands what a reader has to know of them.
+    """
     if is_importable(data):
         if modalities is not None:
             raise ValueError(f"--modalities describes the columns of a file; {data} is a function.")
-        return _from_function(data)
-    frame = read_table(Path(data))
+        if impute is not None:
+            raise ValueError(
+                f"--impute is for the gaps of a file; {data} is a function, whose tasks can have "
+                "prepare=GapFiller()."
+            )
+        tasks = _from_function(data)
+        return tasks, [note for task in tasks for note in partly_missing(task)]
+    if impute not in (None, *IMPUTE):
+        raise ValueError(f"--impute {impute} is unknown; valid are {list(IMPUTE)}.")
+    path = find_table(Path(data))
     if modalities is None:
         raise ValueError(
             f"Say what the columns of {data} are: --modalities FILE, TOML such as {EXAMPLE}"
         )
-    return [make_task(frame, read_spec(modalities), name=Path(data).name.split(".")[0])]
+    spec = read_spec(modalities)
+    frame = read_table(path, spec.get("empty", ()))
+    return as_task(
+        frame, spec, name=path.name.split(".")[0], folder=path.parent, impute=impute or "median"
+    )
 
 
 def is_importable(text: str) -> bool:
@@ -73,71 +95,52 @@ def import_object(text: str) -> Any:
     return getattr(found, name)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Return a CSV, TSV or Parquet file; columns without a name are row numbers, and left out."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file: give a table, or module:function.")
-    if ".parquet" in suffixes or ".pq" in suffixes:
-        frame = pd.read_parquet(path)
-    elif ".csv" in suffixes or ".tsv" in suffixes:
-        frame = pd.read_csv(path, sep="\t" if ".tsv" in suffixes else ",", low_memory=False)
-    else:
-        raise ValueError(f"{path} must end in .csv, .tsv or .parquet (or .csv.gz, .tsv.gz).")
-    frame.columns = frame.columns.map(str)
-    return frame.loc[:, ~frame.columns.str.match(r"Unnamed: \d+$")]
-
-
-def read_spec(path: Path) -> Spec:
-    """Return what a TOML file says of the columns, or what is wrong in it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file: --modalities is TOML such as {EXAMPLE}")
-    try:
-        spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not TOML: {error}. An example: {EXAMPLE}") from error
-    for key, value in spec.items():
-        if key not in _KEYS:
-            raise ValueError(
-                f"{path}: {key!r} is unknown.{did_you_mean(key, _KEYS)} Valid are {list(_KEYS)}; "
-                "the columns of each modality stand below [modalities]."
-            )
-        if not isinstance(value, _KEYS[key]) or (_KEYS[key] is int and isinstance(value, bool)):
-            raise ValueError(f"{path}: {key} = {value!r} must be {_WORDS[_KEYS[key]]}.")
-    if not spec.get("modalities"):
-        raise ValueError(f"{path} names no modality. An example: {EXAMPLE}")
-    return spec
-
-
-def make_task(frame: pd.DataFrame, spec: Spec, *, name: str) -> Task:
-    """Return the task that a description makes of a table."""
+def as_task(
+    frame: pd.DataFrame, spec: Spec, *, name: str, folder: Path = Path(), impute: str = "median"
+) -> tuple[list[Task], list[str]]:
+    """Return the task that a description makes of a table, and what is to be said of it."""
     roles: dict[str, str] = {role: spec[role] for role in ("label", "groups") if role in spec}
     columns = _columns_of(frame, spec["modalities"], roles)
-    kinds = spec.get("kinds", {})
-    for modality in kinds:
-        if modality not in columns:
-            hint = did_you_mean(modality, columns)
-            raise ValueError(f"[kinds] names {modality!r}, which is no modality.{hint}")
-    values = {m: _values(frame[chosen], m, kinds.get(m)) for m, chosen in columns.items()}
-    X = Modalities(values, kinds=kinds)
-    return Task(
-        spec.get("name", name),
+    _check_kinds(spec.get("kinds", {}), columns)
+    name = spec.get("name", name)
+    frame, notes = _usable(frame, columns, spec, impute)
+    columns, without = _filled_columns(frame, columns)
+    notes += without
+    options: dict[str, Any] = {"fill": impute in STRATEGIES, "size": spec.get("image_size", 32)}
+    blocks = {
+        m: read_block(frame[chosen], m, spec.get("kinds", {}), folder=folder, **options)
+        for m, chosen in columns.items()
+    }
+    _check_target(spec.get("target"), blocks)
+    kinds = {m: block.kind for m, block in blocks.items() if block.kind is not None}
+    X = Modalities({m: block.values for m, block in blocks.items()}, kinds=kinds)
+    if (bare := _bare(X, spec.get("target"))).any():
+        but = " but the target" if spec.get("target") in X else ""
+        notes.append(f"{bare.sum()} of {len(X)} rows lack every modality{but}: left out.")
+        X, frame = X[~bare], frame[~bare]
+    prepare = _preparation(blocks, impute)
+    task = Task(
+        name,
         X,
         _labels(frame, roles["label"]) if "label" in roles else None,
         spec.get("kind"),
         spec.get("target"),
-        n_components=spec.get(
-            "n_components", N_COMPONENTS if "target" in spec else _n_components(X)
-        ),
+        n_components=spec.get("n_components") or _n_components(X, prepare, spec.get("target")),
         standardize=spec.get("standardize", True),
         description=spec.get("description", ""),
         groups=_complete(frame, roles["groups"], "groups") if "groups" in roles else None,
+        prepare=prepare,
     )
+    notes += [note for block in blocks.values() for note in block.notes]
+    notes += _ids(frame, columns) + _gaps(frame, columns, task, impute, blocks)
+    return [task], [f"{name}: {note}" for note in notes]
 
 
 def partly_missing(task: Task) -> list[str]:
     """Return a warning for each modality in which single cells of rows are missing."""
-    found = []
+    found: list[str] = []
+    if task.prepare is not None:
+        return found
     for name, value in task.X.items():
         if getattr(value, "ndim", 0) != 2 or not is_float_dtype(getattr(value, "dtype", object)):
             continue
@@ -145,29 +148,10 @@ def partly_missing(task: Task) -> list[str]:
         if holes.any():
             found.append(
                 f"{task.name}: {holes.sum()} rows of {name!r} lack some of their cells. The "
-                "autoencoder and the VAE can use such rows; other methods fail. Leave out the "
-                "columns with gaps, or fill them."
+                "autoencoder and the VAE can use such rows, other methods may fail. "
+                "Task(..., prepare=GapFiller()) fills them inside each split."
             )
     return found
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a suggestion for a word that is not known, if one is near."""
-    near = get_close_matches(word, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def told(error: BaseException) -> str:
-    """Return an error in one line."""
-    return f"{type(error).__name__}: {error}"
-
-
-_WORDS = {
-    str: "a text in quotes",
-    int: "a whole number",
-    bool: "true or false",
-    dict: "a table with a line per modality",
-}
 
 
 def _from_function(text: str) -> list[Task]:
@@ -245,29 +229,7 @@ def _chosen(frame: pd.DataFrame, name: str, asked: Any, reserved: Mapping[str, s
 
 def _table_has(frame: pd.DataFrame, wanted: str) -> str:
     names = [str(column) for column in frame]
-    return f"{did_you_mean(wanted, names)} The table has {_some(names)}."
-
-
-def _values(columns: pd.DataFrame, name: str, kind: str | None) -> Any:
-    """Return numbers, or the labels of a categorical modality."""
-    if kind == "categorical":
-        if columns.shape[1] != 1:
-            raise ValueError(
-                f"Modality {name!r} is categorical, which has one column, not {columns.shape[1]}: "
-                "make each a modality."
-            )
-        return columns.iloc[:, 0].astype(object).to_numpy()
-    texts = [c for c, dtype in columns.dtypes.items() if not is_numeric_dtype(dtype)]
-    if texts:
-        first = columns[texts[0]].dropna()
-        numbers = pd.to_numeric(first, errors="coerce")
-        example = first[numbers.isna()].iloc[0] if numbers.isna().any() else first.iloc[0]
-        raise ValueError(
-            f"Modality {name!r}: the columns {_some(texts)} are not numbers ({texts[0]!r} has "
-            f"{example!r}). Leave them out, or make a column a modality of its own with "
-            f'[kinds] NAME = "categorical".'
-        )
-    return columns.to_numpy(dtype=float, na_value=np.nan)
+    return f"{did_you_mean(wanted, names)} The table has {shown(names)}."
 
 
 def _labels(frame: pd.DataFrame, column: str) -> np.ndarray:
@@ -296,12 +258,144 @@ def _complete(frame: pd.DataFrame, column: str, role: str) -> np.ndarray:
     return values.astype(str).to_numpy(dtype=str)
 
 
-def _n_components(X: Modalities) -> int:
+def _check_kinds(kinds: Mapping[str, Any], columns: Mapping[str, Sequence[str]]) -> None:
+    known = [*columns, *(column for chosen in columns.values() for column in chosen)]
+    for name, kind in kinds.items():
+        if name not in known:
+            raise ValueError(
+                f"[kinds] names {name!r}, which is no modality and no column of one."
+                f"{did_you_mean(name, known)}"
+            )
+        if kind not in OWN_KINDS:
+            raise ValueError(
+                f"[kinds] {name} = {kind!r} is unknown.{did_you_mean(str(kind), OWN_KINDS)} Valid "
+                f"are {list(OWN_KINDS)}."
+            )
+
+
+def _check_target(target: str | None, blocks: Mapping[str, Block]) -> None:
+    block = None if target is None else blocks.get(target)  # Task says if there is none
+    if block is not None and (block.encoder is not None or block.values.ndim > 2):
+        raise ValueError(
+            f"target = {target!r} must be numbers, but {block.notes[-1]} To predict classes make "
+            'the column the label of kind = "classify".'
+        )
+
+
+def _usable(
+    frame: pd.DataFrame, columns: Mapping[str, list[str]], spec: Spec, impute: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that can be used, and why the others cannot."""
+    label, target = spec.get("label"), str(spec.get("target"))
+    notes = []
+    needed: dict[str, list[str]] = {}
+    if label is not None:
+        needed[f"a label ({label!r})"] = [label]
+    if target in columns:
+        needed[f"a part of the target {target!r}"] = columns[target]
+    if impute == "drop":
+        needed["a cell"] = [column for chosen in columns.values() for column in chosen]
+    for what, names in needed.items():
+        whole = frame[names].notna().all(axis=1)
+        if not whole.all():
+            notes.append(f"{int((~whole).sum())} of {len(frame)} rows lack {what}: left out.")
+            frame = frame[whole]
+    if len(frame) < _FEWEST:
+        raise ValueError(
+            f"{len(frame)} rows are too few: a fifth is held out. {' '.join(notes)}".strip()
+        )
+    return frame, notes
+
+
+def _filled_columns(
+    frame: pd.DataFrame, columns: Mapping[str, list[str]]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the columns that have any cell, and which have none."""
+    empty = {column for column in frame if frame[column].isna().all()}
+    kept = {m: [c for c in chosen if c not in empty] for m, chosen in columns.items()}
+    if bare := [name for name, chosen in kept.items() if not chosen]:
+        raise ValueError(f"Modality {bare[0]!r} is empty in every row: leave it out.")
+    gone = [c for chosen in columns.values() for c in chosen if c in empty]
+    return kept, [f"the columns {shown(gone)} are empty in every row: left out."] if gone else []
+
+
+def _bare(X: Modalities, target: str | None) -> np.ndarray:
+    """Return the rows of which nothing is known."""
+    others = [name for name in X.names if name != target]
+    return np.asarray(X.missing[others].all(axis=1)) if others else np.zeros(len(X), dtype=bool)
+
+
+def _preparation(blocks: Mapping[str, Block], impute: str) -> Any:
+    """Return what happens inside each split: columns of categories and texts, gaps filled."""
+    encoders = {m: block.encoder for m, block in blocks.items() if block.encoder is not None}
+    steps: list[Any] = [PerModality(encoders)] if encoders else []
+    numbers = [b.values for b in blocks.values() if b.values.dtype.kind == "f"]
+    if impute in STRATEGIES and any(np.isnan(values).any() for values in numbers):
+        steps.append(GapFiller(impute, whole_rows=False))
+    return make_pipeline(*steps) if steps else None
+
+
+def _ids(frame: pd.DataFrame, columns: Mapping[str, list[str]]) -> list[str]:
+    """Point out whole numbers that count the rows."""
+    found = [
+        column
+        for chosen in columns.values()
+        for column in chosen
+        if is_integer_dtype(frame[column].dtype) and (frame[column].diff()[1:] == 1).all()
+    ]
+    return [f"{shown(found)} count the rows: if they are ids leave them out."] if found else []
+
+
+def _gaps(
+    frame: pd.DataFrame,
+    columns: Mapping[str, list[str]],
+    task: Task,
+    impute: str,
+    blocks: Mapping[str, Block],
+) -> list[str]:
+    """Say how many cells are empty, and what is done about them."""
+    cells = frame[[column for chosen in columns.values() for column in chosen]].isna().to_numpy()
+    if not cells.any():
+        return []
+    found = [f"{int(cells.sum())} of {cells.size} cells ({100 * cells.mean():.1f} %) are empty"]
+    if impute in STRATEGIES:
+        found.append(
+            f"Numbers are {IMPUTE[impute]} of each split, and columns of 0 and 1 say where"
+        )
+        encoders = [block.encoder for block in blocks.values()]
+        if any(isinstance(encoder, ColumnTransformer) for encoder in encoders):
+            found.append("Empty categories are a level of their own")
+        if any(isinstance(encoder, TextScores) for encoder in encoders):
+            found.append("Empty texts have no words")
+    else:
+        found.append(f"They are {IMPUTE[impute]}, and methods that cannot use such rows fail")
+    lacking = {m: int(n) for m, n in task.X.missing.sum().items() if n}
+    if lacking:
+        rows = ", ".join(f"{name!r} {n}" for name, n in lacking.items())
+        found.append(
+            f"Rows without any cell of a modality lack it ({rows}): methods that need complete "
+            "rows fill them by means of the training rows, with a column that says where, or are "
+            "left out"
+        )
+    return [". ".join(found) + "."]
+
+
+def _n_components(X: Modalities, prepare: Any = None, target: str | None = None) -> int:
+    """Return a number of components that all modalities have, in half of the rows, too."""
+    if target is not None:
+        return N_COMPONENTS
+    if prepare is not None:
+        X = X[np.random.RandomState(0).permutation(len(X))[: len(X) // 2]]
+        X = clone(prepare).fit_transform(X)
+        ranks = [_rank(np.asarray(value)) for value in X.values()]
+        return int(max(1, min([N_COMPONENTS, *ranks])))
     widths = [value.shape[1] for value in X.values() if getattr(value, "ndim", 1) == 2]
     return int(min([N_COMPONENTS, *widths]))
 
 
-def _some(names: Sequence[Any], most: int = 8) -> str:
-    """Return a list, cut where it is long."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return f"[{shown}]" if len(names) <= most else f"[{shown}, ... {len(names)} in all]"
+def _rank(value: np.ndarray) -> int:
+    """Return the rank of a centred modality, as far as it matters."""
+    table = value.reshape(len(value), -1)
+    table = table[~np.isnan(table).any(axis=1)]
+    centred = table - table.mean(axis=0)
+    return int(np.linalg.matrix_rank(centred)) if table.shape[1] <= 100 else N_COMPONENTS

@@ -278,18 +278,20 @@ def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
     """Say what was fitted on what, as far as it is known."""
     modalities = f"modalities {', '.join(info.modalities)}" if info.modalities else ""
     seeds = rows["seed"].nunique()
-    shares = sorted({f"{100 * share:g} %" for share in rows["train_size"] if share < 1})
+    shares = sorted({f"{100 * share:g}\N{NO-BREAK SPACE}%" for share in rows["train_size"] if share < 1})
     parts = [
         f"kind “{info.kind}”",
         f"{info.n_samples:,} samples" if info.n_samples else "",
         modalities,
         f"target {info.target}" if info.target else "",
         f"{info.n_components} components" if info.n_components else "",
+        f"prepared by {info.prepare}, fitted on the training samples" if info.prepare else "",
         _counted(rows["split"].nunique(), "split") + _sizes(full),
         f"also trained on {listed(shares)} of these" if shares else "",
         f"{seeds} seeds on each" if seeds > 1 else "",
     ]
-    return "; ".join(filter(None, parts)).capitalize() + "."
+    text = "; ".join(filter(None, parts))
+    return f"{text[0].upper()}{text[1:]}."  # modalities keep their names
 
 
 def _sizes(rows: pd.DataFrame) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skmm.benchmark._axes import Axis, Tick, span
+from skmm.benchmark._axes import Axis, Tick, spaced, span
 from skmm.benchmark._methods import COMPETING
 from skmm.benchmark._metrics import Metric
 from skmm.benchmark._statistics import Ranks
 from skmm.benchmark._verdicts import SYMBOLS, WORDS, points
 
+NARROW = 110  # px of a narrow plot, beside a long name and a long value
 _REASONS = {"undefined": "not defined for this method", "not applicable": "not for these data"}
 
 
@@ -122,7 +123,8 @@ def panel(metric: Metric, rows: pd.DataFrame, summary: pd.DataFrame) -> Panel:
     ]
     own = next((strip.mean for strip in strips if strip.role == "baseline"), None)
     known = axis.at(chance) if np.isfinite(chance) else None
-    return Panel(metric, strips, axis.ticks(metric), own, known, axis.logarithmic)
+    ticks = spaced(axis.ticks(metric), NARROW)
+    return Panel(metric, strips, ticks, own, known, axis.logarithmic)
 
 
 def _strip(metric: Metric, row: Mapping[Any, Any], values: np.ndarray | None, axis: Axis) -> Strip:
@@ -144,7 +146,7 @@ def forest(metric: Metric, summary: pd.DataFrame, margin: float) -> Forest | Non
     axis = span([*rows[["difference", "low", "high"]].to_numpy().ravel(), -margin, margin, 0])
     bars = [_bar(metric, row, axis) for row in rows.to_dict("records")]
     shade = (axis.at(-margin), axis.at(margin))
-    ticks, unit = axis.ticks(metric, unit=False), points(metric).strip()
+    ticks, unit = spaced(axis.ticks(metric, unit=False), NARROW), points(metric).strip()
     return Forest(metric, unit, str(rows["baseline"].iloc[0]), bars, ticks, axis.at(0.0), shade)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from skmm._modalities import Modalities
-from skmm.benchmark._fingerprint import data_hash
+from skmm._modalities._ids import warn_of_other_rows
+from skmm.benchmark._fingerprint import data_hash, describe
 from skmm.benchmark._kinds import KINDS, find_kind
 from skmm.benchmark._metrics import COSTS, Metric, find_metrics
 
@@ -49,6 +50,10 @@ class Task:
     oracle : callable, default=None
         For simulated ``"transfer"``: ``oracle(conditions, n_draws, random_state)`` draws from the
         true conditional distribution, an array of shape (n_draws, n_samples, ...).
+    prepare : transformer, default=None
+        From Modalities to Modalities, such as :class:`GapFiller` or
+        :class:`~skmm.compose.PerModality`. A clone is fitted on the training rows of every split,
+        and all methods see what it returns. A target must pass as it is.
 
     Raises
     ------
@@ -77,9 +82,11 @@ class Task:
     metrics: Mapping[str, Callable[..., float]] | Iterable[str | Metric] | None = None
     groups: Any = None
     oracle: Callable[..., Any] | None = None
+    prepare: Any = None
 
     def __post_init__(self) -> None:
         X = self.X if isinstance(self.X, Modalities) else Modalities(self.X)
+        warn_of_other_rows(X, y=self.y, groups=self.groups)
         kind = _default_kind(X, self.target) if self.kind is None else find_kind(self.kind).name
         values = {"X": X, "kind": kind}
         for label in ("y", "groups"):
@@ -116,7 +123,8 @@ class Task:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the data and the question."""
-        return data_hash((self.X, self.y, self.kind, self.target))
+        prepared = () if self.prepare is None else (describe(self.prepare),)
+        return data_hash((self.X, self.y, self.kind, self.target, *prepared))
 
 
 def _default_kind(X: Modalities, target: str | None) -> str:
@@ -137,6 +145,13 @@ def _column(task: str, label: str, value: Any, n_samples: int) -> np.ndarray:
 
 def _check(task: Task) -> None:
     names = task.X.names
+    if task.prepare is not None and not (
+        hasattr(task.prepare, "fit") and hasattr(task.prepare, "transform")
+    ):
+        raise TypeError(
+            f"Task {task.name!r}: prepare={task.prepare!r} must be a transformer of Modalities, "
+            "such as GapFiller()."
+        )
     if task.kind == "transfer" and task.target not in names:
         raise ValueError(
             f"Task {task.name!r}: target={task.target!r} must be one of the modalities {names}."

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.base import TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._modalities import Modalities, check_modalities, read_modalities
 from skmm._modalities._schema import Spec
 from skmm._modalities._values import as_array, is_sparse
+from skmm._output import TransformerMixin, in_library
 from skmm._state import BaseEstimator, fits_or_changes_nothing
 
 
@@ -108,12 +108,13 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
             In the form that X had in fit; rows that are NaN are missing.
         """
         check_is_fitted(self)
+        X, ids = self._schema.split_ids(X)
         X = as_array("X of ConcatModalities", X)
         ends = np.cumsum(list(self._schema.widths.values()))
         if X.ndim != 2 or X.shape[1] != ends[-1]:
             raise ValueError(f"Expected {ends[-1]} columns, got an array of shape {X.shape}.")
         blocks = np.split(X, ends[:-1], axis=1)
-        return self._schema.restore(dict(zip(self._schema.names, blocks, strict=True)))
+        return self._schema.restore(dict(zip(self._schema.names, blocks, strict=True)), ids)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the column names, ``modality__column``.
@@ -227,10 +228,10 @@ class SelectModality(TransformerMixin, BaseEstimator):
         Returns
         -------
         value : ndarray, CSR matrix, Series or DataFrame
-            As stored; arrays are read-only.
+            As stored, or as `set_output` says; arrays are read-only.
         """
         check_is_fitted(self)
-        return self._take(read_modalities(self, X, reset=False))
+        return in_library(self, self._take(read_modalities(self, X, reset=False)))
 
     def _is_table(self) -> bool:
         return not hasattr(self, "_schema") or len(self._schema.shapes[self.modality]) == 1

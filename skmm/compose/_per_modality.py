@@ -23,6 +23,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skmm._modalities import Modalities, read_modalities
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._kinds import check_kind, default_kind, is_number
 from skmm._modalities._values import Value, hide_rows, n_columns, take_rows
 from skmm._state import BaseEstimator, fits_or_changes_nothing
@@ -186,7 +187,7 @@ class PerModality(  # type: ignore[call-arg]
         for name, value in values.items():
             if value.shape[1:] != self._schema.shapes[name]:
                 kinds[name] = default_kind(value)
-        return Modalities._make(values, kinds, X._mask)
+        return Modalities._make(values, kinds, X._mask, X._ids)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the column names of the flattened output, ``modality__column``.
@@ -297,6 +298,7 @@ class PerModality(  # type: ignore[call-arg]
 
     def _fit_transform(self, X: Any, y: Any, routed: Bunch) -> Modalities:
         self._check_transformers()
+        warn_of_other_rows(X, y=y)
         X = read_modalities(self, X, reset=True)
         chosen = self._choose(X.names)
         self.transformers_ = {name: chosen[name][1] for name in X.names}
@@ -358,7 +360,7 @@ class PerModality(  # type: ignore[call-arg]
             kinds[name] = self._kind_out(X, name, values[name], observed)
         if not values:
             raise ValueError(f"PerModality drops every modality of {list(X.names)}.")
-        return Modalities._make(values, kinds, X._mask[:, columns])
+        return Modalities._make(values, kinds, X._mask[:, columns], X._ids)
 
     def _input(self, X: Modalities, name: str, observed: Mask) -> Any:
         value = X[name]
@@ -391,7 +393,7 @@ class PerModality(  # type: ignore[call-arg]
                     f"{spec.width} columns of fit."
                 )
         out = out.toarray() if hasattr(out, "toarray") else out
-        out = spec.restore(out, getattr(rows, "index", None)) if is_as_in_fit else out
+        out = spec.restore(out) if is_as_in_fit else out
         return place(name, out, value, observed)
 
     def _columns_out(self, name: str) -> Sequence[Any]:

@@ -59,7 +59,4 @@ def place(name: str, out: Any, before: Value, observed: Mask) -> Value:
     if observed.all():
         return value
     value = take_rows(value, np.maximum(np.cumsum(observed) - 1, 0))
-    if is_pandas(value):
-        index = before.index if is_pandas(before) else range(len(observed))
-        value = value.set_axis(index, axis=0)
     return hide_rows(value, ~observed)

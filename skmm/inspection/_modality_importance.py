@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
-from skmm._modalities._values import as_value, is_pandas, is_sparse, missing_rows, take_rows
+from skmm._modalities._ids import ids_of, warn_of_other_rows
+from skmm._modalities._values import as_value, is_sparse, missing_rows, take_rows
 from skmm._random import check_random_state
 from skmm.inspection._intervals import _check_count, _check_rows, _check_share
 from skmm.inspection._plot._model import check_modality_names, sliceable
@@ -164,7 +165,10 @@ def modality_importance(
     _check_scoring(scoring)
     check_is_fitted(estimator)
     X = sliceable(X)
+    warn_of_other_rows(X, y=y, sample_weight=sample_weight)
     check_consistent_length(*(part for part in (X, y, sample_weight) if part is not None))
+    if (ids := ids_of(X)) is not None and ids.named:
+        y = ids.put_on(y)  # so that parts of the rows do not warn again
     model, data = _read(estimator, X, y, sample_weight, modalities)
     _check_rows("X", len(data))
     scorer = check_scoring(model, scoring=scoring)
@@ -239,13 +243,11 @@ class _Data:
 
 def _permute_modality(X: Modalities, name: str, donors: Array) -> Modalities:
     values, mask = dict(X._values), X._mask.copy()
-    before: Any = values[name]
-    value = take_rows(before, donors)
-    # The index stays in place: rows are exchanged, not renamed.
-    values[name] = value.set_axis(before.index, axis=0) if is_pandas(value) else value
+    # The index, which the container puts on it, stays: rows are exchanged, not renamed.
+    values[name] = take_rows(values[name], donors)
     j = X.names.index(name)
     mask[:, j] = mask[donors, j]
-    return Modalities._make(values, X._kinds, mask)
+    return Modalities._make(values, X._kinds, mask, X._ids)
 
 
 def _check_scoring(scoring: Any) -> None:

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from skmm._cca import CCA
 from skmm._modalities import Modalities, check_modalities
+from skmm._modalities._ids import warn_of_other_rows
 from skmm._permutation import PermutationResult, WilksResult, step_down_permutation, wilks
 from skmm._permutation._variates import Variates
 
@@ -100,6 +101,7 @@ def permutation_test(
     >>> result.p_values
     array([0.01, 0.01, 0.01])
     """
+    warn_of_other_rows(X, groups=groups, **_named(confounds))
     model, blocks = _read("permutation_test", estimator, X, y)
     shrinkage = _shrinkages(model, blocks)
     if model.objective == "sumcor" and len(shrinkage) > 2:
@@ -177,6 +179,7 @@ def wilks_test(
     >>> int((wilks_test(CCA(), X).p_values < 0.05).sum())
     17
     """
+    warn_of_other_rows(X, **_named(confounds))
     model, blocks = _read("wilks_test", estimator, X, y)
     if len(blocks.names) != 2:
         raise ValueError(f"wilks_test takes two modalities, got {blocks.names!r}")
@@ -222,6 +225,12 @@ def _shrinkages(model: CCA, blocks: Modalities) -> list[float]:
     # Shrinkage depends on each modality by itself: it is the same for permuted rows.
     fitted = clone(model).set_params(n_components=1, modalities=None).fit(blocks)
     return [fitted.shrinkage_[name] for name in blocks.names]
+
+
+def _named(confounds: Any) -> dict[str, Any]:
+    if not isinstance(confounds, Mapping):
+        return {"confounds": confounds}
+    return {f"confounds of {name!r}": value for name, value in confounds.items()}
 
 
 def _confounds(confounds: Any, blocks: Modalities) -> Any:

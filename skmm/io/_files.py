@@ -96,7 +96,8 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     Returns
     -------
     estimator : estimator
-        As it was fitted, on the device it was fitted on if there is one.
+        As it was fitted, on the device it was fitted on; if that is not here on the first of its
+        kind, else on the CPU.
 
     Raises
     ------

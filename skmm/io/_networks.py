@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skmm._nets import AdversarialNet, Net
+from skmm._nets import AdversarialNet, Net, usable
 from skmm.io._stored import DECODERS, Decoder, Memo, Stored, _encode, decode, encode
 
 NETS = {"net": Net, "adversarial net": AdversarialNet}
@@ -126,9 +126,7 @@ def _recurrent(content: dict[str, Any], memo: Memo) -> nn.Module:
 def _net(kind: str, content: dict[str, Any], memo: Memo) -> Net:
     """Return a net with a trained module; its optimizer, criterion and callbacks are new."""
     module = decode(content["module"], memo)
-    device = content["device"]
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        device = "cpu"
+    device = usable(content["device"])
     settings = {name: content[name] for name in SETTINGS}
     net = NETS[kind](module, nn.Identity(), device=device, verbose=0, **settings).initialize()
     for row in decode(content["history"], memo):

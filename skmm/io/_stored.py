@@ -101,6 +101,14 @@ def _(value: np.dtype, memo: Memo) -> Stored:
 
 
 @_encode.register
+def _(value: pd.api.extensions.ExtensionDtype, memo: Memo) -> Stored:
+    if isinstance(value, pd.CategoricalDtype):
+        content = {"categories": encode(value.categories, memo), "ordered": value.ordered}
+        return Stored("categories", content)
+    return Stored("pandas dtype", str(value))
+
+
+@_encode.register
 def _(value: pd.Timestamp, memo: Memo) -> Stored:
     return Stored("timestamp", value.isoformat())
 
@@ -213,6 +221,10 @@ DECODERS: dict[str, Decoder] = {
     "object": _object,
     "path": lambda name, memo: Path(name),
     "timestamp": lambda text, memo: pd.Timestamp(text),
+    "categories": lambda content, memo: pd.CategoricalDtype(
+        decode(content["categories"], memo), content["ordered"]
+    ),
+    "pandas dtype": lambda name, memo: pd.api.types.pandas_dtype(name),
     "numpy dtype": lambda name, memo: np.dtype(name),
     "sparse": _sparse,
     "multiindex": _multiindex,

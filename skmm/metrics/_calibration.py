@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import column_or_1d
 
+from skmm._modalities._ids import warn_of_other_rows
 from skmm.metrics._draws import (
     check_draws,
     check_multioutput,
@@ -124,6 +125,7 @@ def coverage_per_group(
     {'high': 1.0, 'low': 0.5}
     """
     check_multioutput(multioutput)
+    warn_of_other_rows(y_true, of="y_true", groups=groups)
     inside = _inside(y_true, samples, level)
     labels: Array = column_or_1d(groups)
     if len(labels) != len(inside):

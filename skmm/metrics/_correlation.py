@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg
 
 from skmm._linalg import CONSTANT, canonical_axes, covariance, pearson
+from skmm._modalities._columns import ColumnStatistics
 from skmm.metrics._check import Scores, check_same_names, check_size, named_scores, paired_codes
 
 Array = np.ndarray
@@ -202,7 +203,7 @@ def _centred(a: Array) -> tuple[Array, Array]:
     size = np.abs(a).max(axis=0).astype(np.float64)
     shifted = a.astype(np.float64) - a[0]  # exactly zero in constant columns
     centred = shifted - shifted.mean(axis=0)
-    constant = np.abs(centred).max(axis=0) <= 8 * EPS * size
+    constant = ~ColumnStatistics.of(a).varies
     centred[:, constant] = 0.0
     return centred, np.where(constant, 0.0, size)
 

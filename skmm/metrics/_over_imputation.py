@@ -7,7 +7,7 @@ import numpy as np
 
 from skmm._modalities import Modalities, check_modalities
 from skmm._random import Seed, check_random_state
-from skmm.metrics._regression import r2_per_modality
+from skmm.metrics._regression import r2_of_varying, varied_in_fit
 
 Array = np.ndarray
 NUMBERS = ("numeric", "binary", "count", "image")
@@ -36,8 +36,9 @@ def over_imputation_score(
     -------
     scores : dict of str to float
         For numeric modalities the variance-weighted R² relative to the training means (`means_`
-        of the estimator, else those of these rows); for labels the accuracy, for token ids that of
-        all positions, padding included. A modality of which nothing was hidden is left out.
+        of the estimator, else those of these rows), over the columns that varied in its `fit`; for
+        labels the accuracy, for token ids that of all positions, padding included. A modality of
+        which nothing was hidden, or that is constant in training, is left out.
 
     Raises
     ------
@@ -79,27 +80,28 @@ def over_imputation_score(
     if not hidden.any():
         raise ValueError("Nothing was hidden: give rows with two modalities or more.")
     mask = dict(zip(checked.names, (checked._mask | hidden).T, strict=True))
-    holes = Modalities(dict(checked.items()), missing=mask, kinds=checked.kinds)
+    holes = Modalities(checked, missing=mask)
     filled = estimator.impute(holes)
-    means = getattr(estimator, "means_", {})
+    found = {name: rows for name, rows in zip(checked.names, hidden.T, strict=True) if rows.any()}
+    kept = [name for name in found if not _is_constant(estimator, checked, name)]
     return {
-        name: _score(checked, filled[name], name, rows, means)
-        for name, rows in zip(checked.names, hidden.T, strict=True)
-        if rows.any()
+        name: _score(checked, filled[name], name, found[name], estimator) for name in kept or found
     }
 
 
-def _score(X: Modalities, filled: Any, name: str, rows: Array, means: Any) -> float:
+def _is_constant(estimator: Any, X: Modalities, name: str) -> bool:
+    return X.kinds[name] in NUMBERS and not varied_in_fit(estimator, name, X[name]).any()
+
+
+def _score(X: Modalities, filled: Any, name: str, rows: Array, estimator: Any) -> float:
     """Return how well one modality was recovered in the rows in which it was hidden."""
     true, guess = (np.asarray(part)[rows] for part in (X[name], filled))
     guess = guess.reshape(true.shape)
     if X.kinds[name] not in NUMBERS:
         return float(np.mean(true == guess))
-    if name in means:
-        mean = means[name]
-    else:
-        mean = np.nanmean(np.asarray(X[name], dtype=np.float64), axis=0)
-    return r2_per_modality({name: true}, {name: guess}, baseline={name: mean})[name]
+    means = getattr(estimator, "means_", {})
+    mean = means[name] if name in means else np.nanmean(np.asarray(X[name], dtype=float), axis=0)
+    return r2_of_varying(name, true, guess, mean, varied_in_fit(estimator, name, true))
 
 
 def _hidden(observed: Array, fraction: float, rng: np.random.RandomState) -> Array:

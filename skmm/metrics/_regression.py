@@ -64,6 +64,21 @@ def r2_per_modality(
     }
 
 
+def varied_in_fit(estimator: Any, name: str, true: Array) -> Array:
+    """Return which columns (width,) of a modality varied in fit, all if the estimator is silent."""
+    known = getattr(estimator, "_varies", None)
+    return np.ones(np.size(true[:1]), dtype=bool) if known is None else known(name)
+
+
+def r2_of_varying(name: str, true: Array, predicted: Array, mean: Array, varies: Array) -> float:
+    """Return R² of a modality over the columns that varied in fit; over all if none did."""
+    kept = varies if varies.any() else ~varies
+    true, predicted, mean = (
+        np.reshape(part, (-1, len(kept)))[:, kept] for part in (true, predicted, mean)
+    )
+    return r2_per_modality({name: true}, {name: predicted}, baseline={name: mean[0]})[name]
+
+
 def _r2(name: str, true: Any, predicted: Any, mean: Any, missing: Any) -> float:
     true, predicted = _flat(name, "true", true), _flat(name, "predicted", predicted)
     mean = _flat(name, "baseline", [mean])

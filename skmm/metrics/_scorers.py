@@ -14,7 +14,7 @@ from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
 from skmm.metrics._over_imputation import over_imputation_score
-from skmm.metrics._regression import r2_per_modality
+from skmm.metrics._regression import r2_of_varying, varied_in_fit
 from skmm.metrics._retrieval import mean_reciprocal_rank, median_rank, recall_at_k
 
 Array = np.ndarray
@@ -292,7 +292,8 @@ def _cross_reconstruction(estimator: Any, X: Any, y: Any = None) -> float:
             "cross_reconstruction needs two modalities or more, of which one is numeric; got "
             f"{X.kinds!r}."
         )
-    return float(np.mean([_translation_r2(estimator, X, to) for to in targets]))
+    varying = [to for to in targets if varied_in_fit(estimator, to, X[to]).any()]
+    return float(np.mean([_translation_r2(estimator, X, to) for to in varying or targets]))
 
 
 def _translation_r2(estimator: Any, X: Any, to: str) -> float:
@@ -302,10 +303,11 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
     if not usable.any():
         raise ValueError(f"No row has both modality {to!r} and another one to predict it from.")
     true = np.asarray(X[to][usable], dtype=np.float64)
-    predicted = np.asarray(estimator.translate(others[usable], to)).reshape(true.shape)
+    predicted = np.asarray(estimator.translate(others[usable], to), dtype=np.float64)
     means = getattr(estimator, "means_", {})
     mean = means[to] if to in means else np.nanmean(true, axis=0)
-    return r2_per_modality({to: true}, {to: predicted}, baseline={to: mean})[to]
+    varied = varied_in_fit(estimator, to, true)
+    return r2_of_varying(to, true, predicted.reshape(true.shape), mean, varied)
 
 
 def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:

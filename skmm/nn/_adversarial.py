@@ -14,12 +14,15 @@ from torch.func import functional_call
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
+    log_scores,
     unit_penalty,
     zero_centred_penalty,
 )
 from skmm.nn._autoencoder import ModalityDropout
-from skmm.nn._layers import Drawing
-from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, spread
+from skmm.nn._layers import Drawing, at_least_single
+from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
+from skmm.nn._ranks import Ranks
+from skmm.nn._rows import Rows, rows_of, send_mask, spread, take
 
 Terms = dict[str, Tensor]
 N_DRAWS_IN_VALIDATION = 20
@@ -33,30 +36,54 @@ class Target(nn.Module):
     kind : {"numeric", "image", "count", "binary", "categorical"}
         Of the modality.
     standardize : Standardize
-        Of its values, for labels of the indicators of their classes.
+        Of its values, for labels of the indicators of their classes. What varies is shaped as a
+        sample.
     indicators : OneHot or None, default=None
         From labels to indicators.
+    ranks : Ranks or None, default=None
+        Of columns whose values are rare but for one.
     """
 
     def __init__(
-        self, kind: str, standardize: Standardize, indicators: OneHot | None = None
+        self,
+        kind: str,
+        standardize: Standardize,
+        indicators: OneHot | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
         self.standardize = standardize
         self.indicators = indicators
+        self.ranks = ranks
 
     def scaled(self, value: Tensor) -> Tensor:
-        """Return true values in the units of the losses."""
-        return self.standardize(value if self.indicators is None else self.indicators(value))
+        """Return true values in the units of the losses; constant columns are 0."""
+        known = self.standardize(value if self.indicators is None else self.indicators(value))
+        known = self._varying(known)
+        return known if self.ranks is None else self.ranks.put_scores(value, known)
 
     def relaxed(self, raw: Tensor) -> Tensor:
         """Return what a network gives in the units of the losses, differentiably."""
         if self.kind == "binary":
-            return self.standardize(raw.sigmoid())
+            raw = self.standardize(raw.sigmoid())
+        elif self.kind == "categorical":
+            raw = self.standardize(raw.softmax(dim=-1))
+        return self._varying(raw)
+
+    def energy(self, value: Tensor, raw: Tensor) -> Tensor:
+        """Return the energy score (n,) of what a network gives (m, n, ...) for true values."""
+        return energy_scores(self.scaled(value), self.relaxed(raw))
+
+    def scores(self, value: Tensor, raw: Tensor) -> Terms:
+        """Return the score (n,) of what a network gives (m, n, ...) that draws are trained by.
+
+        The energy score; of labels the logarithm of their probability, the mean over the draws:
+        distances of relaxed indicators teach next to nothing about rare labels.
+        """
         if self.kind == "categorical":
-            return self.standardize(raw.softmax(dim=-1))
-        return raw
+            return {"log_score": log_scores(value.flatten(), raw)}
+        return {"energy_score": self.energy(value, raw)}
 
     def values(self, raw: Tensor, uniform: Tensor | None) -> Tensor:
         """Return what a network gives as values (..., width), labels as indicators.
@@ -75,7 +102,13 @@ class Target(nn.Module):
             chosen = (p / -uniform.log()).argmax(dim=-1)
             return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
         values = self.standardize.inverse(raw).flatten(2)
-        return values.round().clamp(min=0) if self.kind == "count" else values
+        values = values.round().clamp(min=0) if self.kind == "count" else values
+        return values if self.ranks is None else self.ranks.put_values(raw.flatten(2), values)
+
+    def _varying(self, values: Tensor) -> Tensor:
+        """Return standardised values in which constant columns are 0 and teach nothing."""
+        varies = self.standardize.varies
+        return values if varies is None else values.masked_fill(~varies, 0.0)
 
 
 class ConditionNetworks(ModalityNetworks):
@@ -98,19 +131,17 @@ class ConditionNetworks(ModalityNetworks):
 
     def condition(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return what the encoders give, side by side; zeros for what is missing."""
-        if observed is None:
-            parts = [self.features(m, inputs[name]) for m, name in enumerate(self.names)]
-        else:
-            parts = [self._partial(m, inputs, observed[:, m]) for m in range(len(self.names))]
+        rows = rows_of(observed)
+        parts = [self._part(m, inputs[name], rows) for m, name in enumerate(self.names)]
         if self.indicators:
             parts.append(self.presence(inputs, observed).to(parts[0].dtype))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _partial(self, m: int, inputs: Mapping[str, Tensor], here: Tensor) -> Tensor:
-        if not self._anywhere(here):
-            weight = next(self.parameters())
-            return weight.new_zeros(len(here), self.widths[m])
-        return spread(self.features(m, inputs[self.names[m]][here]), here)
+    def _part(self, m: int, x: Tensor, rows: Rows) -> Tensor:
+        if not self._anywhere(rows, m):
+            return next(self.parameters()).new_zeros(len(x), self.widths[m])
+        here = rows.having(m)
+        return spread(self.features(m, take(x, here)), here, len(x))
 
 
 class Generator(ConditionNetworks):
@@ -170,6 +201,15 @@ class Generator(ConditionNetworks):
         uniform = None if uniform is None else uniform.to(raw)
         return self.output.values(raw, uniform).transpose(0, 1)
 
+    def scores(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None, *, noise: Tensor
+    ) -> Tensor:
+        """Return draws (n, m, n_columns) of the columns that are drawn by ranks, as scores."""
+        ranks: Any = self.output.ranks
+        n_samples = len(next(iter(inputs.values())))
+        raw = self(inputs, observed, noise.expand(-1, n_samples, -1)).flatten(2)
+        return raw[..., ranks.columns].transpose(0, 1)
+
 
 class Discriminator(ConditionNetworks):
     """Conditions and targets to numbers that are higher for real targets.
@@ -197,7 +237,7 @@ class Discriminator(ConditionNetworks):
         else:
             channel = self.to_channel(condition).reshape(-1, 1, *target.shape[-2:])
             both = torch.cat([target, channel], dim=1)
-        return self.network(both).squeeze(1)
+        return at_least_single(self.network(both).squeeze(1))
 
 
 class SpectralNorm(nn.Module):
@@ -296,29 +336,46 @@ class ConditionalGANNetwork(nn.Module):
         self.noise = Noise()
         self.seed = seed
 
-    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
-        """Return the energy score of the average generator for each row, for validation."""
+    def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Terms:
+        """Return the scores of the average generator for each row, for validation."""
         target, average = inputs[self.target], self.average
         generator = torch.Generator(target.device).manual_seed(self.seed)
         shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
         noise = self.noise(shape, target, 1, generator)
         raw = average(inputs, self.seen(observed), noise)
-        return energy_scores(average.output.scaled(target), average.output.relaxed(raw))
+        if self.discriminator is not None:  # which drives probabilities of labels to 0 and 1
+            return {"energy_score": average.output.energy(target, raw)}
+        return average.output.scores(target, raw)
+
+    def ahead(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return mean and scale of the modalities that have to come standardised."""
+        own = self.generator.output.standardize.ahead
+        return self.generator.ahead() | ({} if own is None else {self.target: own})
 
     def seen(self, observed: Tensor | None) -> Tensor | None:
         """Return which conditions each row has."""
-        return None if observed is None else observed[:, self.conditions]
+        if observed is None:
+            return None
+        mask: Any = rows_of(observed).mask
+        return send_mask(mask[:, self.conditions], observed.device)
 
     def visible(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor | None:
         """Return which conditions of each row are shown in training."""
-        like = inputs[self.target]
-        return self.generator.dropout(self.seen(observed), like, len(self.conditions))
+        like, seen = inputs[self.target], self.seen(observed)
+        visible = self.generator.dropout(seen, like, len(self.conditions))
+        if visible is None or visible is seen:
+            return visible
+        return send_mask(visible.cpu(), visible.device)  # waited for once, however many encode it
 
     def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
-        """Return targets (n, n_samples, ...) of fresh noise, scaled and relaxed."""
+        """Return targets (n, n_samples, ...) of fresh noise, as the network gives them."""
         target = inputs[self.target]
         noise = self.noise((n, len(target), self.generator.noise_dim), target, 1)
-        return self.generator.output.relaxed(self.generator(inputs, visible, noise))
+        return at_least_single(self.generator(inputs, visible, noise))
+
+    def fake(self, inputs: Mapping[str, Tensor], visible: Tensor | None) -> Tensor:
+        """Return one draw for each row, scaled and relaxed."""
+        return self.generator.output.relaxed(self.draws(inputs, visible, 1))[0]
 
     def update_average(self, n_before: int) -> None:
         """Move the average towards the generator, after a step that `n_before` others preceded.
@@ -358,9 +415,9 @@ class AdversarialObjective(nn.Module):
         self.gradient_penalty = gradient_penalty
         self.n_draws = n_draws
 
-    def forward(self, scores: Tensor, observed: Tensor | None = None) -> Terms:
+    def forward(self, scores: Terms, observed: Tensor | None = None) -> Terms:
         """Return the terms of validation."""
-        return {"energy_score": scores.mean()}
+        return {name: score.mean() for name, score in scores.items()}
 
     def discriminator(
         self,
@@ -373,7 +430,7 @@ class AdversarialObjective(nn.Module):
         visible = module.visible(inputs, observed)
         real = module.generator.output.scaled(inputs[module.target])
         with torch.no_grad():
-            fake = module.draws(inputs, visible, 1)[0]
+            fake = module.fake(inputs, visible)
         condition = critic.condition(inputs, visible)
         judged = critic(torch.cat([condition, condition]), torch.cat([real, fake])).chunk(2)
         terms = {"discriminator": ADVERSARIAL[self.loss][0](*judged).mean()}
@@ -393,12 +450,11 @@ class AdversarialObjective(nn.Module):
     ) -> Terms:
         """Return the generator's terms for a batch."""
         visible = module.visible(inputs, observed)
-        real = module.generator.output.scaled(inputs[module.target])
+        target, output = inputs[module.target], module.generator.output
         if self.loss == "energy":
-            draws = module.draws(inputs, visible, self.n_draws)
-            return {"energy_score": energy_scores(real, draws).mean()}
+            return self(output.scores(target, module.draws(inputs, visible, self.n_draws)))
         critic: Any = module.discriminator
-        fake = module.draws(inputs, visible, 1)[0]
+        real, fake = output.scaled(target), module.fake(inputs, visible)
         with torch.no_grad():
             condition = critic.condition(inputs, visible)
             judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -73,6 +74,16 @@ def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
         return error - (draws[first] - draws[second]).norm(dim=2).mean(dim=0) / 2
     flat = draws.transpose(0, 1)
     return error - torch.cdist(flat, flat).sum(dim=(1, 2)) / (2 * m * (m - 1))
+
+
+def log_scores(labels: Tensor, logits: Tensor) -> Tensor:
+    """Return minus the logarithm (n,) of the mean over draws of the probabilities of labels (n,).
+
+    `logits` is (m, n, n_classes). A proper score of labels that are drawn with these probabilities,
+    Gneiting and Raftery, section 4.1.
+    """
+    logs = logits.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(logits))
+    return -logs.gather(1, labels.long()[:, None])[:, 0]
 
 
 def root(square: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from skmm.nn._modality_networks import ModalityNetworks, spread
+from skmm.nn._modality_networks import ModalityNetworks
+from skmm.nn._rows import rows_of, spread, take
 
 Terms = dict[str, Tensor]
 Loss = Callable[..., Terms | Tensor]
@@ -37,15 +38,15 @@ class AlignmentNetwork(ModalityNetworks):
 
     def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Alignment:
         """Encode all modalities; rows of a missing one get zeros."""
-        codes, errors = [], []
+        codes, errors, rows = [], [], rows_of(observed)
         for m, name in enumerate(self.names):
-            here = None if observed is None else observed[:, m]
-            x = inputs[name] if here is None else inputs[name][here]
+            here, n_rows = rows.having(m), len(inputs[name])
+            x = take(inputs[name], here)
             z = self.encode(m, x)
             if len(self.decoders):
-                log_prob = self.log_prob(m, z, self.target(m, x))
-                errors.append(spread(-log_prob.mean(dim=1), here))
-            codes.append(spread(z, here))
+                error = -self.mean_log_prob(m, z, self.target(m, x))
+                errors.append(spread(error, here, n_rows))
+            codes.append(spread(z, here, n_rows))
         return Alignment(codes, errors)
 
     def encode(self, m: int, x: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from skmm.nn._layers import Drawing
-from skmm.nn._modality_networks import ModalityNetworks, spread
+from skmm.nn._modality_networks import ModalityNetworks
+from skmm.nn._rows import rows_of, spread, take
 from skmm.nn._statistics import checked, mean, pairs, ridge_cholesky
 
 Terms = dict[str, Tensor]
@@ -131,11 +132,12 @@ class AutoencoderNetwork(ModalityNetworks):
         codes = self.encoded(inputs, observed, self.noise)
         visible = self.hide(observed, codes[0], len(codes))
         z = self.fusion(codes, visible)
-        log_probs = []
+        log_probs, rows = [], rows_of(observed)
         for m, name in enumerate(self.names):
-            here = None if observed is None else observed[:, m]
-            x, code = (inputs[name], z) if here is None else (inputs[name][here], z[here])
-            log_probs.append(spread(self.log_prob(m, code, self.target(m, x)).mean(dim=1), here))
+            here = rows.having(m)
+            target = self.target(m, take(inputs[name], here))
+            values = self.mean_log_prob(m, take(z, here), target)
+            log_probs.append(spread(values, here, len(z)))
         alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
         return Reconstruction(log_probs, alone)
 

@@ -258,6 +258,11 @@ def check_choice(name: str, value: object, valid: Iterable[object]) -> None:
         raise ValueError(f"{name} must be one of {valid!r}, got {value!r}.")
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """Return what a network gives under autocast in the precision of losses."""
+    return x.float() if x.dtype is torch.bfloat16 else x
+
+
 def check_positive(name: str, value: object) -> None:
     """Refuse what is not a positive integer."""
     if not isinstance(value, Integral) or value < 1:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skmm.nn._rows import rows_of
 from skmm.nn._statistics import (
     checked,
     common_rows,
@@ -87,7 +88,7 @@ def cca_loss(
     tensor(-2., dtype=torch.float64)
     """
     codes = checked(codes, observed, reg_covar=reg_covar)
-    if len(codes) != 2 or (observed is not None and not observed.all()):
+    if len(codes) != 2 or rows_of(observed).having(0, 1) is not None:
         raise ValueError(
             "cca_loss needs exactly two modalities, both in every row, got "
             f"{len(codes)} modalities{'' if len(codes) != 2 else ' and rows that lack one'}; "
@@ -135,13 +136,13 @@ def gcca_loss(
     tensor(0., dtype=torch.float64)
     """
     codes = checked(codes, observed, reg_covar=reg_covar)
-    M, k = len(codes), codes[0].shape[1]
+    M, k, rows = len(codes), codes[0].shape[1], rows_of(observed)
     lower = [(m, l) for m in range(M) for l in range(m + 1)]
-    S = {(m, l): covariance(*common_rows(codes, observed, m, l)) for m, l in lower}
+    S = {(m, l): covariance(*common_rows(codes, rows, m, l)) for m, l in lower}
     L = [ridge_cholesky(S[m, m], reg_covar) for m in range(M)]
     T = {(m, l): whiten(S[m, l], L[m], L[l]) for m, l in lower}
-    rows = [torch.cat([T[m, l] if l <= m else T[l, m].T for l in range(M)], 1) for m in range(M)]
-    return {"correlation": M * k - sum_of_largest_eigenvalues(torch.cat(rows), k)}
+    K = [torch.cat([T[m, l] if l <= m else T[l, m].T for l in range(M)], 1) for m in range(M)]
+    return {"correlation": M * k - sum_of_largest_eigenvalues(torch.cat(K), k)}
 
 
 def ey_loss(
@@ -187,10 +188,10 @@ def ey_loss(
     {'reward': -5.333333, 'penalty': 10.666667}
     """
     codes = checked(codes, observed, n_at_least=4, reg_covar=reg_covar)
-    M, k = len(codes), codes[0].shape[1]
+    M, k, rows = len(codes), codes[0].shape[1], rows_of(observed)
     reward, penalty, trace = (zero(codes) for _ in range(3))
     for m, l in combinations_with_replacement(range(M), 2):
-        a, b = common_rows(codes, observed, m, l)
+        a, b = common_rows(codes, rows, m, l)
         if len(a) < 4:
             continue
         if m == l:

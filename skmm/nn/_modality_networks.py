@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import torch.distributions as D
 from torch import Tensor, nn
 
 from skmm.nn._processes import Shared
+from skmm.nn._rows import rows_of, spread, take
+
+FAR = 8.0  # standard deviations of an offset from which on rounding to single precision shows
 
 
 class Standardize(nn.Module):
@@ -21,6 +25,15 @@ class Standardize(nn.Module):
         Broadcast to the shape of a sample.
     scale : Tensor
         Positive; of the same shape.
+    low, high : Tensor, default=None
+        Standardised values are kept between them before an encoder.
+    varies : Tensor of bool, default=None
+        Columns that are not constant, shaped as a sample; the others enter no likelihood. None
+        says that all vary.
+    dtype : torch.dtype, default=None
+        Of the results; None is that of the mean.
+    early : bool, default=False
+        Whether data may come standardised, by `ahead`, from where they have all their digits.
 
     Examples
     --------
@@ -32,19 +45,73 @@ class Standardize(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    log_scale: Tensor
+    low: Tensor | None
+    high: Tensor | None
+    varies: Tensor | None
 
-    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+    def __init__(
+        self,
+        mean: Tensor,
+        scale: Tensor,
+        low: Tensor | None = None,
+        high: Tensor | None = None,
+        varies: Tensor | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        early: bool = False,
+    ) -> None:
         super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("scale", scale)
+        dtype = dtype or mean.dtype
+        self.early = early
+        self.exact = torch.stack([mean, scale]).double()  # not a buffer: it keeps its precision
+        self.register_buffer("low", None if low is None else low.to(dtype))
+        self.register_buffer("high", None if high is None else high.to(dtype))
+        self.register_buffer("varies", varies, persistent=False)
+        if self.ahead is not None:
+            mean, scale = torch.zeros_like(mean), torch.ones_like(scale)
+        self.register_buffer("mean", mean.to(dtype))
+        self.register_buffer("scale", scale.to(dtype))
+        self.register_buffer("log_scale", self.exact[1].log().to(dtype))
+
+    @property
+    def ahead(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and scale to standardise by before anything is rounded, None if there is no need."""
+        mean, scale = self.exact
+        usual = torch.finfo(torch.float32)
+        small, large = usual.tiny / usual.eps, usual.max * usual.eps
+        far = (mean.abs() > FAR * scale) | (scale < small) | (scale > large)
+        if self.low is not None and self.high is not None:  # of a constant nothing is used
+            far &= (self.low < self.high).to(far.device)
+        return (mean, scale) if self.early and bool(far.any()) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardise."""
+        """Standardise what has not been standardised ahead."""
         return (x.to(self.mean.dtype) - self.mean) / self.scale
 
+    def limited(self, x: Tensor) -> Tensor:
+        """Return standardised values for an encoder: the mean for NaN, none far from training."""
+        x = x.nan_to_num(nan=0.0)
+        return x if self.low is None else x.clamp(self.low, self.high)
+
     def inverse(self, x: Tensor) -> Tensor:
-        """Return to the original units."""
-        return x * self.scale + self.mean
+        """Return to the original units, in double precision on the CPU."""
+        mean, scale = self.exact
+        return x.cpu() * scale + mean
+
+    def counted(self, target: Tensor) -> Tensor:
+        """Return flat targets of a likelihood, NaN in constant columns."""
+        if self.varies is None:
+            return target
+        return target.to(self.mean.dtype).masked_fill(~self.varies.flatten(), torch.nan)
+
+    def get_extra_state(self) -> Tensor:
+        """Return what belongs to the state but follows no change of precision."""
+        return self.exact
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take it from another."""
+        self.exact = state.cpu()
 
 
 class OneHot(nn.Module):
@@ -69,6 +136,24 @@ class OneHot(nn.Module):
         return self.indicators[x.flatten()]
 
 
+class TokenIds(nn.Module):
+    """Token ids as they are, and how many there are.
+
+    Parameters
+    ----------
+    n_tokens : int
+        Ids are 0, ..., `n_tokens` - 1: those of the encoder's vocabulary, or of `fit`.
+    """
+
+    def __init__(self, n_tokens: int) -> None:
+        super().__init__()
+        self.n_tokens = n_tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the ids."""
+        return x
+
+
 class ModalityNetworks(Shared):
     """An encoder of each modality, and, where there are any, decoders and likelihoods; abstract.
 
@@ -77,7 +162,7 @@ class ModalityNetworks(Shared):
     names : sequence of str
         The modalities, in order.
     scalers : sequence of Module
-        `Standardize` for numbers, `OneHot` for classes, `torch.nn.Identity` for token ids.
+        `Standardize` for numbers, `OneHot` for classes, `TokenIds` for token ids.
     encoders : sequence of Module
         Of the modalities.
     decoders : sequence of Module, default=()
@@ -86,9 +171,6 @@ class ModalityNetworks(Shared):
         Of the standardised (gaussian, laplace) or original data given these parameters.
     shapes : sequence of tuple, default=()
         Of a sample of each modality; the decoders need it.
-    limit : float, default=10.0
-        Standardised data is clipped here before the encoders, so that a column that is nearly
-        always constant does no harm.
     """
 
     def __init__(
@@ -99,8 +181,6 @@ class ModalityNetworks(Shared):
         decoders: Sequence[nn.Module] = (),
         likelihoods: Sequence[nn.Module] = (),
         shapes: Sequence[tuple[int, ...]] = (),
-        *,
-        limit: float = 10.0,
     ) -> None:
         super().__init__()
         self.names = tuple(names)
@@ -109,11 +189,15 @@ class ModalityNetworks(Shared):
         self.decoders = nn.ModuleList(decoders)
         self.likelihoods = nn.ModuleList(likelihoods)
         self.shapes = [tuple(shape) for shape in shapes]
-        self.limit = limit
 
     def index(self, name: str) -> int:
         """Return the number of a modality."""
         return self.names.index(name)
+
+    def ahead(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return mean and scale of the modalities that have to come standardised."""
+        found = zip(self.names, self.scalers, strict=True)
+        return {n: s.ahead for n, s in found if isinstance(s, Standardize) and s.ahead is not None}
 
     def presence(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return which rows have which modality (N, M)."""
@@ -137,29 +221,31 @@ class ModalityNetworks(Shared):
     ) -> list[Tensor]:
         """Return what each encoder gives; zeros for what a row, or all of `inputs`, lacks."""
         codes: list[Tensor | None] = []
+        rows = rows_of(observed)
         for m, name in enumerate(self.names):
-            here = None if observed is None else observed[:, m]
             if name not in inputs:
                 codes.append(None)
                 continue
-            x = inputs[name] if here is None else inputs[name][here]
-            codes.append(spread(self.features(m, x, noise), here))
+            here, x = rows.having(m), inputs[name]
+            codes.append(spread(self.features(m, take(x, here), noise), here, len(x)))
         blank = torch.zeros_like(next(code for code in codes if code is not None))
         return [blank if code is None else code for code in codes]
 
     def scaled(self, m: int, x: Tensor) -> Tensor:
-        """Return the input of the encoder: scaled and clipped, the mean for NaN."""
-        x = self.scalers[m](x)
-        return x.nan_to_num(nan=0.0).clamp(-self.limit, self.limit) if _is_float(x) else x
+        """Return the input of the encoder: scaled and limited, the mean for NaN."""
+        scaler = self.scalers[m]
+        return scaler.limited(scaler(x)) if isinstance(scaler, Standardize) else scaler(x)
 
     def density(self, m: int, z: Tensor) -> D.Distribution:
         """Return the distribution (n, width) of a modality given codes, of scaled data."""
         return self.likelihoods[m](self.decoders[m](z).flatten(1))
 
     def target(self, m: int, x: Tensor) -> Tensor:
-        """Return what the likelihood of a modality is of: (n, width), NaN where unknown."""
-        target = self.scalers[m](x) if self._is_scaled(m) else x
-        return target.flatten(1) if target.dim() > 1 else target[:, None]
+        """Return what the likelihood of a modality is of (n, width), NaN for what it is not of."""
+        scaler = self.scalers[m]
+        target = scaler(x) if self._is_scaled(m) else x
+        target = target.flatten(1) if target.dim() > 1 else target[:, None]
+        return scaler.counted(target) if isinstance(scaler, Standardize) else target
 
     def log_prob(self, m: int, z: Tensor, target: Tensor) -> Tensor:
         """Return the log-likelihood (n, width) of targets given codes, 0 where they are NaN."""
@@ -169,36 +255,46 @@ class ModalityNetworks(Shared):
         known = target.nan_to_num(nan=0.0)
         return density.log_prob(known).masked_fill(target.isnan(), 0.0)
 
+    def mean_log_prob(self, m: int, z: Tensor, target: Tensor) -> Tensor:
+        """Return the log-likelihood (n,) of targets per column, of those that are not constant."""
+        values, varies = self.log_prob(m, z, target), getattr(self.scalers[m], "varies", None)
+        return values.mean(dim=1) if varies is None else values.sum(dim=1) / varies.sum().clamp(1)
+
     def expectation(self, m: int, z: Tensor) -> Tensor:
         """Return the expectation (n, width) of a modality given codes, in the original units.
 
         Of classes it is the probabilities (n, width, n_classes).
         """
+        return self.original(m, self.scaled_expectation(m, z))
+
+    def scaled_expectation(self, m: int, z: Tensor) -> Tensor:
+        """Return the expectation (n, width) of what the likelihood is of."""
         likelihood: Any = self.likelihoods[m]
-        return self._original(m, likelihood.mean(self.decoders[m](z).flatten(1)))
+        return likelihood.mean(self.decoders[m](z).flatten(1))
 
     def draw(self, m: int, z: Tensor) -> Tensor:
-        """Return a draw of a modality given codes, by torch's global generator."""
-        return self._original(m, self.density(m, z).sample())
+        """Return a draw of a modality given codes, by torch's global generator of the CPU."""
+        drawn = _on_cpu(self.density(m, z)).sample()
+        return self.original(m, drawn.to(z.device))
 
-    def _is_scaled(self, m: int) -> bool:
-        likelihood: Any = self.likelihoods[m]
-        return likelihood.standardised
-
-    def _original(self, m: int, values: Tensor) -> Tensor:
+    def original(self, m: int, values: Tensor) -> Tensor:
+        """Return what the likelihood is of (n, width) in the original units."""
         if not self._is_scaled(m):
             return values
         scaler: Any = self.scalers[m]
         return scaler.inverse(values.unflatten(1, self.shapes[m])).flatten(1)
 
+    def _is_scaled(self, m: int) -> bool:
+        likelihood: Any = self.likelihoods[m]
+        return likelihood.standardised
 
-def spread(values: Tensor, here: Tensor | None) -> Tensor:
-    """Put the values of the observed rows in their places, zeros in the others."""
-    if here is None:
-        return values
-    return values.new_zeros(len(here), *values.shape[1:]).masked_scatter(
-        here.reshape(-1, *[1] * (values.dim() - 1)), values
-    )
+
+def _on_cpu(density: D.Distribution) -> D.Distribution:
+    """Return a distribution whose parameters, all its tensors, lie on the CPU."""
+    there = copy.copy(density)
+    parts = vars(there).items()
+    vars(there).update({name: v.cpu() for name, v in parts if isinstance(v, Tensor)})
+    return there
 
 
 def _is_float(x: Tensor) -> bool:

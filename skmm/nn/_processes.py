@@ -12,6 +12,8 @@ import torch.distributed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skmm.nn._rows import Rows
+
 # What travels in another type, since not all backends add these.
 _TRAVELS_AS = {torch.bool: torch.uint8, torch.bfloat16: torch.float32, torch.float16: torch.float32}
 
@@ -94,11 +96,15 @@ class Shared(nn.Module):
 
     processes: Processes | None = None
 
-    def _anywhere(self, mask: Tensor) -> bool:
-        """Whether any row of the batch is true: all processes have to take the same way."""
-        if self.processes is not None:
-            mask = self.processes.sum(mask.any().long())
-        return bool(mask.any())
+    def _anywhere(self, rows: Rows, *modalities: int) -> bool:
+        """Whether any row of the batch has these: all processes have to take the same way."""
+        if rows.mask is None:
+            return True
+        having = rows.having(*modalities)
+        found = having is None or len(having) > 0
+        if self.processes is None:
+            return found
+        return bool(self.processes.sum(torch.tensor(int(found), device=rows.device)))
 
     def _filled(self, empty: Tensor, fill: Callable[[Tensor], Tensor], dim: int = 0) -> Tensor:
         """Fill a tensor that has the rows of the batch along `dim` with random numbers.

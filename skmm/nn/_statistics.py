@@ -6,6 +6,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from skmm.nn._rows import Rows, rows_of, take
+
 _STANDARDISE_EPS = 1e-5  # added to variances, as batch normalisation does
 _HINGE_EPS = 1e-4  # added to variances, as in the paper of VICReg
 _NO_CORRELATION = 1e-10  # a correlation below is rounding: it has no direction to follow
@@ -38,20 +40,17 @@ def checked(
     return [code.to(torch.float64) for code in codes]
 
 
-def common_rows(
-    codes: Sequence[Tensor], observed: Tensor | None, m: int, l: int
-) -> tuple[Tensor, Tensor]:
+def common_rows(codes: Sequence[Tensor], rows: Rows, m: int, l: int) -> tuple[Tensor, Tensor]:
     """Return both codes on the rows that have both: what stands elsewhere enters nothing."""
-    if observed is None:
-        return codes[m], codes[l]
-    rows = observed[:, m] & observed[:, l]
-    return codes[m][rows], codes[l][rows]
+    both = rows.having(m, l)
+    return take(codes[m], both), take(codes[l], both)
 
 
 def pairs(codes: Sequence[Tensor], observed: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the common rows of the pairs of modalities that have two or more."""
+    rows = rows_of(observed)
     for m, l in combinations(range(len(codes)), 2):
-        a, b = common_rows(codes, observed, m, l)
+        a, b = common_rows(codes, rows, m, l)
         if len(a) >= 2:
             yield a, b
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from skmm.nn._experts import all_subsets, kl_between, kl_to_prior, log_normal, product_of_experts
 from skmm.nn._layers import Drawing
-from skmm.nn._modality_networks import ModalityNetworks, spread
+from skmm.nn._modality_networks import ModalityNetworks
+from skmm.nn._rows import Rows, rows_of, spread, take
 
 Terms = dict[str, Tensor]
 Normal = tuple[Tensor, Tensor]  # mean and log-variance
@@ -61,10 +62,9 @@ class Evidence(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """A posterior to draw from, the modalities to reconstruct (N, M), the weight of each row."""
+    """A posterior to draw from, and the weight of each row's reconstruction."""
 
     normal: Normal
-    seen: Tensor
     weight: Tensor
 
 
@@ -121,33 +121,29 @@ class VAENetwork(ModalityNetworks):
 
     def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Evidence:
         """Return the parts of the bound for each row."""
-        experts, full = self._experts(inputs, observed), self.presence(inputs, observed)
-        draws, divergence, gap = self._plan(inputs, experts, full)
+        rows, full = rows_of(observed), self.presence(inputs, observed)
+        experts = self._experts(inputs, rows)
+        draws, divergence, gap = self._plan(inputs, experts, full, rows)
         codes = [self.draws(*draw.normal) for draw in draws]
+        weights = torch.stack([draw.weight for draw in draws])
         log_probs = []
         for m, name in enumerate(self.names):
-            target = self.target(m, inputs[name])
             total = torch.zeros_like(divergence[:, 0])
-            used = [d for d, draw in enumerate(draws) if self._anywhere(draw.seen[:, m])]
-            if used:
-                z = torch.cat([codes[d] for d in used])
-                weight = torch.cat([draws[d].weight for d in used])
-                targets = target.repeat(len(used), 1)
-                rows = torch.cat([draws[d].seen[:, m] for d in used])
-                if every := bool(rows.all()):
-                    values = self.log_prob(m, z, targets).sum(dim=1)
-                else:
-                    values = self.log_prob(m, z[rows], targets[rows]).sum(dim=1)
-                total = spread(values, None if every else rows) * weight
-                total = total.unflatten(0, (len(used), -1)).sum(dim=0)
+            if self._anywhere(rows, m):
+                here = rows.having(m)
+                target = self.target(m, take(inputs[name], here)).repeat(len(codes), 1)
+                z = torch.cat([take(code, here) for code in codes])
+                values = self.log_prob(m, z, target).sum(dim=1).unflatten(0, (len(codes), -1))
+                total = (spread(values.T, here, len(full)).T * weights).sum(dim=0)
             log_probs.append(total)
         return Evidence(log_probs, divergence, gap)
 
     def posterior(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Mixture:
         """Return the posterior given what the rows have; without anything it is the prior."""
-        experts, full = self._experts(inputs, observed), self.presence(inputs, observed)
+        rows, full = rows_of(observed), self.presence(inputs, observed)
+        experts = self._experts(inputs, rows)
         if self.kind not in ("moe", "mopoe"):
-            mean, log_variance = self._product(inputs, experts, full)
+            mean, log_variance = self._product(inputs, experts, full, rows)
             return Mixture(mean[None], log_variance[None], torch.zeros_like(mean[None, :, 0]))
         normals = [product_of_experts(*experts, full & subset) for subset in self.subsets]
         means, log_variances = (torch.stack(parts) for parts in zip(*normals, strict=True))
@@ -163,7 +159,6 @@ class VAENetwork(ModalityNetworks):
         observed: Tensor | None = None,
         *,
         noise: Tensor,
-        usable: Sequence[Tensor | None],
     ) -> Tensor:
         r"""Return an estimate (N,) of the log-likelihood of what rows have, in original units.
 
@@ -179,8 +174,6 @@ class VAENetwork(ModalityNetworks):
             Which rows have which modality.
         noise : Tensor (K, k)
             Standard normal draws, the same for all rows and for each part of a mixture.
-        usable : sequence of Tensors (width,) or None
-            Columns of each modality that count.
         """
         posterior = self.posterior(inputs, observed)
         full = self.presence(inputs, observed)
@@ -197,8 +190,6 @@ class VAENetwork(ModalityNetworks):
             copies = C * len(noise)
             values = self.log_prob(m, codes, target.repeat(copies, 1))
             values = values.unflatten(0, (copies, -1)) - self.log_jacobian(m, target)
-            if (kept := usable[m]) is not None:
-                values = values[:, :, kept]
             values = values.sum(dim=2).unflatten(0, (C, -1))
             log_ratio = log_ratio.index_add(2, rows.nonzero()[:, 0], values)
         per_part = log_ratio.logsumexp(dim=1) - math.log(len(noise))
@@ -209,8 +200,8 @@ class VAENetwork(ModalityNetworks):
         if not self._is_scaled(m):
             return 0.0
         scaler: Any = self.scalers[m]
-        scale = scaler.scale.expand(self.shapes[m]).flatten()
-        return scale.log().expand_as(target).masked_fill(target.isnan(), 0.0)
+        log_scale = scaler.log_scale.expand(self.shapes[m]).flatten()
+        return log_scale.expand_as(target).masked_fill(target.isnan(), 0.0)
 
     def conditional_mean(
         self,
@@ -223,21 +214,21 @@ class VAENetwork(ModalityNetworks):
         """Return the expectation of a modality given what rows have: the mean over draws."""
         posterior = self.posterior(inputs, observed)
         z = posterior.at(noise)
-        means = self.expectation(m, z.flatten(0, 2)).unflatten(0, z.shape[:3])
+        means = self.scaled_expectation(m, z.flatten(0, 2)).unflatten(0, z.shape[:3])
         weights = posterior.log_weights.exp()
         weights = weights.reshape(*weights.shape, *[1] * (means.dim() - 3))
-        return (weights * means.mean(dim=1)).sum(dim=0)
+        return self.original(m, (weights * means.mean(dim=1)).sum(dim=0))
 
     def precision_shares(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return the precision of the experts, 0 where missing, and of the prior: (M + 1, N, k)."""
         full = self.presence(inputs, observed)
-        precisions = (-torch.stack(self._experts(inputs, observed)[1])).exp()
+        precisions = (-torch.stack(self._experts(inputs, rows_of(observed))[1])).exp()
         precisions = torch.where(full.T[:, :, None], precisions, 0.0)
         every = torch.cat([precisions, torch.ones_like(precisions[:1])])
         return every / every.sum(dim=0)
 
     def _plan(
-        self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor
+        self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor, rows: Rows
     ) -> tuple[list[Draw], Tensor, Tensor]:
         """Return what to draw and reconstruct, and the divergences (N, k) of the bound."""
         n_seen = full.sum(dim=1)
@@ -249,15 +240,15 @@ class VAENetwork(ModalityNetworks):
             weights = ((chosen & ~full).sum(dim=2) == 0).to(one.dtype)
             weights = weights / weights.sum(dim=0).clamp(min=1)
             draws = [
-                Draw(product_of_experts(*experts, subset & full), full, weight)
+                Draw(product_of_experts(*experts, subset & full), weight)
                 for subset, weight in zip(chosen, weights, strict=True)
             ]
             parts = [draw.weight[:, None] * kl_to_prior(*draw.normal) for draw in draws]
             divergence = torch.stack(parts).sum(dim=0)
             return draws, divergence, torch.zeros_like(divergence)
-        normal = self._product(inputs, experts, full)
+        normal = self._product(inputs, experts, full, rows)
         kl = kl_to_prior(*normal)
-        draw = Draw(normal, full, one)
+        draw = Draw(normal, one)
         if self.kind == "poe":
             # Rows with few modalities say little of how modalities go together, and can be many:
             # as in "mvtcae" they weigh less.
@@ -270,7 +261,7 @@ class VAENetwork(ModalityNetworks):
                 seen = self.hide(full)
                 part = product_of_experts(*experts, seen)
                 weight = PREDICTION_WEIGHT * weight * (seen != full).any(dim=1)
-                draws.append(Draw(part, full, weight))
+                draws.append(Draw(part, weight))
                 divergence = divergence + weight[:, None] * kl_to_prior(*part)
             return draws, divergence, gap * 0
         if self.kind == "joint":
@@ -287,7 +278,7 @@ class VAENetwork(ModalityNetworks):
             alone[:, m] = full[:, m]
             single = product_of_experts(*experts, alone)
             gap = gap + (full[:, m] * share)[:, None] * kl_between(*normal, single)
-        return [Draw(normal, full, 1 - share)], (1 - CONDITIONAL_SHARE) * kl + gap, gap * 0
+        return [Draw(normal, 1 - share)], (1 - CONDITIONAL_SHARE) * kl + gap, gap * 0
 
     def _gap(self, normal: Normal, experts: Experts, full: Tensor) -> Tensor:
         """Return the mean divergence (N, k) from single modalities and from a random subset."""
@@ -303,28 +294,28 @@ class VAENetwork(ModalityNetworks):
         parts = [kl_between(*normal, product_of_experts(*experts, seen)) for seen in subsets]
         return (shares * torch.stack(parts)).sum(dim=0)
 
-    def _product(self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor) -> Normal:
+    def _product(
+        self, inputs: Mapping[str, Tensor], experts: Experts, full: Tensor, rows: Rows
+    ) -> Normal:
         """Return the posterior that is one normal; complete rows may have their own encoder."""
-        product = product_of_experts(*experts, full)
-        if self.joint is None or not self._anywhere(complete := full.all(dim=1)):
+        product, every = product_of_experts(*experts, full), range(len(self.names))
+        if self.joint is None or not self._anywhere(rows, *every):
             return product
-        scaled = [self.scaled(m, inputs[name][complete]) for m, name in enumerate(self.names)]
-        found = _normal(self.joint(scaled))
-        return tuple(  # type: ignore[return-value]
-            torch.where(complete[:, None], spread(new, complete), old)
-            for new, old in zip(found, product, strict=True)
+        here, complete = rows.having(*every), full.all(dim=1)[:, None]
+        scaled = [self.scaled(m, take(inputs[name], here)) for m, name in enumerate(self.names)]
+        mean, log_variance = _normal(spread(self.joint(scaled), here, len(full)))
+        return torch.where(complete, mean, product[0]), torch.where(
+            complete, log_variance, product[1]
         )
 
-    def _experts(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Experts:
+    def _experts(self, inputs: Mapping[str, Tensor], rows: Rows) -> Experts:
         found: list[Normal | None] = []
         for m, name in enumerate(self.names):
             if name not in inputs:
                 found.append(None)
                 continue
-            here = None if observed is None else observed[:, m]
-            x = inputs[name] if here is None else inputs[name][here]
-            mean, log_variance = _normal(self.features(m, x))
-            found.append((spread(mean, here), spread(log_variance, here)))
+            here, x = rows.having(m), inputs[name]
+            found.append(_normal(spread(self.features(m, take(x, here)), here, len(x))))
         blank = torch.zeros_like(next(normal[0] for normal in found if normal is not None))
         every = [(blank, blank) if normal is None else normal for normal in found]
         return [mean for mean, _ in every], [log_variance for _, log_variance in every]
@@ -365,14 +356,22 @@ class RandomSubset(Drawing):
         generator = self.generator
         if not self.training:
             generator = torch.Generator(full.device).manual_seed(0)
-        chosen = torch.zeros_like(full)
-        empty = full.any(dim=1)
-        while self._anywhere(empty):
-            coins = torch.empty(full.shape, device=full.device)
-            coins = self._filled(coins, lambda e: e.uniform_(generator=generator)) < 0.5
-            chosen = torch.where(empty[:, None], coins & full, chosen)
-            empty = full.any(dim=1) & ~chosen.any(dim=1)
-        return chosen
+        empty = torch.empty(full.shape, device=full.device)
+        return subsets_of(full, self._filled(empty, lambda e: e.uniform_(generator=generator)))
+
+
+def subsets_of(full: Tensor, uniform: Tensor) -> Tensor:
+    """Return the subsets (N, M) that uniform numbers (N, M) stand for, which are never empty.
+
+    Of n modalities the first of a subset is the r-th with probability 2^-r / (1 - 2^-n), whatever
+    comes later is in it or not by a coin. The first number of a row says the r; it is not needed as
+    a coin, for what stands first in a row follows no other.
+    """
+    rank = full.cumsum(dim=1).to(uniform.dtype)  # r, of what the row has
+    until = (1 - torch.exp2(-rank)) / (1 - torch.exp2(-rank[:, -1:]))
+    start = full & (uniform[:, :1] < until)  # the first and all behind
+    first = start & (start.cumsum(dim=1) == 1)
+    return first | (start & (uniform < 0.5))
 
 
 class VAEObjective(nn.Module):

@@ -1,0 +1,70 @@
+"""What of the training targets the draws of a fitted ConditionalGAN lack."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+Array = np.ndarray
+RARE = 10.0  # kurtosis above which rare values make most of the spread of a column
+DISTANCE = 0.1  # total variation between labels drawn and in training
+SPREAD = 0.25  # relative difference of standard deviations
+N_NAMED = 5  # labels or columns in a warning
+
+
+def marginal_ratios(truth: Array, draws: Array, of_labels: bool) -> Array:
+    """Return the spread of each column of draws (n, m, width) over that of truth (n, width).
+
+    Of indicators of labels, how often they are drawn over how often they are true.
+    """
+    parts = (draws.mean(axis=(0, 1)), truth.mean(axis=0))
+    if not of_labels:
+        parts = (draws.std(axis=(0, 1)), truth.std(axis=0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(*parts)
+
+
+def are_labels_lost(truth: Array, draws: Array) -> bool:
+    """Whether frequencies differ by more than what chance in the rows explains."""
+    p, n = truth.mean(axis=0), len(truth)
+    chance = 0.5 * np.sqrt(2 / np.pi * p * (1 - p) / n).sum()
+    return bool(0.5 * np.abs(draws.mean(axis=(0, 1)) - p).sum() > DISTANCE + chance)
+
+
+def columns_with_lost_values(truth: Array, draws: Array) -> Array:
+    """Return the columns with rare values whose spread differs by more than chance explains."""
+    centred = truth - truth.mean(axis=0)
+    variance = np.square(centred).mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kurtosis = np.square(np.square(centred)).mean(axis=0) / np.square(variance)
+    chance = 2 * np.sqrt((kurtosis - 1) / (4 * len(truth)))  # two standard errors of the ratio
+    ratio = marginal_ratios(truth, draws, False)
+    return np.flatnonzero((kurtosis > RARE) & (np.abs(ratio - 1) > SPREAD + chance))
+
+
+def warn_of_lost_labels(target: str, names: Array, ratios: Array) -> None:
+    """Warn that labels are not drawn as often as they were in training."""
+    worst = np.argsort(ratios)[:N_NAMED].tolist()
+    few = ", ".join(f"{names[k]} ({ratios[k]:.2f})" for k in worst)
+    warnings.warn(
+        f"The labels of {target!r} are drawn with other frequencies than in training; over these, "
+        f"the lowest are {few}. Use loss='energy', more epochs or more rows.",
+        ConvergenceWarning,
+        stacklevel=7,
+    )
+
+
+def warn_of_lost_values(target: str, columns: Array, ratios: Array) -> None:
+    """Warn that draws of some columns lack rare values, or have too many."""
+    if not len(columns):
+        return
+    few = ", ".join(f"{k} ({ratios[k]:.2f})" for k in columns[:N_NAMED])
+    warnings.warn(
+        f"Rare values in {len(columns)} column(s) of {target!r} are drawn too seldom or too often: "
+        f"the standard deviation of the draws over that in training is, by column, {few}. Use "
+        "more epochs, or tell by a modality of labels of its own which rows have them.",
+        ConvergenceWarning,
+        stacklevel=7,
+    )

@@ -1,0 +1,207 @@
+"""Rare labels and values of targets: drawn as often as in training, or a warning says so."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+from sklearn.exceptions import ConvergenceWarning
+
+from skmm import ConditionalGAN, Modalities
+from skmm._conditional_gan._diagnostics import (
+    are_labels_lost,
+    columns_with_lost_values,
+    marginal_ratios,
+)
+from skmm.io import dump, load
+from skmm.nn._ranks import Ranks
+
+N = 1200
+BRIEF = {"hidden_layer_sizes": (64, 64), "max_epochs": 25, "random_state": 0}
+
+
+def conditions(n=N, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, 3))
+
+
+def frequencies(labels, classes):
+    return np.array([(labels == k).mean() for k in classes])
+
+
+@pytest.mark.parametrize(
+    "p", [np.full(50, 1 / 50), 1 / np.arange(1, 31) ** 1.2, np.array([0.97, 0.02, 0.01])]
+)
+def test_labels_are_drawn_as_often_as_in_training(p):
+    x, p = conditions(), p / p.sum()
+    labels = np.random.default_rng(1).choice(len(p), N, p=p)
+    model = ConditionalGAN(target="c", **BRIEF).fit({"x": x, "c": labels})
+    draws = model.sample(20, given={"x": x}, random_state=0)
+    before, after = (frequencies(a, range(len(p))) for a in (labels, draws.ravel()))
+    assert abs(before - after).sum() / 2 <= 0.1
+    present = before > 0
+    np.testing.assert_allclose(
+        model.marginal_ratios_, (after / before)[present], atol=0.5, rtol=0.5
+    )
+
+
+def test_rare_labels_follow_the_condition():
+    x = conditions(3000)
+    p = 1 / (1 + np.exp(4 - 2 * x[:, 0]))
+    labels = (np.random.default_rng(1).random(3000) < p).astype(int)
+    model = ConditionalGAN(target="c", **BRIEF).fit({"x": x, "c": labels})
+    found = model.transform({"x": x})[:, 1]
+    assert abs(found - p).mean() < 0.03
+    assert found[x[:, 0] > 1.5].mean() > 10 * found[x[:, 0] < 0].mean()
+
+
+def zero_inflated(share, seed=1, n=N):
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(n) < share, 0.0, rng.normal(5, 1, n))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9])
+@pytest.mark.parametrize("share", [0.98, 0.95, 0.8])
+def test_columns_keep_their_rare_values(share, offset):
+    x, rare = conditions(), zero_inflated(share) + offset
+    y = np.column_stack([rare, x[:, 0]])
+    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": y})
+    draws = model.sample(20, given={"x": x}, random_state=0)[..., 0]
+    assert draws.std() == pytest.approx(rare.std(), rel=0.25)
+    assert (draws > offset + 1).mean() == pytest.approx((rare > offset + 1).mean(), rel=0.35)
+    if share > 0.9:  # exactly the value, as a count of zeros needs
+        assert (draws == offset).mean() == pytest.approx((rare == offset).mean(), abs=0.02)
+    assert model.marginal_ratios_[0] == pytest.approx(draws.std() / rare.std(), abs=0.15)
+
+
+def test_counts_keep_their_rare_values():
+    x, rng = conditions(), np.random.default_rng(1)
+    counts = np.column_stack([rng.poisson(0.05, N), (rng.random(N) < 0.03) * rng.poisson(9, N)])
+    X = Modalities({"x": x, "n": counts}, kinds={"n": "count"})
+    model = ConditionalGAN(target="n", **BRIEF).fit(X)
+    draws = model.sample(20, given={"x": x}, random_state=0)
+    np.testing.assert_allclose(draws.std(axis=(0, 1)), counts.std(axis=0), rtol=0.25)
+    assert set(np.unique(draws[..., 1])) <= set(np.unique(counts[:, 1]))
+
+
+def test_rare_values_follow_the_condition_and_other_columns():
+    x, rng = conditions(4000), np.random.default_rng(1)
+    here = rng.random(4000) < np.where(x[:, 0] > 1, 0.3, 0.0)
+    y = np.column_stack([np.where(here, 5.0 + rng.standard_normal(4000), 0.0), 3.0 * here])
+    y[:, 1] += rng.standard_normal(4000)
+    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": y})
+    draws = model.sample(20, given={"x": x}, random_state=0)
+    rare = draws[..., 0] > 1
+    assert rare[:, x[:, 0] > 1.2].mean() == pytest.approx(0.3, abs=0.1)
+    assert rare[:, x[:, 0] < 0].mean() < 0.01
+    others = draws[..., 1]
+    assert others[rare].mean() - others[~rare].mean() > 2  # 3 in training
+
+
+def test_ranks_survive_storage(tmp_path):
+    x, y = conditions(300), zero_inflated(0.95, n=300)[:, None]
+    model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 2}).fit({"x": x, "y": y})
+    expected = model.sample(2, given={"x": x}, random_state=0)
+    dump(model, tmp_path / "model.skmm")
+    found = load(tmp_path / "model.skmm").sample(2, given={"x": x}, random_state=0)
+    np.testing.assert_array_equal(found, expected)
+
+
+def of_column(column, **options):
+    values, counts = np.unique(column, return_counts=True)
+    return Ranks([1], [torch.from_numpy(values)], [torch.from_numpy(counts)], **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_scores_are_normal_and_lead_back(dtype):
+    column = zero_inflated(0.95, n=4000) / 3
+    ranks = of_column(column).train()
+    ranks.generator = torch.Generator().manual_seed(0)
+    values = torch.from_numpy(np.column_stack([np.ones(4000), column])).to(dtype)
+    scores = ranks.put_scores(values, torch.zeros_like(values))
+    assert (scores[:, 0] == 0).all()
+    assert kstest(scores[:, 1], "norm").pvalue > 0.01
+    order = torch.argsort(scores[:, 1])
+    assert (values[order, 1].diff() >= 0).all()
+    back = ranks.put_values(scores[None], values[None])[0]
+    zero = values[:, 1] == 0
+    assert (back[zero, 1] == 0).all()
+    gap = np.diff(np.sort(column[column > 0.5])).max()
+    assert (back[~zero, 1] - values[~zero, 1]).abs().max() <= gap + 1e-6
+
+
+def test_ties_are_broken_afresh_in_training_alone():
+    values = torch.zeros(50, 2)
+    values[:2, 1] = 1
+    ranks = of_column(values[:, 1].numpy())
+    ranks.generator = torch.Generator().manual_seed(0)
+    for training in (True, False):
+        ranks.train(training)
+        first, second = (ranks.put_scores(values, values)[2:, 1] for _ in range(2))
+        assert torch.equal(first, second) is not training
+        assert first.std() > 0.5
+
+
+def test_draws_of_too_small_a_spread_have_the_values_of_training():
+    column = zero_inflated(0.95, n=4000)
+    ranks, scores = of_column(column, steps=True), torch.randn(20_000, 1, dtype=torch.float64)
+    draws = torch.cat([torch.zeros_like(scores), 0.3 * scores + 0.1], dim=1)
+    ranks.calibrate(draws[:, 1:])
+    found = ranks.put_values(draws[None], torch.zeros_like(draws)[None])[0, :, 1].numpy()
+    assert found.std() == pytest.approx(column.std(), rel=0.02)
+    assert (found == 0).mean() == pytest.approx((column == 0).mean(), abs=1e-3)
+
+
+# What is lost is said
+
+
+def test_ratios_are_those_of_spreads_and_frequencies():
+    truth = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 4.0]])
+    draws = np.stack([truth, truth * [2.0, 1.0, 1.0]], axis=1)
+    expected = draws.std(axis=(0, 1)) / [1.0, np.nan, 1.0]
+    np.testing.assert_allclose(marginal_ratios(truth, draws, False), expected)
+    labels = np.eye(2)[[0, 0, 0, 1]]
+    drawn = np.eye(2)[[[0, 0], [0, 1], [0, 1], [1, 1]]]
+    np.testing.assert_allclose(marginal_ratios(labels, drawn, True), [2 / 3, 2.0])
+
+
+def test_chance_loses_nothing():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        labels = np.eye(50)[rng.integers(50, size=500)]
+        assert not are_labels_lost(labels, np.eye(50)[rng.integers(50, size=(500, 20))])
+        column = zero_inflated(0.98, rng.integers(1000), 500)[:, None]
+        assert not len(columns_with_lost_values(column, rng.choice(column[:, 0], (500, 20, 1))))
+    ordinary = rng.standard_normal((500, 2))
+    assert not len(columns_with_lost_values(ordinary, np.zeros((500, 20, 2))))  # not rare
+
+
+def test_what_is_lost_is_found():
+    rng = np.random.default_rng(0)
+    labels = np.eye(50)[rng.integers(50, size=500)]
+    assert are_labels_lost(labels, np.eye(50)[rng.integers(30, size=(500, 20))])
+    columns = np.column_stack([rng.standard_normal(500), zero_inflated(0.98, n=500)])
+    draws = np.stack([columns[:, :1] * [1.0, 0.0] + [0.0, 0.01]] * 20, axis=1)
+    assert columns_with_lost_values(columns, draws).tolist() == [1]
+
+
+@pytest.mark.filterwarnings("ignore:The samples of .c. have collapsed")
+def test_lost_labels_are_named():
+    x, rng = conditions(), np.random.default_rng(1)
+    labels = np.array([f"k{k:02}" for k in range(40)])[rng.integers(40, size=N)]
+    model = ConditionalGAN(target="c", loss="wasserstein", **{**BRIEF, "max_epochs": 15})
+    with pytest.warns(
+        ConvergenceWarning, match=r"labels of 'c' .* the lowest are k\d\d \(0\.\d+\)"
+    ):
+        model.fit({"x": x, "c": labels})
+    assert model.marginal_ratios_.min() < 0.5
+
+
+def test_lost_values_are_named():
+    x, rng = conditions(), np.random.default_rng(1)
+    # Not one value, but a narrow heap of them: nothing to be ranked.
+    heap = zero_inflated(0.98) + 1e-3 * rng.standard_normal(N)
+    model = ConditionalGAN(target="y", **BRIEF)
+    with pytest.warns(
+        ConvergenceWarning, match=r"Rare values in 1 column.* of 'y' .* 0 \(0\.\d+\)"
+    ):
+        model.fit({"x": x, "y": np.column_stack([heap, x[:, 0]])})
+    assert model.marginal_ratios_[0] < 0.75
