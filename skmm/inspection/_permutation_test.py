@@ -1,6 +1,7 @@
 """Tests of the canonical correlations of a CCA."""
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,6 @@ from sklearn.pipeline import Pipeline
 from skmm._cca import CCA
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._ids import warn_of_other_rows
-from skmm._numbers import is_integer
 from skmm._permutation import PermutationResult, WilksResult, step_down_permutation, wilks
 from skmm._permutation._variates import Variates
 
@@ -109,8 +109,9 @@ def permutation_test(
             "permutation_test has no valid test for objective='sumcor' with more than two "
             "modalities: use objective='maxvar'"
         )
-    if n_components is None and not any(shrinkage) and is_integer(model.n_components):
-        n_components = model.n_components
+    own = model.n_components
+    if n_components is None and not any(shrinkage) and isinstance(own, Integral):
+        n_components = int(own)
     if statistic == "auto":
         statistic = "pillai" if any(shrinkage) else "wilks"
     return step_down_permutation(

@@ -185,9 +185,8 @@ class LatentDisplay:
         known = {name: ~np.isnan(Z).any(axis=1) for name, Z in codes.items()}
         if not any(rows.any() for rows in known.values()):
             raise ValueError(f"None of the {n_samples} rows has a code: nothing to draw.")
-        rows, is_strip = [], next(iter(codes.values())).shape[1] == 1
-        if is_strip:
-            codes, rows = strips(codes, labels)
+        is_strip = next(iter(codes.values())).shape[1] == 1
+        codes, rows = strips(codes, labels) if is_strip else (codes, [])
         height = 1.6 + 0.6 * max(1, len(rows)) if is_strip else 4.8
         ax = axes_for(f"{type(self).__name__}.plot", ax, (5.6, height))
         self.ax_, self.figure_ = ax, ax.figure

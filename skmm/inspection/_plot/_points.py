@@ -72,11 +72,11 @@ def strips(
     n_samples = len(next(iter(groups.values())))
     rows, names = {name: np.full(n_samples, m) for m, name in enumerate(groups)}, list(groups)
     if len(groups) == 1:
-        quantity = labels is None or _is_quantity(labels)
-        names = [] if quantity else [str(name) for name in _classes(labels)]
-        if names:
-            number = labels.map({name: m for m, name in enumerate(_classes(labels))})
-            rows = {name: number.fillna(len(names)).to_numpy(float) for name in groups}
+        names = []
+        if labels is not None and not _is_quantity(labels):
+            classes = {name: number for number, name in enumerate(_classes(labels))}
+            names = [str(name) for name in classes]
+            rows = dict.fromkeys(groups, labels.map(classes).fillna(len(names)).to_numpy(int))
     apart = ROOM * (np.arange(n_samples) * GOLDEN % 1.0 - 0.5)
     places = {m: np.column_stack([Z[:, 0], rows[m] + apart]) for m, Z in groups.items()}
     return places, names
