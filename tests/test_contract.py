@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import sys
+from contextlib import contextmanager
 from unittest import SkipTest
 
 import joblib
@@ -27,6 +28,7 @@ from contract_cases import (
     row_by_row,
     with_holes,
 )
+from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import estimator_checks
 from sklearn.utils._param_validation import StrOptions
