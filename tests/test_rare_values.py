@@ -87,7 +87,7 @@ def test_rare_values_follow_the_condition_and_other_columns():
     here = rng.random(4000) < np.where(x[:, 0] > 1, 0.3, 0.0)
     y = np.column_stack([np.where(here, 5.0 + rng.standard_normal(4000), 0.0), 3.0 * here])
     y[:, 1] += rng.standard_normal(4000)
-    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": y})
+    model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 60}).fit({"x": x, "y": y})
     draws = model.sample(20, given={"x": x}, random_state=0)
     rare = draws[..., 0] > 1
     assert rare[:, x[:, 0] > 1.2].mean() == pytest.approx(0.3, abs=0.1)

@@ -86,14 +86,12 @@ def _ranks(values: np.ndarray, ahead: Any, *, steps: bool) -> Ranks | None:
     columns = np.flatnonzero((share >= NEARLY_ALL) & (share < 1))
     if not len(columns):
         return None
+    if ahead is not None:
+        ahead = tuple(a.flatten()[columns] for a in ahead)
     found = [np.unique(values[:, column], return_counts=True) for column in columns]
     known = [torch.as_tensor(v, dtype=torch.float64) for v, _ in found]
     counts = [torch.as_tensor(n) for _, n in found]
-    seen = None
-    if ahead is not None:
-        units = zip(*(a.flatten()[columns] for a in ahead), strict=True)
-        seen = [(v - mean) / scale for v, (mean, scale) in zip(known, units, strict=True)]
-    return Ranks(columns.tolist(), known, counts, seen, steps=steps)
+    return Ranks(columns.tolist(), known, counts, ahead=ahead, steps=steps)
 
 
 def _condition_networks(

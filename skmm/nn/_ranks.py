@@ -25,8 +25,8 @@ class Ranks(Drawing):
         The distinct values of each column in training, in ascending order.
     counts : sequence of Tensor
         How often each occurs. Between two that occur once, values are interpolated.
-    seen : sequence of Tensor, default=None
-        The values as they come, where they come standardised.
+    ahead : pair of Tensors, default=None
+        Mean and scale (n_columns,) by which values are standardised before they come here.
     steps : bool, default=False
         Whether nothing is interpolated.
     """
@@ -36,15 +36,18 @@ class Ranks(Drawing):
         columns: Sequence[int],
         values: Sequence[Tensor],
         counts: Sequence[Tensor],
-        seen: Sequence[Tensor] | None = None,
         *,
+        ahead: tuple[Tensor, Tensor] | None = None,
         steps: bool = False,
     ) -> None:
         super().__init__()
         self.columns = list(columns)
         # Not buffers: they keep their precision. Shorter columns end with what is never reached.
-        self.known = _padded(values, float("inf"))
-        self.seen = self.known if seen is None else _padded(seen, float("inf"))
+        self.known = seen = _padded(values, float("inf"))
+        if ahead is not None:
+            mean, scale = ahead
+            seen = (self.known - mean[:, None]) / scale[:, None]
+        self.cuts = (seen[:, 1:] + seen[:, :-1]) / 2  # values come rounded
         self.upper = _padded([c.cumsum(0) / c.sum() for c in counts], 2.0)
         self.share = _padded([c / c.sum() for c in counts], 1.0)
         self.edges = torch.special.ndtri(self.upper.clamp(max=1.0))  # of the scores of each value
@@ -57,14 +60,11 @@ class Ranks(Drawing):
 
         Ties are broken by fresh numbers in training, and by the same ones in validation.
         """
-        flat = values.flatten(1)[:, self.columns]
-        seen, upper, share = (
-            table.to(values.device) for table in (self.seen, self.upper, self.share)
+        cuts, upper, share = (
+            table.to(values.device) for table in (self.cuts, self.upper, self.share)
         )
-        if flat.is_floating_point():  # rounded as the values are
-            seen = seen.to(flat.dtype).double()
-        flat = flat.double().T.contiguous()
-        place = torch.searchsorted(seen, flat).clamp(max=seen.shape[1] - 1)
+        flat = values.flatten(1)[:, self.columns].double().T.contiguous()
+        place = torch.searchsorted(cuts, flat)
         rank = upper.gather(1, place) - share.gather(1, place) * self._ties(flat.T).T
         least = share.min() / 2
         scores = torch.special.ndtri(rank.clamp(least, 1 - least)).T
@@ -78,11 +78,9 @@ class Ranks(Drawing):
         self.edges = torch.where(self.upper >= 1, float("inf"), edges)
 
     def put_values(self, scores: Tensor, values: Tensor) -> Tensor:
-        """Return `values` (..., width) with those that go with `scores` in these columns."""
-        known, edges, slope = (
-            table.to(scores.device) for table in (self.known, self.edges, self.slope)
-        )
-        some = scores[..., self.columns].flatten(0, -2).double().T.contiguous()
+        """Return `values` (..., width), on the CPU, with what `scores` stand for here."""
+        known, edges, slope = self.known, self.edges, self.slope
+        some = scores[..., self.columns].flatten(0, -2).cpu().double().T.contiguous()
         place = torch.searchsorted(edges, some).clamp(max=edges.shape[1] - 1)
         before, after = edges.gather(1, (place - 1).clamp(min=0)), edges.gather(1, place)
         part = ((some - before) / (after - before)).nan_to_num(0.0).clamp(0, 1)  # of the way up
