@@ -48,7 +48,8 @@ def modality_networks(
     Encoders give `n_features` outputs, decoders take `n_codes`. Labels are numbers of classes.
     """
     factories, n_classes = encoder_factories(model, X), classes(model, X)
-    chosen = likelihood_names(X, model.likelihoods, model._columns) if decode else {}
+    chosen = likelihood_names(X, model.likelihoods) if decode else {}
+    _check_supports(X, chosen, model._columns)
     shapes = [tuple(value.shape[1:]) for value in X.values()]
     networks: dict[str, Any] = {"names": X.names, "shapes": shapes}
     networks["scalers"] = [scaler(model, X, name, n_classes, chosen.get(name)) for name in X.names]
@@ -228,11 +229,7 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
                 raise ValueError(f"Modality {name!r}: {error}{hint}") from error
 
 
-def likelihood_names(
-    X: Modalities,
-    likelihoods: str | Mapping[str, str],
-    columns: Mapping[str, ColumnStatistics],
-) -> dict[str, str]:
+def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
     """Return the likelihood of each modality; "auto" follows the kind."""
     given: Mapping[str, str] = {} if isinstance(likelihoods, str) else likelihoods
     if unknown := [name for name in given if name not in X]:
@@ -247,8 +244,6 @@ def likelihood_names(
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
                 f"got {found!r}."
             )
-        if kind not in CLASSES:
-            _check_support(name, X[name], columns[name], found)
         chosen[name] = found
     return chosen
 
@@ -281,9 +276,12 @@ def standardize(
 ) -> Standardize:
     """Return the standardisation of numbers, `early` where they may come standardised."""
     units = columns.of_channels() if kind == "image" else columns
-    low, high = units.limits()
+    mean, scale, low, high = map(torch.tensor, (units.mean, units.divisor, *units.limits()))
     scaler = Standardize(
-        *(torch.tensor(a) for a in (units.mean, units.divisor, low, high)),
+        mean,
+        scale,
+        low,
+        high,
         varies=None if columns.varies.all() else torch.tensor(columns.varies),
         dtype=dtype,
         early=early,
@@ -356,13 +354,24 @@ def _factory(model: Any, X: Modalities, name: str) -> Factory:
     return mlp(model)
 
 
-def _check_support(name: str, value: Any, columns: ColumnStatistics, likelihood: str) -> None:
-    if likelihood == "bernoulli" and (columns.low.min() < 0 or columns.high.max() > 1):
-        raise ValueError(f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'.")
-    for piece in pieces(value) if likelihood == "poisson" else ():
-        observed = piece[~np.isnan(piece)] if piece.dtype.kind == "f" else piece
-        if not ((observed >= 0) & (observed == np.floor(observed))).all():
+def _check_supports(
+    X: Modalities, chosen: Mapping[str, str], columns: Mapping[str, ColumnStatistics]
+) -> None:
+    """Refuse values that a likelihood gives no probability."""
+    for name, likelihood in chosen.items():
+        if likelihood == "bernoulli":
+            known = columns[name]
+            if known.low.min() < 0 or known.high.max() > 1:
+                raise ValueError(
+                    f"Modality {name!r} has values outside [0, 1]: not for 'bernoulli'."
+                )
+        elif likelihood == "poisson" and not all(map(_are_counts, pieces(X[name]))):
             raise ValueError(f"Modality {name!r} has values that are no counts: not for 'poisson'.")
+
+
+def _are_counts(values: Array) -> bool:
+    observed = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    return bool(((observed >= 0) & (observed == np.floor(observed))).all())
 
 
 def _n_tokens(value: Any) -> int:
