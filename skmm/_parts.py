@@ -48,7 +48,9 @@ def modality_networks(
     Encoders give `n_features` outputs, decoders take `n_codes`. Labels are numbers of classes.
     """
     factories, n_classes = encoder_factories(model, X), classes(model, X)
-    chosen = likelihood_names(X, model.likelihoods, model._columns) if decode else {}
+    chosen = likelihood_names(X, model.likelihoods) if decode else {}
+    for name in (name for name in chosen if X.kinds[name] not in CLASSES):
+        _check_support(name, X[name], model._columns[name], chosen[name])
     shapes = [tuple(value.shape[1:]) for value in X.values()]
     networks: dict[str, Any] = {"names": X.names, "shapes": shapes}
     networks["scalers"] = [scaler(model, X, name, n_classes, chosen.get(name)) for name in X.names]
@@ -228,11 +230,7 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
                 raise ValueError(f"Modality {name!r}: {error}{hint}") from error
 
 
-def likelihood_names(
-    X: Modalities,
-    likelihoods: str | Mapping[str, str],
-    columns: Mapping[str, ColumnStatistics],
-) -> dict[str, str]:
+def likelihood_names(X: Modalities, likelihoods: str | Mapping[str, str]) -> dict[str, str]:
     """Return the likelihood of each modality; "auto" follows the kind."""
     given: Mapping[str, str] = {} if isinstance(likelihoods, str) else likelihoods
     if unknown := [name for name in given if name not in X]:
@@ -247,8 +245,6 @@ def likelihood_names(
                 f"The likelihood of modality {name!r} must be one of {valid!r} or 'auto', "
                 f"got {found!r}."
             )
-        if kind not in CLASSES:
-            _check_support(name, X[name], columns[name], found)
         chosen[name] = found
     return chosen
 
@@ -281,13 +277,9 @@ def standardize(
 ) -> Standardize:
     """Return the standardisation of numbers, `early` where they may come standardised."""
     units = columns.of_channels() if kind == "image" else columns
-    low, high = units.limits()
-    scaler = Standardize(
-        *(torch.tensor(a) for a in (units.mean, units.divisor, low, high)),
-        varies=None if columns.varies.all() else torch.tensor(columns.varies),
-        dtype=dtype,
-        early=early,
-    )
+    mean, scale, low, high = map(torch.tensor, (units.mean, units.divisor, *units.limits()))
+    varies = None if columns.varies.all() else torch.tensor(columns.varies)
+    scaler = Standardize(mean, scale, low, high, varies, dtype=dtype, early=early)
     usable = scaler.mean.isfinite() & scaler.scale.isfinite() & (scaler.scale > 0)
     if not (usable.numpy() | ~units.varies).all():
         raise ValueError(
