@@ -277,15 +277,8 @@ def standardize(
     """Return the standardisation of numbers, `early` where they may come standardised."""
     units = columns.of_channels() if kind == "image" else columns
     mean, scale, low, high = map(torch.tensor, (units.mean, units.divisor, *units.limits()))
-    scaler = Standardize(
-        mean,
-        scale,
-        low,
-        high,
-        varies=None if columns.varies.all() else torch.tensor(columns.varies),
-        dtype=dtype,
-        early=early,
-    )
+    varies = None if columns.varies.all() else torch.tensor(columns.varies)
+    scaler = Standardize(mean, scale, low, high, varies, dtype=dtype, early=early)
     usable = scaler.mean.isfinite() & scaler.scale.isfinite() & (scaler.scale > 0)
     if not (usable.numpy() | ~units.varies).all():
         raise ValueError(

@@ -83,7 +83,8 @@ class _Baseline(ConditionalSampler):
         return ((conditions - self._units.mean) / self._units.divisor).clip(*self._units.limits())
 
     def _precision(self, X: Modalities) -> np.dtype:
-        floats: Any = [v.dtype for v in self._without_target(X).values() if v.dtype.kind == "f"]
+        dtypes: list[Any] = [v.dtype for v in self._without_target(X).values()]
+        floats = [dtype for dtype in dtypes if dtype.kind == "f"]
         return np.result_type(*floats) if floats else np.dtype(np.float64)
 
     def _matrix(self, X: Modalities) -> Array:

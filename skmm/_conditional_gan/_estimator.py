@@ -228,7 +228,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     -----
     `predict`, `transform`, `translate` and `impute` average over 128 draws, whose noise (scrambled
     Sobol points) is fixed in `fit` and the same for each row. `sample` and `score` draw noise for
-    each row. The standardised conditions are clipped at ±10.
+    each row. Data are standardised in double precision; the conditions are limited to a standard
+    deviation outside the training range of each column, and at most ±10, and so are means and
+    quantiles to a standard deviation.
 
     Binary and categorical targets are relaxed to probabilities in training, and drawn with these.
     Counts are rounded.

@@ -68,7 +68,7 @@ class ColumnStatistics:
 
     def of_channels(self) -> ColumnStatistics:
         """Return the statistics of each channel of an image (C, 1, 1), over all its pixels."""
-        over: Any = {"axis": tuple(range(1, self.mean.ndim)), "keepdims": True}
+        over: dict[str, Any] = {"axis": tuple(range(1, self.mean.ndim)), "keepdims": True}
         count = self.count.sum(**over)
         share = self.count / np.maximum(count, 1.0)
         mean = self.low.min(**over) + (share * (self.mean - self.low.min(**over))).sum(**over)

@@ -194,8 +194,12 @@ class MultimodalAutoencoder(LatentEstimator):
 
     Notes
     -----
-    The standardised data is clipped at ±10 before the encoders. `sample` with `given` decodes the
-    joint code of what a row has and draws from the likelihood: it has no uncertainty of the code.
+    Data are standardised in double precision; what encoders see is limited to a standard deviation
+    outside the training range of each column, and at most ±10, and so are expectations to a
+    standard deviation. Constant columns enter no likelihood and no score, and come out as they are.
+
+    `sample` with `given` decodes the joint code of what a row has and draws from the likelihood: it
+    has no uncertainty of the code.
 
     References
     ----------
@@ -321,7 +325,7 @@ class MultimodalAutoencoder(LatentEstimator):
         -------
         score : float
             At most 1; 0 is no better than the means of the training rows. Columns count by their
-            variance; of labels it is the R² of the indicators of the classes.
+            variance, those that were constant in training not at all; of labels it is the R² of the indicators of the classes.
         """
         X = check_held(self._check(X))
         expected = self._decode(self._codes(X), X.names)

@@ -170,7 +170,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     Notes
     -----
-    The standardised data is clipped at ±10 before the encoders. The loss is a mean over tasks and
+    Data are standardised in double precision; what encoders see is limited to a standard deviation
+    outside the training range of each column, and at most ±10. The loss is a mean over tasks and
     rows.
 
     References

@@ -225,9 +225,10 @@ class MultimodalVAE(LatentEstimator):
 
     Notes
     -----
-    The standardised data is clipped at ±10 before the encoders, not in the likelihood. `fit` warns
-    with `ConvergenceWarning` if no component is active, or if a modality is not reconstructed
-    better than by its mean.
+    Data are standardised in double precision; what encoders see, not the likelihood, is limited to
+    a standard deviation outside the training range of each column, and at most ±10, and so are
+    expectations to a standard deviation. `fit` warns with `ConvergenceWarning` if no component is
+    active, or if a modality is not reconstructed better than by its mean.
 
     References
     ----------

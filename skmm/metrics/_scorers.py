@@ -61,8 +61,9 @@ def get_scorer(name: str) -> Scorer:
         - ``"mean_average_precision"``, ``"label_transfer_accuracy"``: `y` holds class labels; both
           directions, among the rows of `X`;
         - ``"cross_reconstruction"``: R² of each numeric modality predicted by `translate` from the
-          others, relative to the training means `means_`, then the mean over the modalities. In
-          the units that the last step of a pipeline sees. An estimator without `means_` is judged
+          others, relative to the training means `means_`, over the columns that varied in
+          training; then the mean over the modalities of which any did. In the units that the
+          last step of a pipeline sees. An estimator without `means_` is judged
           relative to the means of the rows of `X`;
         - ``"over_imputation"``: mean of :func:`over_imputation_score` with three tenths of the
           modalities hidden, always the same ones.
