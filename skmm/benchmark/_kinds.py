@@ -295,7 +295,9 @@ def _measure_classify(estimator: Any, split: Split) -> Measured:
 def likelihood_family(estimator: Any, X: Modalities) -> str:
     """Return of what, and in which units, the likelihood of an estimator is one."""
     last = final_step(estimator)
-    names = likelihood_names(X, getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian")))
+    names = dict.fromkeys(X.names, "gaussian")
+    if hasattr(last, "likelihoods"):
+        names = likelihood_names(X, last.likelihoods, last._columns)
     family = ", ".join(f"{name}: {names[name]}" for name in sorted(names))
     estimator = searched(estimator)
     steps = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []

@@ -278,7 +278,8 @@ def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
     """Say what was fitted on what, as far as it is known."""
     modalities = f"modalities {', '.join(info.modalities)}" if info.modalities else ""
     seeds = rows["seed"].nunique()
-    shares = sorted({f"{100 * share:g}\N{NO-BREAK SPACE}%" for share in rows["train_size"] if share < 1})
+    parts_used = {share for share in rows["train_size"] if share < 1}
+    shares = sorted(f"{100 * share:g}\N{NO-BREAK SPACE}%" for share in parts_used)
     parts = [
         f"kind “{info.kind}”",
         f"{info.n_samples:,} samples" if info.n_samples else "",
