@@ -488,12 +488,12 @@ def test_gaps_in_rows_of_a_function_are_pointed_out(here):
     _module(
         "import numpy as np\nfrom skmm.benchmark import GapFiller, Task\n"
         "a = np.random.default_rng(0).standard_normal((40, 3))\n"
-        "X = {'a': np.where(a > 2, np.nan, a), 'b': a[:, :2]}\n"
+        "X = {'a': np.where(a > 1.5, np.nan, a), 'b': a[:, :2]}\n"
         "def data():\n    return X\n"
         "def filled():\n    return Task('t', X, n_components=2, prepare=GapFiller())\n"
     )
     _, (note,) = load_own("mine:data")
-    assert "data: 5 rows of 'a' lack some of their cells" in note
+    assert "data: 9 rows of 'a' lack some of their cells" in note
     assert "prepare=GapFiller()" in note
     assert load_own("mine:filled")[1] == []
 

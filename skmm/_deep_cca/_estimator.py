@@ -226,9 +226,9 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     Notes
     -----
-    Inputs are standardised in double precision; what networks see is limited to a standard deviation
-    outside the training range of each column, and at most ±10 (not where linear CCA is kept), and
-    so are expectations to a standard deviation. `translate`, `impute` and
+    Inputs are standardised in double precision; what networks see is limited to a standard
+    deviation outside the training range of each column, and at most ±10 (not where linear CCA is
+    kept), and so are expectations to a standard deviation. `translate`, `impute` and
     `inverse_transform` decode the expectation of a code, which the decoder's expectation is only
     for codes without spread.
 

@@ -325,7 +325,8 @@ class MultimodalAutoencoder(LatentEstimator):
         -------
         score : float
             At most 1; 0 is no better than the means of the training rows. Columns count by their
-            variance, those that were constant in training not at all; of labels it is the R² of the indicators of the classes.
+            variance, those that were constant in training not at all; of labels it is the R² of
+            the indicators of the classes.
         """
         X = check_held(self._check(X))
         expected = self._decode(self._codes(X), X.names)
