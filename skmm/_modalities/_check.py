@@ -184,8 +184,8 @@ def _check_labels(name: str, value: Value) -> None:
 
 
 def _check_channels(name: str, shape: tuple[int, ...]) -> None:
-    """Refuse images whose last axis looks like channels, and whose second does not."""
-    if len(shape) == 4 and shape[3] in N_CHANNELS and shape[1] not in N_CHANNELS:
+    """Refuse images whose last axis looks like channels, and whose second is longer than these."""
+    if len(shape) == 4 and shape[3] in N_CHANNELS and shape[1] > max(N_CHANNELS):
         raise ValueError(
             f"Modality {name!r} of shape {shape} seems to have its channels last, but images are "
             "N x C x H x W. Use numpy.moveaxis(images, -1, 1), or PerModality({"
