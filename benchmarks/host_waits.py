@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from skmm import (
     MultimodalRegressor,
     MultimodalVAE,
 )
+from skmm._nets import _data
 
 aten: Any = torch.ops.aten
 N_SAMPLES, BATCH, WIDTH = 96, 24, 5
@@ -154,7 +156,8 @@ class Case(NamedTuple):
     gaps: int | None = 0
     factors: int = 0
     labels: str = ""
-    of_kinds: bool = False
+    content: str = "numbers"  # or "kinds", "rare", "far": see `data`
+    spare: float = _data.SPARE  # share of the device's memory that data may take
     for_gaps: Mapping[str, Any] = MappingProxyType({})  # what the estimator needs to take them
 
 
@@ -185,18 +188,28 @@ def cases() -> dict[str, Case]:
             _of(MultimodalClassifier, fusion=fusion, class_weight="balanced"), labels="classes"
         )
     found["regressor"] = Case(_of(MultimodalRegressor), labels="numbers")
-    every = {"n_modalities": 5, "of_kinds": True}
+    every = {"n_modalities": 5, "content": "kinds"}
     found["autoencoder of all kinds"] = Case(_of(MultimodalAutoencoder), **every)
     found["VAE of all kinds, bf16"] = Case(_of(MultimodalVAE, precision="bf16"), **every)
     adam = _of(MultimodalClassifier, optimizer="adam", normalization="batch", dropout=0.1)
     found["classifier of all kinds, adam"] = Case(adam, labels="classes", **every)
+    hiding = {"modality_dropout": 0.3}
+    labels = _of(ConditionalGAN, target="m2")
+    found["GAN of labels"] = Case(labels, 5, gaps=1, content="kinds", for_gaps=hiding)
+    rare = _of(ConditionalGAN, target="m0")
+    found["GAN of rare values"] = Case(rare, gaps=1, content="rare", for_gaps=hiding)
+    found["autoencoder of far values"] = Case(_of(MultimodalAutoencoder), content="far")
+    for content in ("kinds", "far"):
+        case = Case(_of(MultimodalAutoencoder), 5, content=content, spare=0.0)
+        found[f"data in the host's memory, {content}"] = case
     return found
 
 
-def data(n_modalities: int, gaps: bool, of_kinds: bool = False) -> Modalities:
+def data(n_modalities: int, gaps: bool, content: str = "numbers") -> Modalities:
     """Return modalities that have a common factor; with gaps each lacks some rows.
 
-    They are numbers, or an image, token ids, labels, counts and numbers.
+    They are numbers; an image, token ids, labels, counts and numbers ("kinds"); mostly zeros in the
+    first ("rare"); or numbers so far from 0 that single precision would lose them ("far").
     """
     rng = np.random.default_rng(0)
     z = rng.standard_normal((N_SAMPLES, 1))
@@ -205,7 +218,11 @@ def data(n_modalities: int, gaps: bool, of_kinds: bool = False) -> Modalities:
         for i in range(n_modalities)
     }
     kinds = {}
-    if of_kinds:
+    if content == "rare":
+        arrays["m0"][rng.random(N_SAMPLES) < 0.95] = 0.0
+    if content == "far":
+        arrays = {name: value.astype(np.float64) + 1e8 for name, value in arrays.items()}
+    if content == "kinds":
         arrays["m0"] = rng.standard_normal((N_SAMPLES, 1, 8, 8)).astype(np.float32)
         arrays["m1"] = rng.integers(0, 20, (N_SAMPLES, 6))
         arrays["m2"] = rng.integers(0, 3, N_SAMPLES)
@@ -214,7 +231,7 @@ def data(n_modalities: int, gaps: bool, of_kinds: bool = False) -> Modalities:
     if not gaps:
         return Modalities(arrays, kinds=kinds)
     missing = rng.random((N_SAMPLES, n_modalities)) < 0.25
-    missing[missing[:, 1:].all(axis=1)] = False  # the first may be a target
+    missing[missing.sum(axis=1) > n_modalities - 2] = False  # two stay: one may be a target
     return Modalities(arrays, missing=missing, kinds=kinds)
 
 
@@ -229,10 +246,10 @@ def count(case: Case, gaps: bool, device: str = "cuda") -> tuple[int, int, Waits
 
 def fit(case: Case, gaps: bool, **parameters: Any) -> None:
     """Fit a configuration."""
-    X, y = data(case.n_modalities, gaps, case.of_kinds), None
+    X, y = data(case.n_modalities, gaps, case.content), None
     if case.labels:
         y = np.arange(N_SAMPLES) % 3 if case.labels == "classes" else np.linspace(0, 1, N_SAMPLES)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), patch.object(_data, "SPARE", case.spare):
         warnings.simplefilter("ignore")
         case.make(**parameters, **(case.for_gaps if gaps else {})).fit(X, y)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulated_cuda
 import torch
 from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
@@ -224,7 +225,6 @@ def test_steps_ask_for_nothing(name):
 
 
 def _simulated(*command):
-    simulated_cuda = pytest.importorskip("simulated_cuda")
     if reason := simulated_cuda.unavailable():
         pytest.skip(reason)
     paths = [str(ROOT / "tests"), str(ROOT)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,21 +55,21 @@ class Ranks(Drawing):
         self.slope = _padded(
             [_slopes(v, c) * (not steps) for v, c in zip(values, counts, strict=True)], 0.0
         )
+        self._copies: dict[str, tuple[Tensor, ...]] = {}  # by device
 
     def put_scores(self, values: Tensor, scaled: Tensor) -> Tensor:
         """Return `scaled` (n, ...) with the scores of `values` in these columns.
 
         Ties are broken by fresh numbers in training, and by the same ones in validation.
         """
-        cuts, upper, share = (
-            table.to(values.device) for table in (self.cuts, self.upper, self.share)
-        )
-        flat = values.flatten(1)[:, self.columns].double().T.contiguous()
+        columns, cuts, upper, share = self._tables(values.device)
+        flat = values.flatten(1).index_select(1, columns).double().T.contiguous()
         place = torch.searchsorted(cuts, flat)
         rank = upper.gather(1, place) - share.gather(1, place) * self._ties(flat.T).T
         least = share.min() / 2
         scores = torch.special.ndtri(rank.clamp(least, 1 - least)).T
-        return self._put(scores, scaled.flatten(1)).view_as(scaled)
+        rows = scaled.flatten(1)
+        return rows.index_copy(1, columns, scores.to(rows)).view_as(scaled)
 
     def calibrate(self, scores: Tensor) -> None:
         """Let scores (n, n_columns) of draws for training rows have the values of training."""
@@ -85,11 +86,20 @@ class Ranks(Drawing):
         before, after = edges.gather(1, (place - 1).clamp(min=0)), edges.gather(1, place)
         part = ((some - before) / (after - before)).nan_to_num(0.0).clamp(0, 1)  # of the way up
         found = known.gather(1, place) + slope.gather(1, place) * part
-        return self._put(found.T, values.flatten(0, -2)).view_as(values)
+        rows = values.flatten(0, -2)
+        return rows.index_copy(1, torch.tensor(self.columns), found.T.to(rows)).view_as(values)
 
-    def _put(self, found: Tensor, rows: Tensor) -> Tensor:
-        index = torch.tensor(self.columns, device=rows.device)
-        return rows.index_copy(1, index, found.to(rows))
+    @torch.inference_mode(False)  # where copies were of no use in training
+    def _tables(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Return what scores are made of, on a device: it is copied once, not in each step."""
+        name = str(device)
+        if name not in self._copies:
+            tables = torch.tensor(self.columns), self.cuts, self.upper, self.share
+            self._copies[name] = tuple(table.to(device) for table in tables)
+        return self._copies[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_copies": {}}
 
     def _ties(self, like: Tensor) -> Tensor:
         generator = self.generator
