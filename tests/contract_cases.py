@@ -161,7 +161,8 @@ def _classes_for(X: Any) -> np.ndarray:
     first = X
     if isinstance(X, dict) and X:
         first = next(iter(X.values()))
-    n_samples = len(first) if getattr(first, "shape", ()) else 60
+    shape = getattr(first, "shape", ())  # of a class it is a property
+    n_samples = len(first) if isinstance(shape, tuple) and shape else 60
     return np.array([0, 0, 1, 2])[np.arange(n_samples) % 4]
 
 
