@@ -48,6 +48,7 @@ def test_the_contract(on_devices):
 
 def test_the_script_for_a_real_device(on_devices, tmp_path):
     command = [sys.executable, "-m", "simulated_cuda", "benchmarks/gpu_checks.py", "--tiny"]
+    command += ["--budget", "1500"]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "found.json")],
         env=ENVIRONMENT,
