@@ -178,11 +178,18 @@ def test_refuses_what_cannot_be_squared():
 
 
 @pytest.mark.parametrize("unit", [1e-60, 1e60])
-def test_networks_refuse_units_that_single_precision_cannot_hold(unit):
-    X = {**arrays(), "text": unit * arrays()["text"]}
+def test_networks_take_units_that_single_precision_cannot_hold(unit):
+    near, far = arrays(), {**arrays(), "text": unit * arrays()["text"]}
+    expected = MultimodalAutoencoder(2, **TINY, random_state=0).fit(near).translate(near, "text")
+    found = MultimodalAutoencoder(2, **TINY, random_state=0).fit(far).translate(far, "text") / unit
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_likelihoods_of_the_values_themselves_need_units_that_single_precision_holds():
+    shares = 1e-60 * np.random.default_rng(0).uniform(size=(60, 4))
+    model = MultimodalAutoencoder(2, **TINY, likelihoods={"text": "bernoulli"})
     with pytest.raises(ValueError, match=r"'text' has means .*float32 cannot hold"):
-        MultimodalAutoencoder(2, **TINY).fit(X)
-    MultimodalAutoencoder(2, **TINY, precision="float64").fit(X)
+        model.fit({**arrays(), "text": shares})
 
 
 def test_a_sparse_modality_without_entries_is_zero():
