@@ -1,9 +1,11 @@
 """Rare labels and values of targets: drawn as often as in training, or a warning says so."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest
+from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 
 from skmm import ConditionalGAN, Modalities
@@ -13,7 +15,7 @@ from skmm._conditional_gan._diagnostics import (
     marginal_ratios,
 )
 from skmm.io import dump, load
-from skmm.nn._ranks import Ranks
+from skmm.nn._atoms import Atoms
 
 N = 1200
 BRIEF = {"hidden_layer_sizes": (64, 64), "max_epochs": 25, "random_state": 0}
@@ -79,7 +81,35 @@ def test_counts_keep_their_rare_values():
     model = ConditionalGAN(target="n", **BRIEF).fit(X)
     draws = model.sample(20, given={"x": x}, random_state=0)
     np.testing.assert_allclose(draws.std(axis=(0, 1)), counts.std(axis=0), rtol=0.25)
-    assert set(np.unique(draws[..., 1])) <= set(np.unique(counts[:, 1]))
+    assert (draws == np.round(draws)).all()
+
+
+def test_means_and_quantiles_know_of_rare_values():
+    x, rare = conditions(), zero_inflated(0.95)
+    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": rare})
+    assert model.predict({"x": x}).mean() == pytest.approx(rare.mean(), rel=0.3)
+    assert (model.predict({"x": x}, "median") == 0).all()
+    assert (model.predict({"x": x}, 0.99) > 2).mean() > 0.9
+
+
+def test_zeros_of_columns_that_go_together_stay_together():
+    x, rng = conditions(3000), np.random.default_rng(1)
+    here = rng.random(3000) < 0.06
+    y = np.where(here[:, None], rng.normal(5, 1, (3000, 4)), 0.0)
+    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": y})
+    drawn = model.sample(20, given={"x": x}, random_state=0) != 0
+    n_there = drawn.sum(axis=-1).ravel()
+    assert np.isin(n_there, [0, 4]).mean() > 0.97
+    assert (n_there == 4).mean() == pytest.approx(here.mean(), rel=0.25)
+
+
+def test_an_adversary_sees_rare_values():
+    x, rare = conditions(), zero_inflated(0.95)
+    params = {**BRIEF, "loss": "relativistic"}
+    model = ConditionalGAN(target="y", **params).fit({"x": x, "y": np.c_[rare, x[:, 0]]})
+    draws = model.sample(20, given={"x": x}, random_state=0)[..., 0]
+    assert (draws != 0).mean() == pytest.approx((rare != 0).mean(), rel=0.35)
+    assert {"train_rare_values", "valid_rare_values"} <= set(model.history_.columns)
 
 
 def test_rare_values_follow_the_condition_and_other_columns():
@@ -87,16 +117,16 @@ def test_rare_values_follow_the_condition_and_other_columns():
     here = rng.random(4000) < np.where(x[:, 0] > 1, 0.3, 0.0)
     y = np.column_stack([np.where(here, 5.0 + rng.standard_normal(4000), 0.0), 3.0 * here])
     y[:, 1] += rng.standard_normal(4000)
-    model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 60}).fit({"x": x, "y": y})
+    model = ConditionalGAN(target="y", **BRIEF).fit({"x": x, "y": y})
     draws = model.sample(20, given={"x": x}, random_state=0)
     rare = draws[..., 0] > 1
-    assert rare[:, x[:, 0] > 1.2].mean() == pytest.approx(0.3, abs=0.1)
-    assert rare[:, x[:, 0] < 0].mean() < 0.01
+    assert rare[:, x[:, 0] > 1.2].mean() == pytest.approx(0.3, abs=0.05)
+    assert rare[:, x[:, 0] < 0].mean() < 0.005
     others = draws[..., 1]
     assert others[rare].mean() - others[~rare].mean() > 2  # 3 in training
 
 
-def test_ranks_survive_storage(tmp_path):
+def test_draws_survive_storage(tmp_path):
     x, y = conditions(300), zero_inflated(0.95, n=300)[:, None]
     model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 2}).fit({"x": x, "y": y})
     expected = model.sample(2, given={"x": x}, random_state=0)
@@ -105,49 +135,54 @@ def test_ranks_survive_storage(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
-def of_column(column, **options):
-    values, counts = np.unique(column, return_counts=True)
-    return Ranks([1], [torch.from_numpy(values)], [torch.from_numpy(counts)], **options)
+def atoms(**options):
+    known = {"at": [-1.0, 0.0, 2.0], "gap": [0.5] * 3, "centre": [5.0, 0.0, -3.0]}
+    known |= {"spread": [2.0, 1.0, 0.5], "offset": [0.0] * 3, "between": np.zeros((3, 3))}
+    return Atoms(
+        [0, 2, 3],
+        torch.tensor([10.0, 20.0, 30.0]),
+        network=torch.nn.Linear(2, 3),
+        **{
+            name: torch.tensor(value, dtype=torch.float64)
+            for name, value in (known | options).items()
+        },
+    ).double()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_scores_are_normal_and_lead_back(dtype):
-    column = zero_inflated(0.95, n=4000) / 3
-    ranks = of_column(column).train()
-    ranks.generator = torch.Generator().manual_seed(0)
-    values = torch.from_numpy(np.column_stack([np.ones(4000), column])).to(dtype)
-    scores = ranks.put_scores(values, torch.zeros_like(values))
-    assert (scores[:, 0] == 0).all()
-    assert kstest(scores[:, 1], "norm").pvalue > 0.01
-    order = torch.argsort(scores[:, 1])
-    assert (values[order, 1].diff() >= 0).all()
-    back = ranks.put_values(scores[None], values[None])[0]
-    zero = values[:, 1] == 0
-    assert (back[zero, 1] == 0).all()
-    gap = np.diff(np.sort(column[column > 0.5])).max()
-    assert (back[~zero, 1] - values[~zero, 1]).abs().max() <= gap + 1e-6
+def test_bits_have_the_probabilities_that_their_score_says():
+    torch.manual_seed(0)
+    model = atoms()
+    torch.nn.init.normal_(model.between)
+    condition = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
+    every = torch.tensor(list(itertools.product([0.0, 1.0], repeat=3)), dtype=torch.float64)
+    p = torch.exp(-model.scores(condition.expand(8, -1), every)).detach().numpy()
+    assert p.sum() == pytest.approx(1)
+    uniform = torch.from_numpy(np.random.default_rng(0).random((100_000, 1, 3)))
+    drawn = model.draw(condition, uniform)[:, 0].detach().numpy()
+    found = [(drawn == pattern.numpy()).all(axis=1).mean() for pattern in every]
+    np.testing.assert_allclose(found, p, atol=0.006)  # four standard errors
 
 
-def test_ties_are_broken_afresh_in_training_alone():
-    values = torch.zeros(50, 2)
-    values[:2, 1] = 1
-    ranks = of_column(values[:, 1].numpy())
-    ranks.generator = torch.Generator().manual_seed(0)
-    for training in (True, False):
-        ranks.train(training)
-        first, second = (ranks.put_scores(values, values)[2:, 1] for _ in range(2))
-        assert torch.equal(first, second) is not training
-        assert first.std() > 0.5
+def test_a_network_that_says_nothing_leaves_the_shares_of_training():
+    model = atoms(offset=logit([0.1, 0.02, 0.3]))
+    for parameter in model.network.parameters():
+        torch.nn.init.zeros_(parameter)
+    bits = torch.eye(3, dtype=torch.float64)
+    found = torch.exp(-model.scores(torch.zeros(3, 2, dtype=torch.float64), bits))
+    expected = [0.1 * 0.98 * 0.7, 0.9 * 0.02 * 0.7, 0.9 * 0.98 * 0.3]
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-6)
 
 
-def test_draws_of_too_small_a_spread_have_the_values_of_training():
-    column = zero_inflated(0.95, n=4000)
-    ranks, scores = of_column(column, steps=True), torch.randn(20_000, 1, dtype=torch.float64)
-    draws = torch.cat([torch.zeros_like(scores), 0.3 * scores + 0.1], dim=1)
-    ranks.calibrate(draws[:, 1:])
-    found = ranks.put_values(draws[None], torch.zeros_like(draws)[None])[0, :, 1].numpy()
-    assert found.std() == pytest.approx(column.std(), rel=0.02)
-    assert (found == 0).mean() == pytest.approx((column == 0).mean(), abs=1e-3)
+def test_usual_values_are_put_where_bits_are_0():
+    model = atoms()
+    raw = torch.ones(1, 2, 4, dtype=torch.float64)
+    bits = torch.tensor([[[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]], dtype=torch.float64)
+    found = model.put(raw, bits)
+    expected = [[-1.0, 1.0, 1.0, 2.0], [7.0, 1.0, 0.0, -2.5]]
+    np.testing.assert_array_equal(found[0], expected)
+    np.testing.assert_array_equal(model.bits(found[0]), bits[0])
+    exact = [[10.0, 1.0, 1.0, 30.0], [7.0, 1.0, 20.0, -2.5]]
+    np.testing.assert_array_equal(model.exact(found, bits)[0], exact)
 
 
 # What is lost is said

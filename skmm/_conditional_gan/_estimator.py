@@ -403,8 +403,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         )
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
         self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
+        self._chances = self._even_chances(values.shape[1], rng) if self._has_atoms else None
         self._remember(values, rng)
-        self._calibrate(X, train)
         self._judge(X, values, train if valid is None else valid)
         self._compare(X, values)
 
@@ -429,16 +429,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         adam = isinstance(self.optimizer, str) and self.optimizer.startswith("adam")
         return {"optimizer__betas": BETAS} if adam and self.loss != "energy" else {}
 
-    def _calibrate(self, X: Modalities, train: Array) -> None:
-        """Let columns that are drawn by ranks have the values of training as often as there."""
-        ranks = self.net_.module_.average.output.ranks
-        if ranks is None:
-            return
-        rng = np.random.RandomState(self._seed)
-        X = self._without_target(X[self._some_rows(train, len(ranks.columns), rng)])
-        noise = torch.from_numpy(rng.standard_normal((N_COMPARED, len(X), self.noise_dim)))
-        scores = self._apply(Generator.scores, X, n_rows=len(X), noise=noise)
-        ranks.calibrate(torch.from_numpy(scores).flatten(0, 1))
+    def _even_chances(self, width: int, rng: np.random.RandomState) -> torch.Tensor:
+        """Return uniform numbers (N_NOISE, 1, width), in each column evenly spaced."""
+        columns = [rng.permutation(N_NOISE) for _ in range(width)]
+        return torch.from_numpy((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
 
     def _some_rows(self, rows: Array, width: int, rng: np.random.RandomState) -> Array:
         """Return as many rows at random as marginals are compared by."""
@@ -488,7 +482,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         )
 
     def _draw_again(self, X: Modalities) -> Array:
-        return self._apply(Generator.values, X, noise=self._noise)
+        return self._apply(Generator.values, X, noise=self._noise, uniform=self._chances)
 
     def _precision(self, X: Modalities) -> np.dtype:
         return numpy_type(X)
@@ -498,7 +492,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     @property
     def _discrete(self) -> bool:
-        return self._schema.kinds[self._target] in ("binary", "categorical")
+        return self._has_atoms or self._schema.kinds[self._target] in ("binary", "categorical")
+
+    @property
+    def _has_atoms(self) -> bool:
+        return self.net_.module_.average.atoms is not None
 
     @property
     def _takes_missing(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from skmm._modalities import Modalities
@@ -32,12 +33,13 @@ from skmm.nn._adversarial import (
     SpectralNorm,
     Target,
 )
+from skmm.nn._atoms import Atoms
 from skmm.nn._modality_networks import OneHot
-from skmm.nn._ranks import Ranks
 
 if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
 
+N_REGRESSED = 10_000  # rows at most
 NEARLY_ALL = 0.9  # of the rows with the same value: a generator forgets the others
 
 
@@ -52,9 +54,12 @@ def gan_network(model: ConditionalGAN, X: Modalities, values: np.ndarray, seed: 
     conditions = X.select([n for n in X.names if n != name])
     networks = _condition_networks(model, X, conditions, seed)
     width = sum(networks["widths"]) + networks["indicators"] * len(conditions.names)
+    atoms = _atoms(model, target, values, width, seed + 4 * len(X.names))
+    n_inputs = width + model.noise_dim + (0 if atoms is None else len(atoms.columns))
     generator = Generator(
-        network=_generator(model, X, width + model.noise_dim, shape, seed + len(X.names)),
+        network=_generator(model, X, n_inputs, shape, seed + len(X.names)),
         target=target,
+        atoms=atoms,
         noise_dim=model.noise_dim,
         modality_dropout=model.modality_dropout,
         **networks,
@@ -73,25 +78,48 @@ def _target(model: ConditionalGAN, X: Modalities, values: np.ndarray) -> Target:
     early = kind not in ("binary", "categorical")
     units = standardize(name, model._columns[name], dtype, kind=kind, early=early)
     labels = OneHot(values.shape[1], dtype) if kind == "categorical" else None
-    ranks = None
-    if kind in ("numeric", "count") and isinstance(values, np.ndarray):
-        ranks = _ranks(values, units.ahead, steps=kind == "count")
-    return Target(kind, units, labels, ranks)
+    return Target(kind, units, labels)
 
 
-def _ranks(values: np.ndarray, ahead: Any, *, steps: bool) -> Ranks | None:
-    """Return ranks of the columns in which one value has nearly all rows, if there are any."""
-    middle = np.quantile(values, 0.5, axis=0, method="nearest")
-    share = (values == middle).mean(axis=0)
-    columns = np.flatnonzero((share >= NEARLY_ALL) & (share < 1))
+def _atoms(
+    model: ConditionalGAN, target: Target, values: Any, width: int, seed: int
+) -> Atoms | None:
+    """Return which columns of the target have one value in nearly all rows, if there are any."""
+    if target.kind not in ("numeric", "count") or not isinstance(values, np.ndarray):
+        return None
+    usual = np.quantile(values, 0.5, axis=0, method="nearest")
+    other = values != usual
+    columns = np.flatnonzero(other.any(axis=0) & (other.mean(axis=0) <= 1 - NEARLY_ALL))
     if not len(columns):
         return None
-    if ahead is not None:
-        ahead = tuple(a.flatten()[columns] for a in ahead)
-    found = [np.unique(values[:, column], return_counts=True) for column in columns]
-    known = [torch.as_tensor(v, dtype=torch.float64) for v, _ in found]
-    counts = [torch.as_tensor(n) for _, n in found]
-    return Ranks(columns.tolist(), known, counts, ahead=ahead, steps=steps)
+    mean, scale = (a.flatten().numpy()[columns] for a in target.standardize.exact)
+    usual, other = usual[columns].astype(np.float64), other[:, columns]
+    scaled = np.where(other, (values[:, columns] - mean) / scale, np.nan)
+    at, spread = (usual - mean) / scale, np.nanstd(scaled, axis=0)
+    dtype, (offset, between) = model._dtype(), _regressions(other)
+    return Atoms(
+        columns.tolist(),
+        torch.from_numpy(usual),
+        at=torch.tensor(at, dtype=dtype),
+        gap=torch.tensor(np.nanmin(np.abs(scaled - at), axis=0)),
+        centre=torch.tensor(np.nanmean(scaled, axis=0)),
+        spread=torch.tensor(np.where(spread > 0, spread, 1.0)),
+        offset=torch.tensor(offset),
+        between=torch.tensor(between),
+        network=build(partial(mlp(model), (width,), len(columns)), seed),
+    )
+
+
+def _regressions(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return intercepts and weights of each bit's logistic regression on those before."""
+    share = bits.mean(axis=0)
+    offset, between = np.log(share / (1 - share)), np.zeros((len(share), len(share)))
+    some = bits[np.linspace(0, len(bits) - 1, min(len(bits), N_REGRESSED)).astype(np.int64)]
+    for k in range(1, len(share)):
+        if some[:, k].any():
+            fitted = LogisticRegression().fit(some[:, :k], some[:, k])
+            offset[k], between[k, :k] = fitted.intercept_[0], fitted.coef_[0]
+    return offset, between
 
 
 def _condition_networks(

@@ -18,10 +18,10 @@ from skmm.nn._adversarial_losses import (
     unit_penalty,
     zero_centred_penalty,
 )
+from skmm.nn._atoms import Atoms
 from skmm.nn._autoencoder import ModalityDropout
 from skmm.nn._layers import Drawing, at_least_single
 from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize
-from skmm.nn._ranks import Ranks
 from skmm.nn._rows import Rows, rows_of, send_mask, spread, take
 
 Terms = dict[str, Tensor]
@@ -40,8 +40,6 @@ class Target(nn.Module):
         sample.
     indicators : OneHot or None, default=None
         From labels to indicators.
-    ranks : Ranks or None, default=None
-        Of columns whose values are rare but for one.
     """
 
     def __init__(
@@ -49,19 +47,16 @@ class Target(nn.Module):
         kind: str,
         standardize: Standardize,
         indicators: OneHot | None = None,
-        ranks: Ranks | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
         self.standardize = standardize
         self.indicators = indicators
-        self.ranks = ranks
 
     def scaled(self, value: Tensor) -> Tensor:
         """Return true values in the units of the losses; constant columns are 0."""
         known = self.standardize(value if self.indicators is None else self.indicators(value))
-        known = self._varying(known)
-        return known if self.ranks is None else self.ranks.put_scores(value, known)
+        return self._varying(known)
 
     def relaxed(self, raw: Tensor) -> Tensor:
         """Return what a network gives in the units of the losses, differentiably."""
@@ -102,8 +97,7 @@ class Target(nn.Module):
             chosen = (p / -uniform.log()).argmax(dim=-1)
             return nn.functional.one_hot(chosen, p.shape[-1]).to(p.dtype)
         values = self.standardize.inverse(raw).flatten(2)
-        values = values.round().clamp(min=0) if self.kind == "count" else values
-        return values if self.ranks is None else self.ranks.put_values(raw.flatten(2), values)
+        return values.round().clamp(min=0) if self.kind == "count" else values
 
     def _varying(self, values: Tensor) -> Tensor:
         """Return standardised values in which constant columns are 0 and teach nothing."""
@@ -157,6 +151,9 @@ class Generator(ConditionNetworks):
         Normal variables per draw.
     modality_dropout : float
         Probability with which a condition is hidden in training.
+    atoms : Atoms or None, default=None
+        Of columns of the target that have one value in nearly all rows. Their bits stand between
+        conditions and noise.
     **networks : dict
         As in `ConditionNetworks`.
     """
@@ -167,22 +164,42 @@ class Generator(ConditionNetworks):
         target: Target,
         noise_dim: int,
         modality_dropout: float,
+        atoms: Atoms | None = None,
         **networks: Any,
     ) -> None:
         super().__init__(**networks)
+        self.atoms = atoms
         self.network = network
         self.output = target
         self.noise_dim = noise_dim
         self.dropout = ModalityDropout(modality_dropout)
 
     def forward(
-        self, inputs: Mapping[str, Tensor], observed: Tensor | None, noise: Tensor
+        self,
+        inputs: Mapping[str, Tensor],
+        observed: Tensor | None,
+        noise: Tensor,
+        bits: Tensor | None = None,
     ) -> Tensor:
-        """Return targets (m, n, ...) as the network gives them, for noise (m, n, noise_dim)."""
+        """Return targets (m, n, ...) as the network gives them, for noise (m, n, noise_dim).
+
+        With atoms `bits` (m or 1, n, n_columns) say which have the usual value.
+        """
         condition = self.condition(inputs, observed)
-        noise = noise.to(condition)
-        both = torch.cat([condition.expand(len(noise), -1, -1), noise], dim=2)
-        return self.network(both.flatten(0, 1)).unflatten(0, both.shape[:2])
+        return self._generated(condition, noise, bits)
+
+    def scores(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None, bits: Tensor | None
+    ) -> Terms:
+        """Return what the true bits (1, n, n_columns) say of their probabilities, (n,)."""
+        if self.atoms is None or bits is None:
+            return {}
+        condition = at_least_single(self.condition(inputs, observed))
+        return {"rare_values": self.atoms.scores(condition, bits[0])}
+
+    def bits(self, target: Tensor) -> Tensor | None:
+        """Return which of true targets have the usual value (1, n, n_columns)."""
+        return None if self.atoms is None else self.atoms.bits(self.output.scaled(target))[None]
 
     def values(
         self,
@@ -194,21 +211,25 @@ class Generator(ConditionNetworks):
     ) -> Tensor:
         """Return draws (n, m, width) in the original units, for noise (m, n or 1, noise_dim).
 
-        Without `uniform` numbers (m, n, width) what is discrete is given by its expectation.
+        Without `uniform` numbers (m, n or 1, width) what is discrete is given by its expectation;
+        with atoms they have to be there.
         """
-        n_samples = len(next(iter(inputs.values())))
-        raw = self(inputs, observed, noise.expand(-1, n_samples, -1))
-        uniform = None if uniform is None else uniform.to(raw)
-        return self.output.values(raw, uniform).transpose(0, 1)
+        condition = self.condition(inputs, observed)
+        noise = noise.expand(-1, len(condition), -1)
+        uniform = None if uniform is None else uniform.to(condition).expand(*noise.shape[:2], -1)
+        if self.atoms is None or uniform is None:
+            return self.output.values(self._generated(condition, noise), uniform).transpose(0, 1)
+        bits = self.atoms.draw(condition, uniform[..., self.atoms.columns])
+        values = self.output.values(self._generated(condition, noise, bits), uniform)
+        return self.atoms.exact(values, bits).transpose(0, 1)
 
-    def scores(
-        self, inputs: Mapping[str, Tensor], observed: Tensor | None = None, *, noise: Tensor
-    ) -> Tensor:
-        """Return draws (n, m, n_columns) of the columns that are drawn by ranks, as scores."""
-        ranks: Any = self.output.ranks
-        n_samples = len(next(iter(inputs.values())))
-        raw = self(inputs, observed, noise.expand(-1, n_samples, -1)).flatten(2)
-        return raw[..., ranks.columns].transpose(0, 1)
+    def _generated(self, condition: Tensor, noise: Tensor, bits: Tensor | None = None) -> Tensor:
+        parts = [condition.expand(len(noise), -1, -1), noise.to(condition)]
+        if bits is not None:
+            parts.insert(1, bits.to(condition).expand(len(noise), -1, -1))
+        both = torch.cat(parts, dim=2)
+        raw = self.network(both.flatten(0, 1)).unflatten(0, both.shape[:2])
+        return raw if self.atoms is None or bits is None else self.atoms.put(raw, bits)
 
 
 class Discriminator(ConditionNetworks):
@@ -342,10 +363,24 @@ class ConditionalGANNetwork(nn.Module):
         generator = torch.Generator(target.device).manual_seed(self.seed)
         shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
         noise = self.noise(shape, target, 1, generator)
-        raw = average(inputs, self.seen(observed), noise)
-        if self.discriminator is not None:  # which drives probabilities of labels to 0 and 1
-            return {"energy_score": average.output.energy(target, raw)}
-        return average.output.scores(target, raw)
+        return self.scores(average, inputs, self.seen(observed), noise)
+
+    def scores(
+        self,
+        side: Generator,
+        inputs: Mapping[str, Tensor],
+        visible: Tensor | None,
+        noise: Tensor,
+    ) -> Terms:
+        """Return scores (n,) of what a generator or its average makes of the noise (m, n, ...)."""
+        target = inputs[self.target]
+        bits = side.bits(target)
+        raw = at_least_single(side(inputs, visible, noise, bits))
+        if self.discriminator is None:
+            found = side.output.scores(target, raw)
+        else:  # it drives the probabilities of labels to 0 and 1
+            found = {"energy_score": side.output.energy(target, raw)}
+        return found | side.scores(inputs, visible, bits)
 
     def ahead(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return mean and scale of the modalities that have to come standardised."""
@@ -367,15 +402,16 @@ class ConditionalGANNetwork(nn.Module):
             return visible
         return send_mask(visible.cpu(), visible.device)  # waited for once, however many encode it
 
-    def draws(self, inputs: Mapping[str, Tensor], visible: Tensor | None, n: int) -> Tensor:
-        """Return targets (n, n_samples, ...) of fresh noise, as the network gives them."""
+    def fresh(self, inputs: Mapping[str, Tensor], n: int) -> Tensor:
+        """Return fresh noise (n, n_samples, noise_dim)."""
         target = inputs[self.target]
-        noise = self.noise((n, len(target), self.generator.noise_dim), target, 1)
-        return at_least_single(self.generator(inputs, visible, noise))
+        return self.noise((n, len(target), self.generator.noise_dim), target, 1)
 
     def fake(self, inputs: Mapping[str, Tensor], visible: Tensor | None) -> Tensor:
-        """Return one draw for each row, scaled and relaxed."""
-        return self.generator.output.relaxed(self.draws(inputs, visible, 1))[0]
+        """Return a draw for each row, scaled and relaxed; with atoms given the true bits."""
+        bits = self.generator.bits(inputs[self.target])
+        raw = self.generator(inputs, visible, self.fresh(inputs, 1), bits)
+        return self.generator.output.relaxed(at_least_single(raw))[0]
 
     def update_average(self, n_before: int) -> None:
         """Move the average towards the generator, after a step that `n_before` others preceded.
@@ -452,14 +488,16 @@ class AdversarialObjective(nn.Module):
         visible = module.visible(inputs, observed)
         target, output = inputs[module.target], module.generator.output
         if self.loss == "energy":
-            return self(output.scores(target, module.draws(inputs, visible, self.n_draws)))
+            noise = module.fresh(inputs, self.n_draws)
+            return self(module.scores(module.generator, inputs, visible, noise))
         critic: Any = module.discriminator
         real, fake = output.scaled(target), module.fake(inputs, visible)
         with torch.no_grad():
             condition = critic.condition(inputs, visible)
             judged = critic(condition, real) if self.loss == "relativistic" else real.new_zeros(())
         loss = ADVERSARIAL[self.loss][1](judged, critic(condition, fake))
-        return {"generator": loss.mean()}
+        rare = module.generator.scores(inputs, visible, module.generator.bits(target))
+        return {"generator": loss.mean(), **self(rare)}
 
 
 def _moving(side: nn.Module) -> list[Tensor]:
