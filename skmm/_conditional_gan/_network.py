@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
 
 N_REGRESSED = 10_000  # rows at most
+BITS = MLP((32,), activation="silu")  # a larger one knows rare rows by heart
 NEARLY_ALL = 0.9  # of the rows with the same value: a generator forgets the others
 
 
@@ -106,7 +107,7 @@ def _atoms(
         spread=torch.tensor(np.where(spread > 0, spread, 1.0)),
         offset=torch.tensor(offset),
         between=torch.tensor(between),
-        network=build(partial(mlp(model), (width,), len(columns)), seed),
+        network=build(partial(BITS, (width,), len(columns)), seed),
     )
 
 
