@@ -102,7 +102,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
 
     validation_fraction : float, default=0.1
-        Share of the rows that is held out.
+        Share of the rows that is held out, stratified by `y`: of each class, also of each of several
+        tasks or labels, as many as its share says. If they are as many as the classes, each class
+        that has two rows is among them.
 
     n_iter_no_change : int, default=20
         Epochs without a better validation score after which training stops.
@@ -124,11 +126,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks.
+        Further callbacks. skorch's own work, or are refused with what does it instead.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
-        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``.
+        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``. Those that the
+        estimator makes itself, as `train_split`, are refused.
 
     warm_start : bool, default=False
         Whether `fit` starts from the networks of the last one (or from a checkpoint).

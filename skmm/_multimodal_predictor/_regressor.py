@@ -113,11 +113,12 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks.
+        Further callbacks. skorch's own work, or are refused with what does it instead.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
-        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``.
+        ``{"optimizer__betas": (0.9, 0.99), "iterator_train__drop_last": False}``. Those that the
+        estimator makes itself, as `train_split`, are refused.
 
     warm_start : bool, default=False
         Whether `fit` starts from the networks of the last one (or from a checkpoint).
