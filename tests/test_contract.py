@@ -15,6 +15,7 @@ import pytest
 from contract_cases import (
     CASES,
     SLICES,
+    STOPPING,
     WIDTHS,
     answers,
     arrays,
@@ -220,9 +221,7 @@ SETTINGS = {
     "autocast": lambda: sys.modules["torch"].autocast("cpu", sys.modules["torch"].bfloat16),
     "deterministic": _deterministic,
     "NumPy raises": lambda: np.errstate(all="raise"),
-    "strings of pandas": lambda: pd.option_context(
-        "future.infer_string", not pd.get_option("future.infer_string")
-    ),
+    "strings of pandas": lambda: pd.option_context("mode.string_storage", "python"),
     "pandas out": lambda: config_context(transform_output="pandas"),
     "assume_finite": lambda: config_context(assume_finite=True),
     "metadata routing": lambda: config_context(enable_metadata_routing=True),
@@ -233,7 +232,7 @@ OF_TORCH = 9  # of them, the first
 
 def _settings():
     """Return what somebody may have set."""
-    found = [np.geterr(), get_config(), pd.get_option("future.infer_string")]
+    found = [np.geterr(), get_config(), pd.get_option("mode.string_storage")]
     if torch := sys.modules.get("torch"):
         found += [torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()]
         found += [torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")]
@@ -247,7 +246,7 @@ def test_settings_of_others_do_not_matter(case, setting):
     if setting in list(SETTINGS)[:OF_TORCH] and not hasattr(case.default, "max_epochs"):
         pytest.skip("has nothing to do with torch")
     X = complete()
-    stopping = {"early_stopping": True} if hasattr(case.default, "max_epochs") else {}
+    stopping = STOPPING if hasattr(case.default, "max_epochs") else {}
     expected = _said(fitted(case.small, X, **stopping), X)
     with SETTINGS[setting]():
         before = _settings()

@@ -102,9 +102,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
 
     validation_fraction : float, default=0.1
-        Share of the rows that is held out, stratified by `y`: of each class, also of each of several
-        tasks or labels, as many as its share says. If they are as many as the classes, each class
-        that has two rows is among them.
+        Share of the rows that is held out, stratified by `y`, also if there are several tasks or
+        labels: of each class as many as its share says. If they are as many as the classes, each
+        class that has two rows is among them.
 
     n_iter_no_change : int, default=20
         Epochs without a better validation score after which training stops.
