@@ -420,7 +420,7 @@ def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
     expected = _linear.tuned_linear(X, 2, train, valid, 0)
     lazy = Modalities._make(
         {k: _stream.Stream(k, Reader(v, 50), v.dtype) for k, v in arrays.items()},
-        X._kinds, X._mask,
+        X._kinds, X._mask, X._ids,
     )  # fmt: skip
     found = _linear.tuned_linear(lazy, 2, train, valid, 0)
     assert found.shrinkage == expected.shrinkage

@@ -60,7 +60,8 @@ def _is_readable(value: Any) -> bool:
         return False
     known = (Sequence, pd.DataFrame, pd.Series)
     arrays = ("__array__", "__array_namespace__", "tocsr")
-    return isinstance(value, known) or any(hasattr(value, name) for name in arrays)
+    is_lazy = hasattr(value, "chunks") and hasattr(value, "dtype")
+    return isinstance(value, known) or is_lazy or any(hasattr(value, name) for name in arrays)
 
 
 def _strange_item(items: Sequence[Any]) -> Any:
