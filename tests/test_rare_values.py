@@ -126,6 +126,14 @@ def test_rare_values_follow_the_condition_and_other_columns():
     assert others[rare].mean() - others[~rare].mean() > 2  # 3 in training
 
 
+def test_warm_start_goes_on_with_the_columns_of_before():
+    x, y = conditions(300), np.column_stack([zero_inflated(0.95, n=300), np.arange(300.0)])
+    model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 2}).fit({"x": x, "y": y})
+    before = model.net_.module_.generator.atoms.get_extra_state().clone()
+    model.set_params(warm_start=True, lr=1e-30).fit({"x": x, "y": y + [1.0, 0.0]})
+    assert torch.equal(model.net_.module_.average.atoms.get_extra_state(), before)
+
+
 def test_draws_survive_storage(tmp_path):
     x, y = conditions(300), zero_inflated(0.95, n=300)[:, None]
     model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 2}).fit({"x": x, "y": y})

@@ -35,6 +35,7 @@ class Atoms(nn.Module):
         From the condition (n, width) to (n, n_columns).
     """
 
+    index: Tensor
     at: Tensor
     gap: Tensor
     centre: Tensor
@@ -58,6 +59,7 @@ class Atoms(nn.Module):
         self.columns = list(columns)
         self.usual = usual.double()  # not a buffer: it keeps its precision
         self.network = network
+        self.register_buffer("index", torch.tensor(columns), persistent=False)
         self.between = nn.Parameter(between.to(at.dtype))
         known = {"at": at, "gap": gap, "centre": centre, "spread": spread, "offset": offset}
         for name, value in known.items():
@@ -65,7 +67,7 @@ class Atoms(nn.Module):
 
     def bits(self, scaled: Tensor) -> Tensor:
         """Return where standardised targets (n, ...) have another value, (n, n_columns)."""
-        some = scaled.flatten(1)[:, self.columns]
+        some = scaled.flatten(1).index_select(1, self.index)
         return ((some - self.at).abs() > self.gap / 2).to(self.at.dtype)
 
     def scores(self, condition: Tensor, bits: Tensor) -> Tensor:
@@ -87,17 +89,25 @@ class Atoms(nn.Module):
     def put(self, raw: Tensor, bits: Tensor) -> Tensor:
         """Return standardised targets (m, n, ...): the usual value where bits are 0."""
         flat = raw.flatten(2)
-        others = flat[..., self.columns] * self.spread + self.centre
+        others = flat.index_select(2, self.index) * self.spread + self.centre
         found = torch.where(bits > 0, others, self.at)
-        index = torch.tensor(self.columns, device=raw.device)
-        return flat.index_copy(2, index, found.to(flat.dtype)).view_as(raw)
+        return flat.index_copy(2, self.index, found.to(flat.dtype)).view_as(raw)
 
     def exact(self, values: Tensor, bits: Tensor) -> Tensor:
         """Return values (m, n, width) with the usual ones free of rounding."""
-        found = torch.where(
-            bits.to(values.device) > 0, values[..., self.columns], self.usual.to(values)
-        )
-        return values.index_copy(2, torch.tensor(self.columns, device=values.device), found)
+        index, there = self.index.to(values.device), bits.to(values.device) > 0
+        found = torch.where(there, values.index_select(2, index), self.usual.to(values))
+        return values.index_copy(2, index, found)
+
+    def get_extra_state(self) -> Tensor:
+        """Return what belongs to the state but follows no change of precision."""
+        return torch.stack([self.usual, self.index.cpu().double()])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take it from another."""
+        self.usual, index = state.cpu()
+        self.columns = index.long().tolist()
+        self.index.copy_(index.long())
 
     def _start(self, condition: Tensor) -> Tensor:
         return self.network(condition).to(self.offset.dtype) + self.offset
