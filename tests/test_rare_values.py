@@ -126,11 +126,12 @@ def test_rare_values_follow_the_condition_and_other_columns():
     assert others[rare].mean() - others[~rare].mean() > 2  # 3 in training
 
 
+@pytest.mark.filterwarnings("ignore:The samples of .y. have collapsed")
 def test_warm_start_goes_on_with_the_columns_of_before():
     x, y = conditions(300), np.column_stack([zero_inflated(0.95, n=300), np.arange(300.0)])
     model = ConditionalGAN(target="y", **{**BRIEF, "max_epochs": 2}).fit({"x": x, "y": y})
     before = model.net_.module_.generator.atoms.get_extra_state().clone()
-    model.set_params(warm_start=True, lr=1e-30).fit({"x": x, "y": y + [1.0, 0.0]})
+    model.set_params(warm_start=True, lr=1e-30).fit({"x": x, "y": y + np.array([1.0, 0.0])})
     assert torch.equal(model.net_.module_.average.atoms.get_extra_state(), before)
 
 
