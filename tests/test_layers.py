@@ -145,3 +145,11 @@ def test_the_reader_of_imports_sees_them(tmp_path):
     late = {"torch.nn", "skmm.__init__", "skmm.nn"}
     assert set(_imports(file)) == late | {"matplotlib.pyplot"}
     assert set(_imports(file, at_import_only=True)) == late
+
+
+def test_the_page_lists_every_module():
+    page = (ROOT.parent / "docs" / "decisions" / "layers.md").read_text(encoding="utf-8")
+    table = [line for line in page.splitlines() if line.startswith("| ")]
+    row_of = {line.split("|")[1].strip(): line for line in table}
+    absent = [u for u in UNITS if u in FLOORS and f"`{u}`" not in row_of.get(str(FLOORS[u]), "")]
+    assert absent == ["__main__", "_version"]
