@@ -131,7 +131,7 @@ def test_simulation_as_frame():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
+        ({"n_samples": 0}, "n_samples must be an integer of at least 1, got 0"),
         ({"correlations": [1.2]}, r"correlations must be .* in \[0, 1\], got \[1.2\]"),
         ({"correlations": [-0.1]}, "correlations must be"),
         ({"correlations": []}, "correlations must be"),
@@ -143,7 +143,7 @@ def test_simulation_as_frame():
         ({"nonlinearity": "sine"}, "nonlinearity must be one of .*'tanh'.* got 'sine'"),
         ({"missing": 1.0}, r"missing must be in \[0, 1\), got 1.0 for modality 'modality0'"),
         ({"missing": {"text": 0.5}}, r"missing names \['text'\]"),
-        ({"n_classes": 1}, "n_classes must be at least 2, or None, got 1"),
+        ({"n_classes": 1}, "n_classes must be an integer of at least 2, or None, got 1"),
     ],
 )
 def test_simulation_refuses(parameters, message):
