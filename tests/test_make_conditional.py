@@ -276,7 +276,7 @@ def test_bad_conditions_are_refused():
             made.sample_conditional(bad)
     with pytest.raises(ValueError, match=r"got shape \(5, 3\) with NaN or inf"):
         made.conditional_mean(np.where(X > 0, np.nan, X))
-    with pytest.raises(ValueError, match="n_samples must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_samples must be an integer of at least 1, got 0"):
         made.sample_conditional(X, 0)
     with pytest.raises(ValueError, match=r"y must have shape \(5, 2\), got \(5,\)"):
         made.log_density(X, made.target[:, 0])

@@ -237,7 +237,7 @@ def test_names_and_labels_of_rows_do_not_touch(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples=0 must be at least 1"),
+        ({"n_samples": 0}, "n_samples=0 must be an integer of at least 1"),
         ({"modalities": ["label"]}, r"names \['label'\], but there are \['image', 'sound'\]"),
         ({"modalities": "sound"}, "modalities='sound' must be a list"),
         ({"image_shapes": {"sound": (2, 2)}}, r"image_shapes\['sound'\]=\(2, 2\) must be"),
