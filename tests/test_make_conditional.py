@@ -259,8 +259,8 @@ def test_forms():
     ("parameters", "message"),
     [
         ({"task": "ring"}, r"task must be one of \['circle', .*got 'ring'"),
-        ({"n_samples": 0}, "n_samples must be at least 1, got 0"),
-        ({"n_irrelevant": -1}, "n_irrelevant must be at least 0, got -1"),
+        ({"n_samples": 0}, "n_samples must be an integer of at least 1, got 0"),
+        ({"n_irrelevant": -1}, "n_irrelevant must be an integer of at least 0, got -1"),
     ],
 )
 def test_bad_parameters_are_refused(parameters, message):

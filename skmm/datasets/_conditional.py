@@ -122,8 +122,8 @@ def make_conditional(
     """
     check_option("task", task, _TASKS)
     for name, value, least in (("n_samples", n_samples, 1), ("n_irrelevant", n_irrelevant, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value!r}.")
+        if not is_integer(value, least):
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
     truth = _Conditional(task, n_irrelevant)
     rng = check_random_state(random_state)
     X = truth.draw_conditions(n_samples, rng)
