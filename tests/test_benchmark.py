@@ -25,6 +25,7 @@ from skmm.benchmark import (
     PLS,
     Benchmark,
     BlockScaler,
+    GapFiller,
     Method,
     Metric,
     NotApplicable,
@@ -521,6 +522,19 @@ def test_bad_input(task, data):
 
 
 # Adapters
+
+
+def test_broken_controls_keep_the_ids_of_the_rows():
+    ids = [f"s{i}" for i in range(20)]
+    frames = {n: pd.DataFrame({n: np.arange(20.0)}, index=ids) for n in "abc"}
+    X = Modalities(frames)
+    shuffled = shuffle_pairs(X, random_state=0)
+    assert list(shuffled.index) == ids
+    np.testing.assert_array_equal(shuffled["a"], X["a"])
+    assert sorted(shuffled["b"]["b"]) == list(range(20))
+    assert list(shuffled["b"]["b"]) != list(range(20))
+    filled = GapFiller().fit_transform(X.with_missing("a", [3]))
+    assert list(filled.index) == ids
 
 
 def test_shuffle_pairs_keeps_rows_and_masks():

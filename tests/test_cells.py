@@ -14,7 +14,7 @@ from sklearn.base import clone
 from torch.utils.data import DataLoader, TensorDataset
 
 import skmm.io
-from skmm import CCA, Modalities, MultimodalClassifier
+from skmm import CCA, Modalities, MultimodalAutoencoder, MultimodalClassifier
 from skmm.baselines import NeighborsSampler, RidgeSampler
 from skmm.compose import PerModality
 from skmm.preprocessing import ImageScaler
@@ -283,3 +283,14 @@ def test_pixels_that_look_like_channels_can_be_declared():
     X = Modalities({"image": RNG.random((N, 8, 5, 3))}, kinds={"image": "numeric"})
     model = MultimodalClassifier(max_epochs=1, random_state=0).fit(X, np.arange(N) % 2)
     assert model.predict(dict(X.items())).shape == (N,)
+
+
+@pytest.mark.parametrize("model", [CCA(1), MultimodalAutoencoder(1, max_epochs=1)], ids=str)
+def test_masks_and_dates_are_refused_without_names_too(model):
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 2))
+    with pytest.raises(TypeError, match="masked array, whose mask would be lost"):
+        model.fit(np.ma.masked_greater(x, 1), y)
+    dates = pd.DataFrame({"from": pd.date_range("2020", periods=30)}).assign(to=lambda d: d["from"])
+    for bad in (dates, dates.to_numpy()):
+        with pytest.raises(TypeError, match="X holds dates or durations"):
+            model.fit(bad, y)

@@ -329,3 +329,13 @@ def test_a_deep_cca_with_decoders_stays_near():
     found = model.translate({"a": 1e6 * later}, "b")
     assert (found <= b.max(axis=0) + b.std(axis=0)).all()
     assert (found >= b.min(axis=0) - b.std(axis=0)).all()
+
+
+def test_unscaled_cca_translates_offsets_that_single_precision_loses():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(200, 1))
+    a, b = z + 0.1 * rng.normal(size=(200, 2)), 1e8 + z + 0.1 * rng.normal(size=(200, 2))
+    X = {"a": a.astype(np.float32), "b": b}
+    found = CCA(scale=False, shrinkage=0.3).fit(X).translate(X, "b")
+    assert found.dtype == np.float64
+    assert np.corrcoef(found[:, 0], b[:, 0])[0, 1] > 0.95

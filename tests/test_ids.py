@@ -565,3 +565,10 @@ def test_what_computes_with_results_does_not_see_the_container(model, container)
         assert_frame_equal(variance_explained(told, X), variance_explained(plain, X))
         recovery = get_scorer("cross_reconstruction")
         assert recovery(told, X) == recovery(plain, X)
+
+
+def test_declared_ids_keep_their_levels_and_stand_over_those_before():
+    levels = pd.MultiIndex.from_arrays([list("aabb"), [1, 2, 1, 2]], names=["patient", "visit"])
+    X = Modalities({"a": np.zeros((4, 2))}, index=levels)
+    assert_index_equal(X.index, levels)
+    assert list(Modalities(X, index=list("wxyz")).index) == list("wxyz")

@@ -249,3 +249,14 @@ def test_lost_values_are_named():
     ):
         model.fit({"x": x, "y": np.column_stack([heap, x[:, 0]])})
     assert model.marginal_ratios_[0] < 0.75
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_next_to_the_usual_one_do_not_hide_it(seed):
+    rng = np.random.default_rng(seed)
+    y = np.where(rng.random(500) < 0.94, 0.0, rng.normal(3, 0.5, size=500))
+    y[0] = 1e-9  # nearer than single precision tells
+    X = {"x": rng.normal(size=(500, 2)), "y": np.c_[y, rng.normal(size=500)]}
+    model = ConditionalGAN(target="y", max_epochs=2, random_state=0).fit(X)
+    drawn = model.sample(20, given=X, random_state=0)[..., 0]
+    assert np.mean(drawn != 0) == pytest.approx(np.mean(y != 0), abs=0.05)

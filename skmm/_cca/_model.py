@@ -72,9 +72,8 @@ class Model:
 
     def in_type(self, name: str, values: Array, dtype: Any) -> Array:
         """Return values of a modality in this type if it holds them."""
-        margin = self.solution.gaussian.margins[self.names.index(name)]
-        known = margin.varying & (margin.scales != 1.0)  # else nothing was divided
-        scale = np.where(known, margin.scales, 0.0)
+        deviation = self.solution.deviations[self.names.index(name)]  # infinite where constant
+        scale = np.where(np.isfinite(deviation), deviation, 0.0)
         return in_type(values, dtype, self.means[name], scale)
 
     def incomplete(self, X: Modalities) -> list[str]:

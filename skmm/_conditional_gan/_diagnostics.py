@@ -36,6 +36,8 @@ def are_labels_lost(truth: Array, draws: Array) -> bool:
 def columns_with_lost_values(truth: Array, draws: Array) -> Array:
     """Return the columns with rare values whose spread differs by more than chance explains."""
     centred = truth - truth.mean(axis=0)
+    size = np.abs(centred).max(axis=0)
+    centred = centred / np.where(size > 0, size, 1.0)  # fourth powers of any unit
     variance = np.square(centred).mean(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         kurtosis = np.square(np.square(centred)).mean(axis=0) / np.square(variance)
@@ -50,7 +52,7 @@ def warn_of_lost_labels(target: str, names: Array, ratios: Array) -> None:
     few = ", ".join(f"{names[k]} ({ratios[k]:.2f})" for k in worst)
     warnings.warn(
         f"The labels of {target!r} are drawn with other frequencies than in training; over these, "
-        f"the lowest are {few}. Use loss='energy', more epochs or more rows.",
+        f"the lowest are {few}. Use more epochs, more rows, or the default loss.",
         ConvergenceWarning,
         stacklevel=7,
     )

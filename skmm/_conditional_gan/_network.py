@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from skmm._conditional_gan import ConditionalGAN
 
 N_REGRESSED = 10_000  # rows at most
+N_BEFORE = 50  # columns at most that a regression starts from
+MOST_COLUMNS = 500  # beyond, weights of all pairs would outgrow the network
 BITS = MLP((32,), activation="silu")  # a larger one knows rare rows by heart
 NEARLY_ALL = 0.9  # of the rows with the same value: a generator forgets the others
 
@@ -91,18 +95,21 @@ def _atoms(
     usual = np.quantile(values, 0.5, axis=0, method="nearest")
     other = values != usual
     columns = np.flatnonzero(other.any(axis=0) & (other.mean(axis=0) <= 1 - NEARLY_ALL))
-    if not len(columns):
+    if not 0 < len(columns) <= MOST_COLUMNS:
         return None
     mean, scale = (a.flatten().numpy()[columns] for a in target.standardize.exact)
     usual, other = usual[columns].astype(np.float64), other[:, columns]
     scaled = np.where(other, (values[:, columns] - mean) / scale, np.nan)
     at, spread = (usual - mean) / scale, np.nanstd(scaled, axis=0)
+    # What networks see is rounded: nearer values cannot be told from the usual one.
+    rounding = 64 * np.finfo(np.float32).eps * np.maximum(np.abs(at), 1.0)
+    gap = np.maximum(np.nanmin(np.abs(scaled - at), axis=0), rounding)
     dtype, (offset, between) = model._dtype(), _regressions(other)
     return Atoms(
         columns.tolist(),
         torch.from_numpy(usual),
         at=torch.tensor(at, dtype=dtype),
-        gap=torch.tensor(np.nanmin(np.abs(scaled - at), axis=0)),
+        gap=torch.tensor(gap),
         centre=torch.tensor(np.nanmean(scaled, axis=0)),
         spread=torch.tensor(np.where(spread > 0, spread, 1.0)),
         offset=torch.tensor(offset),
@@ -112,14 +119,17 @@ def _atoms(
 
 
 def _regressions(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return intercepts and weights of each bit's logistic regression on those before."""
+    """Return intercepts and weights of each bit's logistic regression on some before."""
     share = bits.mean(axis=0)
     offset, between = np.log(share / (1 - share)), np.zeros((len(share), len(share)))
     some = bits[np.linspace(0, len(bits) - 1, min(len(bits), N_REGRESSED)).astype(np.int64)]
     for k in range(1, len(share)):
+        before = slice(max(0, k - N_BEFORE), k)
         if some[:, k].any():
-            fitted = LogisticRegression().fit(some[:, :k], some[:, k])
-            offset[k], between[k, :k] = fitted.intercept_[0], fitted.coef_[0]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
+                fitted = LogisticRegression().fit(some[:, before], some[:, k])
+            offset[k], between[k, before] = fitted.intercept_[0], fitted.coef_[0]
     return offset, between
 
 

@@ -8,6 +8,7 @@ from io import IOBase
 from numbers import Number
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 FORMS = "Pass Modalities, a dict of arrays, a DataFrame or an array."
@@ -33,6 +34,11 @@ def refuse_foreign(what: str, value: Any, takes: str = FORMS) -> None:
     """Raise TypeError for what NumPy cannot read, or reads by asking for items without end."""
     if isinstance(value, list | tuple):
         value, what = _strange_item(value), f"An item of {what}"
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{what} is a masked array, whose mask would be lost. Pass its data, and which rows "
+            "are missing as missing= of Modalities."
+        )
     if value is not None and not isinstance(value, Number) and not _is_readable(value):
         raise TypeError(f"{what} is {described(value)}. {remedy(value)}{takes}".rstrip())
 

@@ -71,10 +71,12 @@ def find_ids(
 ) -> Ids:
     """Return the ids that all agree upon, by default the numbers of the rows.
 
-    `before` are those of the container that the values come from.
+    `before` are those of the container that the values come from, which others may be put over.
     """
-    found = {"index=": declared, "X": before}
-    if before is None:
+    found = {"index=": declared}
+    if before is not None and declared is None:
+        found = {"X": before}
+    elif before is None:
         found |= {repr(name): ids_of(value) for name, value in values.items()}
     if declared is not None and len(declared.index) != n_samples:
         raise ValueError(f"index= has {len(declared.index)} ids for {n_samples} samples.")
@@ -208,4 +210,4 @@ def _passed(index: Any) -> Ids:
     values = values if isinstance(values, pd.Index) else as_array("index=", values)
     if values.ndim != 1:
         raise ValueError(f"index= takes one id per sample, got shape {values.shape}.")
-    return Ids.of(pd.Index(values))
+    return Ids.of(values if isinstance(values, pd.Index) else pd.Index(values))

@@ -195,6 +195,7 @@ def _read_plain(
 ) -> tuple[Modalities, Schema]:
     """Form 4: X alone, or X and y."""
     refuse_foreign("X", X)
+    _refuse_dates("X", X)
     X = open_cells("X", X)
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
@@ -221,6 +222,7 @@ def _read_plain(
 def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     """Return y as a second modality of numbers."""
     refuse_foreign("y", y)
+    _refuse_dates("y", y)
     y = open_cells("y", y)
     if isinstance(y, pd.DataFrame):
         refuse_mixed("y", y)
@@ -247,6 +249,13 @@ def _requires_y(estimator: Any) -> str:
 
 def _is_label(y: Any) -> bool:
     return infer_dtype(y, skipna=True) not in ("floating", "mixed-integer-float", "decimal")
+
+
+def _refuse_dates(what: str, value: Any) -> None:
+    """Raise TypeError for dates, which scikit-learn would take for numbers of nanoseconds."""
+    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [getattr(value, "dtype", None)]
+    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in dtypes):
+        raise TypeError(f"{what} holds dates or durations: make numbers of them.")
 
 
 def _refuse_nd(estimator: Any, X: Any) -> None:

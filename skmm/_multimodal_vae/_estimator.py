@@ -415,7 +415,11 @@ class MultimodalVAE(LatentEstimator):
 
     def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
         self._noise_seed = seed_of(rng)
-        constant = {n: np.flatnonzero(~c.varies) for n, c in self._columns.items()}
+        constant = {
+            name: np.flatnonzero(~known.varies)
+            for name, known in self._columns.items()
+            if self._schema.kinds[name] != "tokens"
+        }
         self.excluded_columns_ = {name: found for name, found in constant.items() if found.size}
         self.latent_density_ = None
         rows = some_rows(len(X), rng)

@@ -69,7 +69,7 @@ def check_callbacks(
         if issubclass(kind, LRScheduler):
             _check_scheduler(callback, scheduled, adversarial)
         monitor = getattr(callback, "monitor", None)
-        if issubclass(kind, WandbLogger) and callback.save_model:
+        if issubclass(kind, WandbLogger) and getattr(callback, "save_model", False):
             monitor = "valid_loss_best"
         if isinstance(monitor, str) and monitor.startswith("valid") and not validates:
             raise TypeError(

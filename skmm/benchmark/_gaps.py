@@ -122,7 +122,7 @@ class GapFiller(  # type: ignore[call-arg]
                 values[name] = self._filled(name, cells, X[name].shape[1:])
             if self.whole_rows:
                 missing[name] = False
-        return Modalities(values, missing=missing, kinds=X.kinds)
+        return Modalities(values, missing=missing, kinds=X.kinds)._with_ids(X._ids)
 
     def inverse_transform(self, X: Any) -> Modalities:
         """Take the indicators away; what was filled in stays.
@@ -140,7 +140,7 @@ class GapFiller(  # type: ignore[call-arg]
         check_is_fitted(self)
         X = Modalities.from_frame(X) if hasattr(X, "columns") else Modalities(X)
         values = {n: self._without_marks(n, value) for n, value in X.items()}
-        return Modalities(values, missing=X.missing, kinds=X.kinds)
+        return Modalities(values, missing=X.missing, kinds=X.kinds)._with_ids(X._ids)
 
     def _strategy(self, kind: str) -> str:
         return "observed" if kind in ("binary", "count") else self.strategy

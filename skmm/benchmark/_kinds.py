@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmm._modalities import Modalities
+from skmm._modalities._values import take_rows
 from skmm._output import arrays_only
 from skmm._parts import likelihood_names
 from skmm._random import check_random_state
@@ -164,14 +165,13 @@ def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) 
     (array([0., 1., 2., 3.]), array([2., 3., 1., 0.]))
     """
     rng = check_random_state(random_state)
-    first, *others = X.names
-    values = {first: X[first]}
-    for name in others:
+    values = dict(X._values)
+    for name in X.names[1:]:
         # Rows that lack a modality go on lacking it, so that none comes to lack all of them.
         rows, there = np.arange(len(X)), np.flatnonzero(~X.missing[name])
         rows[there] = rng.permutation(there)
-        values[name] = X.select(name)[rows][name]
-    return Modalities(values, missing=X.missing, kinds=X.kinds)
+        values[name] = X._ids.put_on(take_rows(values[name], rows))
+    return Modalities._make(values, X._kinds, X._mask, X._ids)
 
 
 def break_relation(split: Split) -> Split:
@@ -183,10 +183,10 @@ def break_relation(split: Split) -> Split:
         return split._replace(train=shuffle_pairs(split.train, rng))
     # The conditions still belong together: only what is to be predicted from them does not.
     name, train = str(split.task.target), split.train
-    target = train.select(name)[rng.permutation(len(train))]
-    missing = train.missing.assign(**{name: target.missing[name].to_numpy()})
-    values = {**dict(train.items()), name: target[name]}
-    return split._replace(train=Modalities(values, missing=missing, kinds=train.kinds))
+    rows, j = rng.permutation(len(train)), train.names.index(name)
+    values, mask = dict(train._values), train._mask.copy()
+    values[name], mask[:, j] = train._ids.put_on(take_rows(values[name], rows)), mask[rows, j]
+    return split._replace(train=Modalities._make(values, train._kinds, mask, train._ids))
 
 
 def inner_scoring(task: Task) -> Any:

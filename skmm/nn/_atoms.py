@@ -78,13 +78,12 @@ class Atoms(nn.Module):
 
     def draw(self, condition: Tensor, uniform: Tensor) -> Tensor:
         """Return bits (m, n, n_columns) by uniform numbers of the same shape."""
-        logits = self._start(condition).expand(uniform.shape).unbind(dim=2)
-        found: list[Tensor] = []
-        for k, logit in enumerate(logits):
-            for weight, bit in zip(self.between[k], found, strict=False):
-                logit = logit + weight * bit
-            found.append((uniform[..., k] < logit.sigmoid()).to(logit.dtype))
-        return torch.stack(found, dim=2)
+        start = self._start(condition)
+        found = torch.zeros_like(uniform, dtype=start.dtype)
+        for k in range(uniform.shape[2]):
+            logit = start[:, k] + found[..., :k] @ self.between[k, :k]
+            found[..., k] = (uniform[..., k] < logit.sigmoid()).to(start.dtype)
+        return found
 
     def put(self, raw: Tensor, bits: Tensor) -> Tensor:
         """Return standardised targets (m, n, ...): the usual value where bits are 0."""
