@@ -34,13 +34,18 @@ def refuse_foreign(what: str, value: Any, takes: str = FORMS) -> None:
     """Raise TypeError for what NumPy cannot read, or reads by asking for items without end."""
     if isinstance(value, list | tuple):
         value, what = _strange_item(value), f"An item of {what}"
+    refuse_masked(what, value)
+    if value is not None and not isinstance(value, Number) and not _is_readable(value):
+        raise TypeError(f"{what} is {described(value)}. {remedy(value)}{takes}".rstrip())
+
+
+def refuse_masked(what: str, value: Any) -> None:
+    """Raise TypeError for a masked array, of which only the data would be read."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{what} is a masked array, whose mask would be lost. Pass its data, and which rows "
             "are missing as missing= of Modalities."
         )
-    if value is not None and not isinstance(value, Number) and not _is_readable(value):
-        raise TypeError(f"{what} is {described(value)}. {remedy(value)}{takes}".rstrip())
 
 
 def described(value: Any) -> str:

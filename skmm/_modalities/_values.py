@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skmm._modalities._foreign import described, refuse_foreign, remedy
+from skmm._modalities._foreign import described, refuse_foreign, refuse_masked, remedy
 from skmm._modalities._polars import as_pandas
 
 Array: TypeAlias = NDArray[Any]
@@ -153,11 +153,7 @@ def _convert(name: str, value: object) -> Value:
     if is_sparse(value) and value.ndim == 2:
         _check_dtype(name, value.dtype)
         return value.tocsr()
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"Modality {name!r} is a masked array, whose mask would be lost. Pass its data, and "
-            "which rows are missing as missing=."
-        )
+    refuse_masked(f"Modality {name!r}", value)
     if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
         raise TypeError(f"Modality {name!r} is {described(value)}. {remedy(value)}{TAKES}")
     array = as_array(f"Modality {name!r}", value)
