@@ -12,12 +12,12 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
-from skmm._conditional import N_DRAWS, ConditionalSampler
+from skmm._base import fits_or_changes_nothing
+from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
 from skmm._modalities._columns import ColumnStatistics
-from skmm._numbers import POSITIVE
+from skmm._parameters import POSITIVE
 from skmm._random import Seed, check_random_state, seed_of
-from skmm._state import fits_or_changes_nothing
 
 __all__ = ["MarginalSampler", "NeighborsSampler", "RidgeSampler"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skmm import MultimodalClassifier
-from skmm._split import held_out_rows
+from skmm._deep._split import held_out_rows
 
 
 def column(*counts):

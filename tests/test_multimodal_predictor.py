@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmm import Modalities, MultimodalClassifier, MultimodalRegressor
-from skmm._split import held_out_rows
+from skmm._deep._split import held_out_rows
 from skmm.compose import ConcatModalities, PerModality
 from skmm.datasets import load_digits_halves
 from skmm.nn import MLP, Conv, Tokens

@@ -38,7 +38,7 @@ from skmm import (
     Modalities,
     MultimodalAutoencoder,
     MultimodalClassifier,
-    _state,
+    _base,
     baselines,
     compose,
     io,
@@ -544,7 +544,7 @@ def test_what_is_trusted_is_a_class_without_ways_of_its_own_to_be_made(name):
     kind = _resolved(name)
     assert inspect.isclass(kind)
     assert f"{kind.__module__}.{kind.__name__}" == name
-    plain = (torch.nn.Module, BaseEstimator, _state.BaseEstimator, object, tuple)
+    plain = (torch.nn.Module, BaseEstimator, _base.BaseEstimator, object, tuple)
     special = ("__new__", "__setstate__", "__reduce__", "__reduce_ex__", "__del__")
     own = {
         method
@@ -569,7 +569,7 @@ def test_all_estimators_and_networks_are_trusted():
     names = {f"{kind.__module__}.{kind.__name__}" for kind in expected}
     criteria = {n for n in names if n.endswith("Objective")}  # not stored: training makes them
     abstract = {
-        "skmm._conditional.ConditionalSampler",
+        "skmm._interfaces._conditional_sampler.ConditionalSampler",
         "skmm.baselines._Baseline",
         "skmm.nn._layers.Drawing",
         "skmm.nn._likelihoods._Likelihood",
@@ -747,7 +747,7 @@ def test_another_version_warns(estimator, way, tmp_path, monkeypatch):
     io.dump(estimator, tmp_path / "model.skops")
     joblib.dump(estimator, tmp_path / "model.joblib")
     data = pickle.dumps(estimator)
-    monkeypatch.setattr(_state, "__version__", "99.0")
+    monkeypatch.setattr(_base, "__version__", "99.0")
     load = {
         "pickle": lambda: pickle.loads(data),
         "joblib": lambda: joblib.load(tmp_path / "model.joblib"),

@@ -19,13 +19,13 @@ from sklearn._config import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skmm._base import unchanged_on_error
 from skmm._cca._device import DeviceBlock, Home, to_numpy
+from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
 from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
-from skmm._reconstruction import ReconstructionMixin
-from skmm._state import unchanged_on_error
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAMESPACES = (  # those that scikit-learn supports

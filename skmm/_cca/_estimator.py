@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skmm._base import BaseEstimator
 from skmm._cca._array_api import (
     FollowsInput,
     cast_to,
@@ -36,12 +37,11 @@ from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_p
 from skmm._cca._route import Route
 from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
-from skmm._modalities import Modalities
+from skmm._interfaces._generative import Parts
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._ids import warn_of_other_rows
-from skmm._numbers import POSITIVE, Numbers
-from skmm._output import TransformerMixin, codes_follow_output
-from skmm._reconstruction import Parts
-from skmm._state import BaseEstimator
+from skmm._modalities._output import TransformerMixin, codes_follow_output
+from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 _SHARE = Numbers(Real, 0, 1, closed="both")
@@ -512,7 +512,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
 
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
-        mask = X._mask
+        mask = missing_mask(X)
         if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
             lacking = [name for name, column in zip(X.names, mask.T, strict=True) if column.any()]
             raise ValueError(

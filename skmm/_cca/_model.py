@@ -11,7 +11,7 @@ from skmm._cca._device import Home, is_device_block, to_numpy
 from skmm._cca._solution import Solution, own
 from skmm._cca._sparse import project_sparse, row_batches
 from skmm._linalg import CONSTANT, canonical_axes, pearson
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import in_type
 from skmm._modalities._values import is_sparse
 
@@ -78,7 +78,7 @@ class Model:
 
     def incomplete(self, X: Modalities) -> list[str]:
         """Return the modalities that are missing in some row of X."""
-        missing = dict(zip(X.names, np.any(X._mask, axis=0), strict=True))
+        missing = dict(zip(X.names, np.any(missing_mask(X), axis=0), strict=True))
         return [name for name in self.names if missing.get(name, True)]
 
     def expected(self, X: Modalities, to: str) -> Array:
@@ -126,7 +126,7 @@ class Model:
     def total_correlation(self, X: Modalities, weight: Array | None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
         codes, totals = to_numpy(self.codes(X)), []
-        present = dict(zip(X.names, ~X._mask.T, strict=True))
+        present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
             if both.sum() < 2:
@@ -151,7 +151,7 @@ class Model:
             return self._centred(X, name) @ self._weights(name)
         scale = self.solution.gaussian.margins[self.names.index(name)].scales
         codes = project_sparse(X[name], self.means[name], scale, self._weights(name))
-        codes[X._mask[:, X.names.index(name)]] = np.nan
+        codes[~observed_rows(X, name)] = np.nan
         return codes
 
     def _centred(self, X: Modalities, name: str, rows: Array | slice = slice(None)) -> Array:
@@ -179,7 +179,7 @@ class Model:
     @staticmethod
     def _patterns(X: Modalities) -> Iterator[tuple[list[str], Array]]:
         """Yield the sets of modalities that rows have, with the rows; rows with none are left."""
-        patterns, which = np.unique(~X._mask, axis=0, return_inverse=True)
+        patterns, which = np.unique(~missing_mask(X), axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             names = [name for name, there in zip(X.names, pattern, strict=True) if there]
             if names:

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 
 from skmm._linalg import CONSTANT, pearson
 from skmm._modalities import Modalities
-from skmm._output import arrays_only
+from skmm._modalities._output import arrays_only
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray

@@ -14,7 +14,7 @@ import numpy as np
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments
 from skmm._linalg import CONSTANT, row_chunks
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask
 
 Array = np.ndarray
 
@@ -65,7 +65,7 @@ class PairSums:
         return total
 
     def _add(self, model: Model, X: Modalities, weight: Array) -> None:
-        there = ~X._mask
+        there = ~missing_mask(X)
         U = np.stack([np.where(h[:, None], u, 0.0)
                       for h, u in zip(there.T, model.codes(X).values(), strict=True)])  # fmt: skip
         weighted = there * weight[:, None]

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skmm._cca._moments import Moments
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._stream import mapping_of
 from skmm._modalities._values import is_lazy
 
@@ -129,7 +129,7 @@ def _rows(X: Any, y: Any, weight: Array | None, rows: slice) -> Piece:
     """Read some rows into memory, and let go of the pages that they were mapped to."""
     if isinstance(X, Modalities):
         values = {name: _read(value, rows) for name, value in X._values.items()}
-        part: Any = Modalities(values, missing=X._mask[rows], kinds=X._kinds)
+        part: Any = Modalities(values, missing=missing_mask(X)[rows], kinds=X._kinds)
     elif isinstance(X, Mapping):
         part = {name: _read(value, rows) for name, value in X.items()}
     else:

@@ -15,15 +15,6 @@ from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import StrOptions
 
-from skmm._base import (
-    DEEP_CONSTRAINTS,
-    DeepEstimator,
-    check_same_labels,
-    continue_from,
-    n_rows_per_step,
-    numpy_type,
-)
-from skmm._conditional import N_DRAWS, ConditionalSampler
 from skmm._conditional_gan._diagnostics import (
     are_labels_lost,
     columns_with_lost_values,
@@ -32,10 +23,19 @@ from skmm._conditional_gan._diagnostics import (
     warn_of_lost_values,
 )
 from skmm._conditional_gan._network import gan_network
+from skmm._deep._estimator import (
+    DEEP_CONSTRAINTS,
+    DeepEstimator,
+    check_same_labels,
+    continue_from,
+    n_rows_per_step,
+    numpy_type,
+)
+from skmm._deep._networks import check_tokens
+from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
 from skmm._nets import AdversarialNet, n_rows_at_once
-from skmm._numbers import POSITIVE, Numbers
-from skmm._parts import check_tokens
+from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
 from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator

@@ -13,9 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from skmm._modalities import Modalities
-from skmm._nets import build
-from skmm._parts import (
+from skmm._deep._networks import (
     classes,
     decoder,
     encoder,
@@ -27,6 +25,8 @@ from skmm._parts import (
     scaler,
     standardize,
 )
+from skmm._modalities import Modalities
+from skmm._nets import build
 from skmm.nn import MLP, Conv
 from skmm.nn._adversarial import (
     ConditionalGANNetwork,

@@ -13,8 +13,8 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DEEP_CONSTRAINTS, DeepEstimator
-from skmm._decoding import decode, decode_draws, draw, fit_density
+from skmm._deep._decoding import decode, decode_draws, draw, fit_density
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator
 from skmm._deep_cca._linear import (
     close,
     is_cheap,
@@ -26,13 +26,13 @@ from skmm._deep_cca._linear import (
 from skmm._deep_cca._network import linear_network
 from skmm._deep_cca._objectives import OBJECTIVES
 from skmm._deep_cca._training import fit_net
-from skmm._modalities import Modalities, check_modalities
+from skmm._interfaces._generative import ReconstructionMixin
+from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
 from skmm._modalities._columns import column_statistics
+from skmm._modalities._output import TransformerMixin, arrays_only, codes_follow_output
 from skmm._nets import Net
-from skmm._numbers import POSITIVE, Numbers
-from skmm._output import TransformerMixin, arrays_only, codes_follow_output
+from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
-from skmm._reconstruction import ReconstructionMixin
 from skmm.nn._alignment import AlignmentNetwork
 
 Array = np.ndarray
@@ -544,7 +544,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         """Return the codes of each modality, NaN where it is missing."""
         codes = {}
         for m, name in enumerate(X.names):
-            here = ~X._mask[:, m]
+            here = ~missing_mask(X)[:, m]
             if here.all():
                 codes[name] = self._apply(_code, X.select([name]))
                 continue
@@ -560,7 +560,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _read(self, X: Any, y: Any, **options: Any) -> Modalities:
         X = check_modalities(self, X, y, min_modalities=2, kinds=KINDS, accept_lazy=True, **options)
         values = {name: v[:, None] if v.ndim == 1 else v for name, v in X.items()}
-        return Modalities._make(values, X.kinds, X._mask, X._ids)
+        return with_values(X, values)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_closing")

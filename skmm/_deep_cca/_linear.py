@@ -13,9 +13,9 @@ from sklearn.model_selection import KFold
 from skmm._cca import CCA
 from skmm._cca._moments import Moments
 from skmm._cca._whitening import MomentRoute
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask, with_values
+from skmm._modalities._output import arrays_only
 from skmm._modalities._stream import is_streamed, row_slices
-from skmm._output import arrays_only
 
 Array = np.ndarray
 Codes = dict[str, Array]
@@ -95,7 +95,7 @@ def _moments(X: Modalities, rows: Array) -> CCA:
     chosen[rows] = True
     parts = [part for part in row_slices(X) if chosen[part].any()]
     # The first part has to have all modalities.
-    parts.sort(key=lambda part: bool(X._mask[part][chosen[part]].all(axis=0).any()))
+    parts.sort(key=lambda part: bool(missing_mask(X)[part][chosen[part]].all(axis=0).any()))
     chunks = (_flat(X[part])[np.flatnonzero(chosen[part])] for part in parts)
     return CCA(shrinkage=0.5).partial_fit(chunks)
 
@@ -129,7 +129,7 @@ def _flat(X: Modalities) -> Modalities:
     for name, value in X.items():
         array = np.asarray(value).reshape(len(X), -1)
         values[name] = array if array.dtype.kind == "f" else array.astype(np.float64)
-    return Modalities._make(values, dict.fromkeys(X.names, "numeric"), X._mask, X._ids)
+    return with_values(X, values, kinds=dict.fromkeys(X.names, "numeric"))
 
 
 def is_surely_better(first: Codes, second: Codes, train: Array, valid: Array, seed: int) -> bool:

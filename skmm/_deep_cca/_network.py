@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from skmm._cca import CCA
+from skmm._deep._networks import modality_networks
 from skmm._modalities import Modalities
 from skmm._nets import build
-from skmm._parts import modality_networks
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._alignment import AlignmentNetwork
 from skmm.nn._modality_networks import Standardize

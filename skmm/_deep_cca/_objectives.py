@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from skmm import nn
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask
 
 OBJECTIVES: dict[str, Callable[..., Any]] = {
     "cca": partial(nn.cca_loss, squared=True),
@@ -33,8 +33,8 @@ def check_objective(
             f"objective='cca' aligns exactly two modalities, got {X.names!r}: use 'gcca', or name "
             "two with modalities=."
         )
-    if objective == "cca" and X._mask.any():
-        lacking = [name for name, m in zip(X.names, X._mask.T, strict=True) if m.any()]
+    if objective == "cca" and missing_mask(X).any():
+        lacking = [name for name, m in zip(X.names, missing_mask(X).T, strict=True) if m.any()]
         raise ValueError(
             f"objective='cca' needs complete rows in fit, but modalities {lacking!r} are missing "
             "in some: use objective='gcca' or drop the incomplete rows."

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from skmm._base import continue_from
+from skmm._deep._estimator import continue_from
+from skmm._deep._networks import check_tokens
 from skmm._deep_cca._network import deep_network
 from skmm._deep_cca._objectives import check_batch_size, check_objective
 from skmm._modalities import Modalities
 from skmm._nets import Net, TensorData
-from skmm._parts import check_tokens
 from skmm._random import seed_of
 from skmm.metrics import total_correlation
 from skmm.nn._alignment import Alignment, AlignmentObjective

@@ -421,6 +421,28 @@ class Modalities:
         ]
 
 
+def missing_mask(X: Modalities) -> Mask:
+    """Return which rows lack which modality, bool (n_samples, n_modalities); read only."""
+    return X._mask
+
+
+def observed_rows(X: Modalities, name: str) -> Mask:
+    """Return which rows have a modality, bool (n_samples,)."""
+    return ~X._mask[:, X.names.index(name)]
+
+
+def with_values(
+    X: Modalities,
+    values: dict[str, Any],
+    *,
+    kinds: dict[str, str] | None = None,
+    mask: Mask | None = None,
+) -> Modalities:
+    """Return the same samples with other values, which are known to fit the kinds and the mask."""
+    mask = X._mask if mask is None else mask
+    return Modalities._make(values, X._kinds if kinds is None else kinds, mask, X._ids)
+
+
 def _locked(value: Value) -> Value:
     if isinstance(value, np.ndarray):
         value.flags.writeable = False

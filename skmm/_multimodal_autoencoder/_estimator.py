@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._base import DEEP_CONSTRAINTS
-from skmm._decoding import decode_draws, draw, fit_density, some_rows
-from skmm._fusion import fusion_network
-from skmm._latent import LatentEstimator, weights_of
+from skmm._deep._decoding import decode_draws, draw, fit_density, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS
+from skmm._deep._fusion import fusion_network
+from skmm._deep._latent import LatentEstimator, weights_of
+from skmm._deep._networks import modality_networks
+from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
 from skmm._nets import build
-from skmm._numbers import POSITIVE, Numbers
-from skmm._parts import modality_networks
+from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed
-from skmm._reconstruction import Parts
 from skmm.nn._autoencoder import AutoencoderNetwork, ReconstructionObjective
 
 Array = np.ndarray

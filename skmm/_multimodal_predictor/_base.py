@@ -22,23 +22,23 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
-from skmm._base import (
+from skmm._deep._estimator import (
     DEEP_CONSTRAINTS,
     DeepEstimator,
     check_same_labels,
     continue_from,
     n_rows_per_step,
 )
-from skmm._fusion import fusion_network
-from skmm._labels import find_categories, number_labels
+from skmm._deep._fusion import fusion_network
+from skmm._deep._networks import check_tokens, modality_networks, n_features
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
+from skmm._modalities._labels import find_categories, number_labels
+from skmm._modalities._output import TransformerMixin
 from skmm._nets import Net, build
-from skmm._numbers import Numbers
-from skmm._output import TransformerMixin
-from skmm._parts import check_tokens, modality_networks, n_features
+from skmm._parameters import Numbers
 from skmm._random import seed_of
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (

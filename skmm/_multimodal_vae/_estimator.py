@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._base import DEEP_CONSTRAINTS, numpy_type
-from skmm._decoding import decode_draws, draw, fit_density, plausible, some_rows
-from skmm._latent import LatentEstimator, weights_of
+from skmm._deep._decoding import decode_draws, draw, fit_density, plausible, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS, numpy_type
+from skmm._deep._latent import LatentEstimator, weights_of
+from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._multimodal_vae._diagnostics import (
     contributions,
@@ -22,9 +23,8 @@ from skmm._multimodal_vae._diagnostics import (
 )
 from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
 from skmm._nets import plain_torch
-from skmm._numbers import POSITIVE, Numbers
+from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
-from skmm._reconstruction import Parts
 from skmm.nn._vae import VAENetwork, VAEObjective
 
 Array = np.ndarray

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skmm._deep._networks import modality_networks
 from skmm._modalities import Modalities
 from skmm._nets import build
-from skmm._parts import modality_networks
 from skmm.nn import ConcatFusion
 from skmm.nn._vae import JointEncoder, VAENetwork
 

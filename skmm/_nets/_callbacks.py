@@ -11,7 +11,7 @@ import torch
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
-from skmm._files import replacing
+from skmm._atomic import replacing
 from skmm._nets._net import EarlyStop, Net
 
 State = dict[str, Any]

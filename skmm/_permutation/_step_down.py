@@ -23,7 +23,7 @@ from joblib import effective_n_jobs
 from scipy import linalg
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm._permutation._frame import frame_of, short
 from skmm._permutation._variates import Cross, Variates, cross_products, joint_matrix
 from skmm._random import check_random_state

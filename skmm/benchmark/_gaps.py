@@ -10,9 +10,9 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._modalities import Modalities, read_modalities
 from skmm._modalities._values import flat_array, is_lazy, is_pandas, is_sparse
-from skmm._state import BaseEstimator, fits_or_changes_nothing
 
 Array = NDArray[Any]
 STRATEGIES = ("median", "mean")

@@ -15,10 +15,10 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmm._modalities import Modalities
+from skmm._deep._networks import likelihood_names
+from skmm._modalities import Modalities, missing_mask, with_values
+from skmm._modalities._output import arrays_only
 from skmm._modalities._values import take_rows
-from skmm._output import arrays_only
-from skmm._parts import likelihood_names
 from skmm._random import check_random_state
 from skmm.compose import ConcatModalities
 from skmm.metrics import (
@@ -171,7 +171,7 @@ def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) 
         rows, there = np.arange(len(X)), np.flatnonzero(~X.missing[name])
         rows[there] = rng.permutation(there)
         values[name] = X._ids.put_on(take_rows(values[name], rows))
-    return Modalities._make(values, X._kinds, X._mask, X._ids)
+    return with_values(X, values)
 
 
 def break_relation(split: Split) -> Split:
@@ -184,9 +184,9 @@ def break_relation(split: Split) -> Split:
     # The conditions still belong together: only what is to be predicted from them does not.
     name, train = str(split.task.target), split.train
     rows, j = rng.permutation(len(train)), train.names.index(name)
-    values, mask = dict(train._values), train._mask.copy()
+    values, mask = dict(train._values), missing_mask(train).copy()
     values[name], mask[:, j] = train._ids.put_on(take_rows(values[name], rows)), mask[rows, j]
-    return split._replace(train=Modalities._make(values, train._kinds, mask, train._ids))
+    return split._replace(train=with_values(train, values, mask=mask))
 
 
 def inner_scoring(task: Task) -> Any:

@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._modalities import Modalities, check_modalities, read_modalities
+from skmm._base import BaseEstimator, fits_or_changes_nothing
+from skmm._modalities import (
+    Modalities,
+    check_modalities,
+    missing_mask,
+    observed_rows,
+    read_modalities,
+)
+from skmm._modalities._output import TransformerMixin, in_library
 from skmm._modalities._schema import Spec
 from skmm._modalities._values import as_array, is_sparse
-from skmm._output import TransformerMixin, in_library
-from skmm._state import BaseEstimator, fits_or_changes_nothing
 
 
 class ConcatModalities(TransformerMixin, BaseEstimator):
@@ -149,7 +155,7 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
 
     def _check_nothing_missing(self, X: Modalities) -> None:
         absent = [name for name in self.modality_names_in_ if name not in X]
-        rows = [name for j, name in enumerate(X.names) if X._mask[:, j].any()]
+        rows = [name for j, name in enumerate(X.names) if missing_mask(X)[:, j].any()]
         if absent or rows:
             raise ValueError(
                 f"Modalities {absent + rows} are missing in some rows, which a sparse matrix "
@@ -260,7 +266,7 @@ class SelectModality(TransformerMixin, BaseEstimator):
         if self.modality not in X:
             raise ValueError(f"X has no modality {self.modality!r}; it has {list(X.names)}.")
         value = X[self.modality]
-        n_missing = int(X._mask[:, X.names.index(self.modality)].sum())
+        n_missing = int((~observed_rows(X, self.modality)).sum())
         if n_missing and not _can_hold_nan(value):
             raise ValueError(
                 f"Modality {self.modality!r} is missing in {n_missing} rows, which its dtype "

@@ -22,11 +22,11 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from skmm._modalities import Modalities, read_modalities
+from skmm._base import BaseEstimator, fits_or_changes_nothing
+from skmm._modalities import Modalities, missing_mask, observed_rows, read_modalities, with_values
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._kinds import check_kind, default_kind, is_number
 from skmm._modalities._values import Value, hide_rows, n_columns, take_rows
-from skmm._state import BaseEstimator, fits_or_changes_nothing
 from skmm.compose._placing import Mask, as_input, place, takes_text
 
 
@@ -187,7 +187,7 @@ class PerModality(  # type: ignore[call-arg]
         for name, value in values.items():
             if value.shape[1:] != self._schema.shapes[name]:
                 kinds[name] = default_kind(value)
-        return Modalities._make(values, kinds, X._mask, X._ids)
+        return with_values(X, values, kinds=kinds)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Return the column names of the flattened output, ``modality__column``.
@@ -349,7 +349,7 @@ class PerModality(  # type: ignore[call-arg]
         for j, name in enumerate(X.names):
             if not _is_kept(self.transformers_[name]):
                 continue
-            observed = ~X._mask[:, j]
+            observed = ~missing_mask(X)[:, j]
             columns.append(j)
             if isinstance(self.transformers_[name], str):
                 values[name], kinds[name] = X._values[name], X._kinds[name]
@@ -360,7 +360,7 @@ class PerModality(  # type: ignore[call-arg]
             kinds[name] = self._kind_out(X, name, values[name], observed)
         if not values:
             raise ValueError(f"PerModality drops every modality of {list(X.names)}.")
-        return Modalities._make(values, kinds, X._mask[:, columns], X._ids)
+        return with_values(X, values, kinds=kinds, mask=missing_mask(X)[:, columns])
 
     def _input(self, X: Modalities, name: str, observed: Mask) -> Any:
         value = X[name]
@@ -377,7 +377,7 @@ class PerModality(  # type: ignore[call-arg]
 
     def _invert(self, X: Modalities, name: str) -> Value:
         transformer, spec = self.transformers_[name], self._schema.specs[name]
-        value, observed = X._values[name], ~X._mask[:, X.names.index(name)]
+        value, observed = X._values[name], observed_rows(X, name)
         if isinstance(transformer, str):
             return value
         with _naming(name):

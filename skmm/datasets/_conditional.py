@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.utils import Bunch
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm._random import check_random_state
 from skmm.datasets._base import check_option, package
 

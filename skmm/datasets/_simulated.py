@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from skmm._modalities import Modalities
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm._random import check_random_state
 from skmm.datasets._base import Loaded, package
 

@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
 from skmm._modalities import check_modalities
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm._random import check_random_state
 from skmm.inspection._plot._correlation import _held_out, _to_clone
 from skmm.inspection._plot._loadings import _correlations

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask, with_values
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._ids import ids_of, warn_of_other_rows
 from skmm._modalities._values import as_value, is_sparse, missing_rows, take_rows
@@ -242,12 +242,12 @@ class _Data:
 
 
 def _permute_modality(X: Modalities, name: str, donors: Array) -> Modalities:
-    values, mask = dict(X._values), X._mask.copy()
+    values, mask = dict(X._values), missing_mask(X).copy()
     # The index, which the container puts on it, stays: rows are exchanged, not renamed.
     values[name] = take_rows(values[name], donors)
     j = X.names.index(name)
     mask[:, j] = mask[donors, j]
-    return Modalities._make(values, X._kinds, mask, X._ids)
+    return with_values(X, values, mask=mask)
 
 
 def _check_scoring(scoring: Any) -> None:
@@ -314,7 +314,7 @@ def _find_columns(estimator: Any, X: Any) -> tuple[Any, Any, Mapping[str, Array]
 def _missing(X: Any, columns: Mapping[str, Array] | None) -> dict[str, Array]:
     """Return which rows lack each modality."""
     if columns is None:
-        return {name: X._mask[:, j] for j, name in enumerate(X.names)}
+        return {name: missing_mask(X)[:, j] for j, name in enumerate(X.names)}
     return {name: missing_rows(take_columns(X, numbers)) for name, numbers in columns.items()}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skmm._modalities import Modalities, check_modalities
-from skmm._output import arrays_only
+from skmm._modalities._output import arrays_only
 from skmm.inspection._plot._model import fitted_step, sliceable
 from skmm.metrics import r2_per_modality
 

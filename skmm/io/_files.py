@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from skmm._files import replacing
-from skmm._state import decoding, encoding
+from skmm._atomic import replacing
+from skmm._base import decoding, encoding
 from skmm._version import __version__
 from skmm.io._stored import decoded, encoded
 from skmm.io._trusted import TRUSTED

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skmm._state import BaseEstimator
+from skmm._base import BaseEstimator
 
 Memo = dict[int, Any]
 Decoder = Callable[[Any, Memo], Any]

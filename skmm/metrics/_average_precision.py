@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.metrics._check import check_codes, check_labels, check_same_width, present_rows
 from skmm.metrics._similarity import Closeness
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.neighbors import KNeighborsClassifier
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.metrics._check import (
     check_codes,
     check_labels,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skmm._modalities import Modalities, check_modalities
+from skmm._modalities import Modalities, check_modalities, missing_mask
 from skmm._random import Seed, check_random_state
 from skmm.metrics._regression import r2_of_varying, varied_in_fit
 
@@ -75,11 +75,12 @@ def over_imputation_score(
     checked = check_modalities(
         estimator, X, y, reset=False, allow_partial=True, allow_empty_rows=True
     )
-    checked = checked[~checked._mask.all(axis=1)]  # an empty row cannot be imputed or judged
-    hidden = _hidden(~checked._mask, fraction, check_random_state(random_state))
+    # An empty row cannot be imputed or judged.
+    checked = checked[~missing_mask(checked).all(axis=1)]
+    hidden = _hidden(~missing_mask(checked), fraction, check_random_state(random_state))
     if not hidden.any():
         raise ValueError("Nothing was hidden: give rows with two modalities or more.")
-    mask = dict(zip(checked.names, (checked._mask | hidden).T, strict=True))
+    mask = dict(zip(checked.names, (missing_mask(checked) | hidden).T, strict=True))
     holes = Modalities(checked, missing=mask)
     filled = estimator.impute(holes)
     found = {name: rows for name, rows in zip(checked.names, hidden.T, strict=True) if rows.any()}

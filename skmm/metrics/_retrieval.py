@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import digamma
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.metrics._check import check_choice, paired_codes
 from skmm.metrics._similarity import rivals
 

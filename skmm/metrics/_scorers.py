@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
 from skmm._modalities import check_modalities
-from skmm._output import arrays_only
+from skmm._modalities._output import arrays_only
 from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
 from skmm.metrics._matching import foscttm, label_transfer_accuracy

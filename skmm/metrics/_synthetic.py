@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.utils import gen_batches
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.metrics._draws import N_VALUES, check_pair
 
 Array = np.ndarray

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
 from sklearn.utils import gen_batches
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag
 from skmm.metrics._draws import N_VALUES, check_pair, check_positive

@@ -11,9 +11,9 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._base import BaseEstimator
 from skmm._modalities._values import as_array
-from skmm._numbers import is_integer
-from skmm._state import BaseEstimator
+from skmm._parameters import is_integer
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
 Image = NDArray[np.float32]

@@ -12,9 +12,9 @@ from sklearn.base import TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._modalities._values import as_array
-from skmm._numbers import POSITIVE, Numbers
-from skmm._state import BaseEstimator, fits_or_changes_nothing
+from skmm._parameters import POSITIVE, Numbers
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
 Array = NDArray[Any]

@@ -18,9 +18,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skmm._base import BaseEstimator
 from skmm._modalities._values import as_array
-from skmm._numbers import POSITIVE
-from skmm._state import BaseEstimator
+from skmm._parameters import POSITIVE
 from skmm.preprocessing._samples import read_samples
 
 _PADDING, _UNKNOWN, _FIRST = 0, 1, 2

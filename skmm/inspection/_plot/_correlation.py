@@ -14,8 +14,8 @@ from sklearn.utils.validation import _num_samples
 
 from skmm._cca import CCA
 from skmm._linalg import CONSTANT, pearson
-from skmm._modalities import check_modalities
-from skmm._numbers import is_integer
+from skmm._modalities import check_modalities, missing_mask
+from skmm._parameters import is_integer
 from skmm._permutation import step_down_permutation
 from skmm._permutation._variates import Variates
 from skmm._random import check_random_state
@@ -310,7 +310,7 @@ def _permuted_correlations(
             "n_permutations=0."
         )
     X = check_modalities(model, X, y, reset=False, min_modalities=2, flatten=True)
-    complete = ~X._mask.any(axis=1)
+    complete = ~missing_mask(X).any(axis=1)
     blocks = [np.asarray(X[name], dtype=np.float64)[complete] for name in X.names]
     shrinkage = [model.shrinkage_[name] for name in X.names]
     # With shrinkage the test has a reference for the first step only.

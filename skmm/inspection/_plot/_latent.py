@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from skmm._output import arrays_only
+from skmm._modalities._output import arrays_only
 from skmm.inspection._plot._axes import (
     FONT,
     LIGHT,

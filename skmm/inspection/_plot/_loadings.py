@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from skmm._linalg import pearson
 from skmm._modalities import Modalities, check_modalities
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.inspection._plot._axes import (
     FONT,
     GREY,

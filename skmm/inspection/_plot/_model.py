@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.metrics._scorers import _codes, last_step
 
 Array = np.ndarray

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skmm._numbers import is_integer
-from skmm._output import arrays_only
+from skmm._modalities._output import arrays_only
+from skmm._parameters import is_integer
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,

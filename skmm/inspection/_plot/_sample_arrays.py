@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skmm._numbers import is_integer
+from skmm._parameters import is_integer
 from skmm.inspection._plot._model import flat_name
 
 Array = np.ndarray

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from skmm._modalities import Modalities
+from skmm._modalities._container import Modalities, with_values
 
 Array = np.ndarray
 FEW = 20  # labels, of which nearly all may differ by chance
@@ -32,7 +32,7 @@ def number_labels(X: Modalities, categories: Mapping[str, Array]) -> Modalities:
         elif value.ndim == 1:
             value = value[:, None]
         values[name] = value
-    return Modalities._make(values, X.kinds, X._mask, X._ids)
+    return with_values(X, values)
 
 
 def _classes(name: str, value: Array) -> Array:

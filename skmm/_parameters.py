@@ -1,4 +1,4 @@
-"""Numbers that are not meant to be true or false: as parameters, and as arguments of functions."""
+"""Which values parameters and arguments may have: numbers that are not true or false."""
 
 from numbers import Integral
 from typing import Any

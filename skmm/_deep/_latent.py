@@ -11,16 +11,16 @@ import torch
 from sklearn.base import _fit_context
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._base import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
-from skmm._decoding import decode
-from skmm._labels import find_categories, number_labels
-from skmm._modalities import Modalities, check_modalities
+from skmm._deep._decoding import decode
+from skmm._deep._estimator import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
+from skmm._deep._networks import check_tokens
+from skmm._interfaces._generative import Parts, ReconstructionMixin
+from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics, column_statistics
+from skmm._modalities._labels import find_categories, number_labels
+from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._nets import Net
-from skmm._output import TransformerMixin, codes_follow_output
-from skmm._parts import check_tokens
 from skmm._random import seed_of
-from skmm._reconstruction import Parts, ReconstructionMixin
 from skmm.metrics import r2_per_modality
 from skmm.nn._modality_networks import ModalityNetworks
 
@@ -103,7 +103,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         X = self._check(X, allow_empty_rows=self._any_row)
         codes = {}
         for m, name in enumerate(X.names):
-            here = ~X._mask[:, m]
+            here = ~missing_mask(X)[:, m]
             found = self._codes(X.select([name]), here)
             codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
             codes[name][here] = found
@@ -197,7 +197,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
     def _mean(self, X: Modalities, name: str) -> Array:
         """Return the mean of the rows that have a modality; of labels the frequencies."""
         if name in self.categories_:
-            value = np.asarray(X[name])[~X._mask[:, X.names.index(name)]]
+            value = np.asarray(X[name])[observed_rows(X, name)]
             return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
         return self._columns[name].mean.reshape(self._schema.shapes[name])
 
@@ -217,7 +217,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         constant: dict[str, float] = {}
         for m, name in enumerate(X.names):
             true, guess, mean = np.asarray(X[name]), expected[name], self.means_[name]
-            if not (rows := ~X._mask[:, m]).any():
+            if not (rows := ~missing_mask(X)[:, m]).any():
                 continue
             true, guess = true[rows].reshape(rows.sum(), -1), guess[rows]
             if name in self.categories_:

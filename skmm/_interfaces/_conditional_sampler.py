@@ -9,15 +9,15 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skmm._labels import find_categories, number_labels
-from skmm._modalities import Modalities, check_modalities
+from skmm._base import BaseEstimator
+from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._modalities._ids import ids_of
+from skmm._modalities._labels import find_categories, number_labels
+from skmm._modalities._output import TransformerMixin, translation_follows_output
 from skmm._modalities._stream import Stream, check_held, take_lazily
-from skmm._numbers import is_integer
-from skmm._output import TransformerMixin, translation_follows_output
+from skmm._parameters import is_integer
 from skmm._random import Seed, check_random_state, seed_of
-from skmm._state import BaseEstimator
 from skmm.metrics._energy import energy_scores, marginal_scores
 
 Array = np.ndarray
@@ -160,9 +160,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         """
         checked = check_held(self._check(X, y))
         conditions = self._without_target(checked)
-        if lacking := [
-            n for n, mask in zip(conditions.names, conditions._mask.T, strict=True) if mask.any()
-        ]:
+        if lacking := [n for n in conditions.names if not observed_rows(conditions, n).all()]:
             raise ValueError(
                 f"{type(self).__name__} can only fill in {self._target!r}, but {lacking!r} are "
                 "missing in some rows."
@@ -235,16 +233,16 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             If no row has a target.
         """
         X = self._check(X, y)
-        if self._target not in X or not (rows := ~X._mask[:, X.names.index(self._target)]).any():
+        if self._target not in X or not (rows := observed_rows(X, self._target)).any():
             raise ValueError(f"score needs the target {self._target!r} in X, or as y.")
-        X = X[np.flatnonzero(rows)]
+        X = X[rows]
         truth = self._encoded(X)[:, self._judged] / self._spread
         conditions, rng = self._without_target(X), np.random.RandomState(self._seed)
         reference = self._reference / self._spread
         scores = []
-        for rows, part in self._chunks(conditions, N_DRAWS):
+        for chunk, part in self._chunks(conditions, N_DRAWS):
             draws = self._drawn(part, N_DRAWS, rng)[:, :, self._judged] / self._spread
-            scores.append(energy_scores(truth[rows], draws.swapaxes(0, 1)))
+            scores.append(energy_scores(truth[chunk], draws.swapaxes(0, 1)))
         mean, marginal = np.concatenate(scores).mean(), marginal_scores(truth, reference).mean()
         if marginal == 0:  # all targets are the same
             return float(mean == 0)
@@ -281,7 +279,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             raise ValueError(f"The target {self._target!r} holds tokens, which are not generated.")
         self.categories_ = find_categories(X)
         X = number_labels(X, self.categories_)
-        rows = np.flatnonzero(~X._mask[:, X.names.index(self._target)])
+        rows = np.flatnonzero(observed_rows(X, self._target))
         X = X if len(rows) == len(X) else take_lazily(X, rows)
         if len(X) < 2:
             raise ValueError(
@@ -352,12 +350,12 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
     def _check_conditions(self, X: Modalities) -> None:
         """Refuse rows that lack what they must have."""
-        if (empty := X._mask.all(axis=1)).any():
+        if (empty := missing_mask(X).all(axis=1)).any():
             raise ValueError(
                 f"In {int(empty.sum())} rows every modality but {self._target!r} is missing: drop "
                 "them."
             )
-        complete = {n for n, mask in zip(X.names, X._mask.T, strict=True) if not mask.any()}
+        complete = {n for n in X.names if observed_rows(X, n).all()}
         lacking = [n for n in self.modality_names_in_ if n not in {*complete, self._target}]
         if lacking and not self._takes_missing:
             raise ValueError(

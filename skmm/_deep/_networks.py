@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, observed_rows
 from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import pieces
 from skmm._nets import build
@@ -221,7 +221,7 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
         n_tokens, hint = _vocabulary(networks, networks.index(name))
         if n_tokens is None:
             continue
-        for observed in pieces(X[name], ~X._mask[:, X.names.index(name)]):
+        for observed in pieces(X[name], observed_rows(X, name)):
             ids = torch.from_numpy(np.array(observed))
             try:
                 check_token_ids(ids, n_tokens)

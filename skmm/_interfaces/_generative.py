@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._foreign import refuse_foreign
+from skmm._modalities._output import translation_follows_output
 from skmm._modalities._stream import check_held
-from skmm._numbers import is_integer
-from skmm._output import translation_follows_output
+from skmm._parameters import is_integer
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
@@ -188,7 +188,7 @@ class ReconstructionMixin:
         if not others:
             raise ValueError(f"X has nothing to translate to {to!r} from: {X.names!r}.")
         X = X.select(others)
-        if (empty := X._mask.all(axis=1)).any() and not self._any_row:
+        if (empty := missing_mask(X).all(axis=1)).any() and not self._any_row:
             raise ValueError(
                 f"In {int(empty.sum())} rows every modality but {to!r} is missing: drop them."
             )
@@ -210,7 +210,7 @@ class ReconstructionMixin:
 
 
 def _is_complete(X: Modalities, name: str) -> bool:
-    if name not in X or X._mask[:, X.names.index(name)].any():
+    if name not in X or not observed_rows(X, name).all():
         return False
     value = np.asarray(X[name])
     return value.dtype.kind != "f" or not np.isnan(value).any()

@@ -1,0 +1,1 @@
+"""What an estimator offers, whatever computes it: generation, and sampling given conditions."""
