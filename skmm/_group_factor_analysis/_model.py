@@ -1,0 +1,110 @@
+"""The Gaussian of a factor model: codes given what rows have, expectations, draws, likelihood.
+
+Columns are x = mu + W z + e with z ~ N(0, I) and independent e of variance psi, so that their
+covariance is W W' + diag(psi). Given the columns o that a row has, z is normal with precision
+``L = I + W_o' diag(1 / psi_o) W_o`` and mean ``L^-1 W_o' diag(1 / psi_o) (x_o - mu_o)``. One L serves
+all rows that have the same columns, and the density follows from it without any matrix of the
+columns' size (Woodbury)::
+
+    log|C_o| = log|L| + sum log psi_o,
+    (x - mu)' C_o^-1 (x - mu) = sum (x - mu)^2 / psi - h' L^-1 h,   h = W_o' diag(1 / psi_o) (x - mu).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+from skmm._group_factor_analysis._gaps import Gaps
+
+Array = np.ndarray
+N_VALUES = 2**24  # in the matrices L that are there at once
+
+
+@dataclass(frozen=True)
+class Given:
+    """Rows that have the same columns, and what these say of z.
+
+    Attributes
+    ----------
+    rows : ndarray of int (r,)
+    root : ndarray (k, k)
+        Lower Cholesky factor of L.
+    information : ndarray (r, k)
+        h.
+    """
+
+    rows: Array
+    root: Array
+    information: Array
+
+    def mean(self) -> Array:
+        """Return E[z] (r, k)."""
+        return linalg.cho_solve((self.root, True), self.information.T).T
+
+    def draw(self, rng: np.random.RandomState) -> Array:
+        """Draw z (r, k)."""
+        noise = rng.standard_normal(self.information.shape).T
+        return self.mean() + linalg.solve_triangular(self.root, noise, lower=True, trans="T").T
+
+    def explained(self) -> Array:
+        """Return h' L^-1 h (r,)."""
+        return np.sum(
+            linalg.solve_triangular(self.root, self.information.T, lower=True) ** 2, axis=0
+        )
+
+    def log_det(self) -> float:
+        """Return log|L|."""
+        return 2.0 * float(np.log(np.diag(self.root)).sum())
+
+
+@dataclass(frozen=True)
+class FactorGaussian:
+    """Loadings W (d, k) and noise variances psi (d,) of centred columns that all vary."""
+
+    loadings: Array
+    noise: Array
+
+    def given(self, x: Array) -> Iterator[Given]:
+        """Yield what rows (n, d), NaN where nothing is observed, say of z; patterns one by one."""
+        observed = ~np.isnan(x)
+        gaps, x = Gaps.of(observed), np.where(observed, x, 0.0)
+        scaled = self.loadings / self.noise[:, None]
+        information, k = x @ scaled, scaled.shape[1]
+        parts = np.array([self.loadings[part].T @ scaled[part] for part in gaps.columns()])
+        step, rows = max(1, N_VALUES // (k * k)), gaps.rows()
+        for first in range(0, gaps.n_patterns, step):
+            seen = gaps.seen[first : first + step].astype(float)
+            precisions = np.eye(k) + (seen @ parts.reshape(len(parts), -1)).reshape(-1, k, k)
+            for L, here in zip(precisions, rows[first : first + step], strict=True):
+                yield Given(here, linalg.cholesky(L, lower=True), information[here])
+
+    def posterior_mean(self, x: Array) -> Array:
+        """Return E[z] of each row (n, k)."""
+        found = np.empty((len(x), self.loadings.shape[1]))
+        for given in self.given(x):
+            found[given.rows] = given.mean()
+        return found
+
+    def posterior_draw(self, x: Array, rng: np.random.RandomState) -> Array:
+        """Draw z of each row (n, k)."""
+        found = np.empty((len(x), self.loadings.shape[1]))
+        for given in self.given(x):
+            found[given.rows] = given.draw(rng)
+        return found
+
+    def draw_rows(self, Z: Array, rng: np.random.RandomState) -> Array:
+        """Draw centred rows (n, d) that go with codes."""
+        noise = rng.standard_normal((len(Z), len(self.noise)))
+        return Z @ self.loadings.T + np.sqrt(self.noise) * noise
+
+    def log_density(self, x: Array) -> Array:
+        """Return the log-density of what each row has (n,)."""
+        observed = ~np.isnan(x)
+        distance = np.sum(np.where(observed, x, 0.0) ** 2 / self.noise, axis=1)
+        log_det = observed @ np.log(2.0 * np.pi * self.noise)
+        for given in self.given(x):
+            distance[given.rows] -= given.explained()
+            log_det[given.rows] += given.log_det()
+        return -0.5 * (np.maximum(distance, 0.0) + log_det)

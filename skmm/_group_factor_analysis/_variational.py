@@ -1,0 +1,472 @@
+"""Variational Bayes of group factor analysis: one step of all updates, and its bound.
+
+The model of standardised columns j of modality m(j), in rows i of weight s_i::
+
+    x_ij = mu_j + w_j' z_i + e_ij,   z_i ~ N(0, I),   e_ij ~ N(0, 1 / tau_j),
+    w_jk ~ N(0, 1 / alpha_mk),       alpha_mk ~ Gamma(A0, A0).
+
+The posterior is approximated by q(Z) q(W) q(alpha); mu and tau are point estimates. Each update is
+the exact maximum of the bound over what it changes, the floor of the noise included, so that the
+bound never falls. Nothing of size n d k^2 is formed: the precision of z depends on which columns
+a row has, and that of w_j on the rows that have column j, so both are computed once per pattern
+of rows and once per group of columns. Within a group they differ by tau_j alone, and one
+eigendecomposition serves all: with M = sum of s E[z z'] over its rows and A = diag(alpha),
+
+    (tau M + A)^-1 = B diag(1 / (1 + tau lambda)) B',   A^-1/2 M A^-1/2 = Q diag(lambda) Q',
+    B = A^-1/2 Q.
+
+Without relevance W is a point estimate too, and the steps are those of expectation maximisation.
+
+References: Virtanen, Klami, Khan and Kaski, "Bayesian group factor analysis", AISTATS (2012);
+Klami, Virtanen, Leppaaho and Kaski, "Group factor analysis", IEEE TNNLS 26 (2015).
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from scipy import linalg
+from scipy.special import digamma, gammaln
+
+from skmm._group_factor_analysis._gaps import Gaps
+from skmm._group_factor_analysis._rotation import Turn, whitening
+from skmm._linalg import dominant_signs
+
+Array = np.ndarray
+A0 = 1e-3  # shape and rate of the prior of alpha
+FLOOR = 1e-6  # of the noise variance of a standardised column
+N_VALUES = 2**24  # in the covariances of z that are computed at once
+
+
+@dataclass(frozen=True)
+class Data:
+    """Standardised rows, 0 where nothing is observed, and what every step needs of them.
+
+    Attributes
+    ----------
+    values : ndarray (n, d)
+    gaps : Gaps
+        Its groups do not reach over modalities.
+    weight : ndarray (n,)
+    modality : ndarray of int (d,)
+        Number of each column's modality, of which there are `n_modalities`.
+    tied : bool
+        Whether the columns of a modality have one noise variance.
+    relevance : bool
+        Whether loadings have a distribution, or are point estimates.
+    """
+
+    values: Array
+    gaps: Gaps
+    weight: Array
+    modality: Array
+    n_modalities: int
+    tied: bool
+    relevance: bool
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.weight.sum())
+
+    @cached_property
+    def rows(self) -> list[Array]:
+        """Rows of each pattern."""
+        return self.gaps.rows()
+
+    @cached_property
+    def columns(self) -> list[Array]:
+        """Columns of each group."""
+        return self.gaps.columns()
+
+    @cached_property
+    def pattern_weight(self) -> Array:
+        """Sum of the weights of each pattern's rows (P,)."""
+        return np.bincount(self.gaps.pattern, self.weight, self.gaps.n_patterns)
+
+    @cached_property
+    def group_weight(self) -> Array:
+        """Sum of the weights of the rows that have each group (G,)."""
+        return self.gaps.per_group(self.pattern_weight)
+
+    @cached_property
+    def counts(self) -> Array:
+        """Sum of the weights of the rows that have each column (d,)."""
+        return self.group_weight[self.gaps.group]
+
+    @cached_property
+    def sums(self) -> Array:
+        """Weighted sum of each column (d,)."""
+        return self.weight @ self.values
+
+    @cached_property
+    def squares(self) -> Array:
+        """Weighted sum of squares of each column (d,)."""
+        return np.einsum("i,ij,ij->j", self.weight, self.values, self.values)
+
+    @cached_property
+    def sizes(self) -> Array:
+        """Number of columns of each modality (M,)."""
+        return np.bincount(self.modality, minlength=self.n_modalities)
+
+    @cached_property
+    def modality_of_group(self) -> Array:
+        """Number of each group's modality (G,)."""
+        return np.array([self.modality[columns[0]] for columns in self.columns])
+
+    def start(self, k: int) -> "State":
+        """Return the leading principal components of the rows as z, and loadings of 0."""
+        Z = self.values @ self._axes(k) * np.sqrt(self.total)  # (n, k)
+        outer = np.array([Z[rows].T @ (self.weight[rows, None] * Z[rows]) for rows in self.rows])
+        codes = self.codes(Z, self.gaps.per_group(outer), outer.sum(axis=0), 0.0)
+        d, n_groups = len(self.modality), self.gaps.n_groups
+        active = np.ones((self.n_modalities, k), dtype=bool)
+        relevance = Relevance.start(active, self.sizes)
+        nothing, noise = np.zeros(d), np.full(d, 0.5)
+        return State(codes, Loadings.none(d, n_groups, k), nothing, noise, relevance, -np.inf)
+
+    def codes(self, Z: Array, moments: Array, total: Array, log_det: float) -> "Codes":
+        """Return q(Z) with the sums over rows that its means (n, k) enter."""
+        scaled = self.weight[:, None] * Z
+        sums = np.array([scaled[rows].sum(axis=0) for rows in self.rows])
+        cross = self.values.T @ scaled
+        return Codes(Z, moments, total, self.gaps.per_group(sums), sums.sum(axis=0), cross, log_det)
+
+    def _axes(self, k: int) -> Array:
+        """Return V (d, k), with V' X' S X V = I, of the leading principal components."""
+        X = np.sqrt(self.weight)[:, None] * self.values
+        n, d = X.shape
+        variance, vectors = linalg.eigh(
+            X @ X.T if n < d else X.T @ X, subset_by_index=[min(n, d) - k, min(n, d) - 1]
+        )
+        kept = variance > 1e-10 * max(variance[-1], np.finfo(np.float64).tiny)
+        root = np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
+        axes = (X.T @ (vectors / root) if n < d else vectors) / root
+        axes = axes[:, ::-1]
+        return axes * dominant_signs([axes])
+
+
+@dataclass(frozen=True)
+class Codes:
+    """q(Z) and the sums over rows in which it enters the other updates.
+
+    Attributes
+    ----------
+    mean : ndarray (n, k)
+    moments, total : ndarray (G, k, k), (k, k)
+        Sums of s E[z z'] over the rows of each group, and over all.
+    sums, sum : ndarray (G, k), (k,)
+        Sums of s E[z] likewise.
+    cross : ndarray (d, k)
+        Sums of s x E[z]'.
+    log_det : float
+        Weighted sum of the log-determinants of the covariances.
+    """
+
+    mean: Array
+    moments: Array
+    total: Array
+    sums: Array
+    sum: Array
+    cross: Array
+    log_det: float
+
+    def of(self, kept: Array) -> "Codes":
+        """Return the components that are kept; `log_det` is no longer right."""
+        both = np.ix_(kept, kept)
+        return Codes(
+            self.mean[:, kept], self.moments[:, both[0], both[1]], self.total[both],
+            self.sums[:, kept], self.sum[kept], self.cross[:, kept], self.log_det,
+        )  # fmt: skip
+
+    def turned(self, inverse: Array, log_det: float) -> "Codes":
+        """Return the codes R^-1 z; `log_det` is what is added to that of all covariances."""
+        turn = inverse.T
+        return Codes(
+            self.mean @ turn, inverse @ self.moments @ turn, inverse @ self.total @ turn,
+            self.sums @ turn, self.sum @ turn, self.cross @ turn, self.log_det + log_det,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loadings:
+    """q(W): means (d, k), covariances B_g diag(D_j) B_g' of column j in group g.
+
+    `log_det` (d,) has the log-determinants over the loadings that are there.
+    """
+
+    mean: Array
+    basis: Array  # B (G, k, k)
+    spread: Array  # D (d, k)
+    log_det: Array
+
+    @classmethod
+    def none(cls, d: int, n_groups: int, k: int) -> Self:
+        """Return loadings of 0."""
+        return cls(np.zeros((d, k)), np.zeros((n_groups, k, k)), np.ones((d, k)), np.zeros(d))
+
+    def summed(self, columns: list[Array], weight: Array) -> Array:
+        """Add the covariances of each group's columns, with weights (d,): (G, k, k)."""
+        inside = np.array([weight[part] @ self.spread[part] for part in columns])  # (G, k)
+        return (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
+
+    def variances(self, group: list[Array]) -> Array:
+        """Return the variance of each loading (d, k)."""
+        found = np.empty_like(self.mean)
+        for B, columns in zip(self.basis, group, strict=True):
+            found[columns] = self.spread[columns] @ (B**2).T
+        return found
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """q(alpha) = Gamma(shape, rate), (M, k), for the modalities in which a component is active."""
+
+    active: Array
+    shape: Array
+    rate: Array
+
+    @classmethod
+    def start(cls, active: Array, sizes: Array) -> Self:
+        """Return a mean of 1."""
+        shape = np.broadcast_to(A0 + sizes[:, None] / 2.0, active.shape)
+        return cls(active, shape, shape)
+
+    @property
+    def mean(self) -> Array:
+        """E[alpha]."""
+        return self.shape / self.rate
+
+    @property
+    def log_mean(self) -> Array:
+        """E[log alpha]."""
+        return digamma(self.shape) - np.log(self.rate)
+
+    def divergence(self) -> Array:
+        """Return the Kullback-Leibler divergence from the prior (M, k)."""
+        a, b = self.shape, self.rate
+        return (
+            (a - A0) * digamma(a) - gammaln(a) + gammaln(A0)
+            + A0 * (np.log(b) - np.log(A0)) + a * (A0 - b) / b
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a step changes, and the bound after it."""
+
+    codes: Codes
+    loadings: Loadings
+    offset: Array  # mu (d,)
+    noise: Array  # 1 / tau (d,)
+    relevance: Relevance
+    bound: float
+
+    @property
+    def k(self) -> int:
+        """Number of components."""
+        return self.loadings.mean.shape[1]
+
+    def without(self, off: Array) -> "State":
+        """Return it with further (modality, component) pairs switched off (M, k).
+
+        Components that are active nowhere are left out. The loadings are those of before: they
+        are new after the next step, which begins with them.
+        """
+        active, r = self.relevance.active & ~off, self.relevance
+        kept = active.any(axis=0)
+        d, n_groups = len(self.offset), len(self.loadings.basis)
+        return replace(
+            self,
+            codes=self.codes.of(kept),
+            loadings=Loadings.none(d, n_groups, int(kept.sum())),
+            relevance=Relevance(active[:, kept], r.shape[:, kept], r.rate[:, kept]),
+        )
+
+
+def expect_codes(data: Data, state: State) -> Codes:
+    """Return q(Z) given the rest."""
+    W, tau, gaps = state.loadings.mean, 1.0 / state.noise, data.gaps
+    scaled = tau[:, None] * W
+    parts = state.loadings.summed(data.columns, tau)  # (G, k, k)
+    parts += np.array([W[columns].T @ scaled[columns] for columns in data.columns])
+    offsets = np.array([state.offset[columns] @ scaled[columns] for columns in data.columns])
+    information = data.values @ scaled - gaps.per_row(offsets)  # (n, k)
+    k = W.shape[1]
+    mean, log_det = np.empty_like(information), 0.0
+    moments, total = np.zeros_like(parts), np.zeros((k, k))
+    step = max(1, N_VALUES // (k * k))
+    for first in range(0, gaps.n_patterns, step):
+        chunk = slice(first, first + step)
+        seen = gaps.seen[chunk].astype(float)
+        precision = np.eye(k) + (seen @ parts.reshape(len(parts), -1)).reshape(-1, k, k)
+        covariance = np.linalg.inv(precision)
+        weight = data.pattern_weight[chunk]
+        log_det -= float(weight @ np.linalg.slogdet(precision)[1])
+        outer = weight[:, None, None] * covariance
+        for p, rows in enumerate(data.rows[chunk]):
+            Z = mean[rows] = information[rows] @ covariance[p]
+            outer[p] += Z.T @ (data.weight[rows, None] * Z)
+        moments += (seen.T @ outer.reshape(len(outer), -1)).reshape(moments.shape)
+        total += outer.sum(axis=0)
+    return data.codes(mean, moments, total, log_det)
+
+
+def products(data: Data, state: State) -> Array:
+    """Return the sums of s (x - mu) z over the rows that have each column (d, k)."""
+    return state.codes.cross - state.offset[:, None] * state.codes.sums[data.gaps.group]
+
+
+def expect_loadings(data: Data, state: State) -> Loadings:
+    """Return q(W) given the rest."""
+    if not data.relevance:
+        return _fitted_loadings(data, state)
+    R, tau = products(data, state), 1.0 / state.noise
+    found = Loadings.none(*R.shape[:1], data.gaps.n_groups, R.shape[1])
+    for m in range(data.n_modalities):
+        groups = np.flatnonzero(data.modality_of_group == m)
+        on = np.flatnonzero(state.relevance.active[m])
+        if not len(on) or not len(groups):
+            continue
+        alpha = state.relevance.mean[m, on]
+        root = 1.0 / np.sqrt(alpha)
+        inner = state.codes.moments[np.ix_(groups, on, on)] * np.outer(root, root)
+        values, vectors = np.linalg.eigh(inner)
+        for g, size, Q in zip(groups, np.maximum(values, 0.0), vectors, strict=True):
+            B, columns = root[:, None] * Q, data.columns[g]
+            D = 1.0 / (1.0 + tau[columns, None] * size)
+            mean = tau[columns, None] * (D * (R[np.ix_(columns, on)] @ B)) @ B.T
+            found.mean[np.ix_(columns, on)] = mean
+            found.basis[g, on, : len(on)] = B
+            found.spread[columns, : len(on)] = D
+            found.log_det[columns] = np.log(D).sum(axis=1) - np.log(alpha).sum()
+    return found
+
+
+def _fitted_loadings(data: Data, state: State) -> Loadings:
+    R = products(data, state)
+    found = Loadings.none(*R.shape[:1], data.gaps.n_groups, R.shape[1])
+    for M, columns in zip(state.codes.moments, data.columns, strict=True):
+        found.mean[columns] = np.linalg.solve(M, R[columns].T).T
+    return found
+
+
+def squared_loadings(data: Data, loadings: Loadings) -> Array:
+    """Return the sums of E[w w'] over the columns of each modality (M, k, k)."""
+    W, k = loadings.mean, loadings.mean.shape[1]
+    covariances = loadings.summed(data.columns, np.ones(len(W)))
+    found = np.zeros((data.n_modalities, k, k))
+    np.add.at(found, data.modality_of_group, covariances)
+    for m in range(data.n_modalities):
+        part = W[data.modality == m]
+        found[m] += part.T @ part
+    return found
+
+
+def residuals(data: Data, state: State) -> Array:
+    """Return the sums of s E[(x - mu - w' z)^2] over the rows that have each column (d,)."""
+    W, mu, moments = state.loadings.mean, state.offset, state.codes.moments
+    found = data.squares - 2.0 * mu * data.sums + data.counts * mu**2
+    found -= 2.0 * np.einsum("jk,jk->j", W, products(data, state))
+    for g, columns in enumerate(data.columns):
+        B = state.loadings.basis[g]
+        found[columns] += np.einsum("jk,jk->j", W[columns] @ moments[g], W[columns])
+        found[columns] += state.loadings.spread[columns] @ np.sum(B * (moments[g] @ B), axis=0)
+    return np.maximum(found, 0.0)
+
+
+def fit_relevance(data: Data, state: State) -> Relevance:
+    """Return q(alpha) given the rest."""
+    squares = np.diagonal(squared_loadings(data, state.loadings), axis1=1, axis2=2)
+    return replace(state.relevance, rate=A0 + 0.5 * squares)
+
+
+def fit_offset(data: Data, state: State) -> Array:
+    """Return mu given the rest (d,)."""
+    explained = np.einsum("jk,jk->j", state.loadings.mean, state.codes.sums[data.gaps.group])
+    return (data.sums - explained) / data.counts
+
+
+def fit_noise(data: Data, state: State) -> Array:
+    """Return 1 / tau given the rest (d,): above the floor the bound falls in it, or it is best."""
+    squares, counts = residuals(data, state), data.counts
+    if data.tied:
+        squares = np.bincount(data.modality, squares, data.n_modalities)[data.modality]
+        counts = np.bincount(data.modality, counts, data.n_modalities)[data.modality]
+    return np.maximum(squares / counts, FLOOR)
+
+
+def bound(data: Data, state: State) -> float:
+    """Return the bound of the log-likelihood of the standardised entries, in nats."""
+    codes, noise = state.codes, state.noise
+    errors = data.counts * np.log(2.0 * np.pi * noise) + residuals(data, state) / noise
+    k = codes.mean.shape[1]
+    found = -0.5 * errors.sum()
+    found += 0.5 * (codes.log_det + data.total * k - np.trace(codes.total))
+    return float(found + (_bound_of_loadings(data, state) if data.relevance else 0.0))
+
+
+def _bound_of_loadings(data: Data, state: State) -> float:
+    """Return the part of the bound that q(W) and q(alpha) have by themselves."""
+    relevance = state.relevance
+    squares = np.diagonal(squared_loadings(data, state.loadings), axis1=1, axis2=2)
+    each = 0.5 * data.sizes[:, None] * (relevance.log_mean + 1.0)
+    each = each - 0.5 * relevance.mean * squares - relevance.divergence()
+    return float(each[relevance.active].sum() + 0.5 * state.loadings.log_det.sum())
+
+
+def gains(data: Data, state: State) -> Array:
+    """Return what the bound would gain if a component lost a modality (M, k), the rest as it is.
+
+    Of a Gaussian q(w) that is best for a prior, the best bound under a prior that allows w = 0
+    only differs by log q(0) - log p(0) (Friston, Parr and Zeidman, "Bayesian model reduction",
+    2018). What is already off has -inf.
+    """
+    loadings, relevance = state.loadings, state.relevance
+    variance = loadings.variances(data.columns)
+    on = relevance.active[data.modality]
+    variance = np.where(on, variance, 1.0)
+    at_zero = -0.5 * (np.log(variance) + loadings.mean**2 / variance)  # (d, k)
+    summed = np.zeros(relevance.active.shape)
+    np.add.at(summed, data.modality, at_zero)
+    found = summed - 0.5 * data.sizes[:, None] * relevance.log_mean + relevance.divergence()
+    return np.where(relevance.active, found, -np.inf)
+
+
+def step(data: Data, state: State) -> State:
+    """Update everything once."""
+    state = replace(state, loadings=expect_loadings(data, state))
+    state = rotate(data, state)
+    if data.relevance:
+        state = replace(state, relevance=fit_relevance(data, state))
+    state = replace(state, offset=fit_offset(data, state))
+    state = replace(state, noise=fit_noise(data, state))
+    state = replace(state, codes=expect_codes(data, state))
+    return replace(state, bound=bound(data, state))
+
+
+def rotate(data: Data, state: State) -> State:
+    """Return the state turned and shifted to where the bound is highest."""
+    codes, loadings, relevance = state.codes, state.loadings, state.relevance
+    if data.relevance:
+        squares = squared_loadings(data, loadings)
+        turn = Turn(codes.total, squares, data.total, data.sizes, relevance.active, A0)
+        R, inverse, log_det = turn.best()
+    else:
+        R, inverse, log_det = whitening(codes.total, data.total)
+    return replace(
+        state,
+        codes=codes.turned(inverse, -2.0 * data.total * log_det),
+        loadings=replace(
+            loadings,
+            mean=loadings.mean @ R,
+            basis=R.T @ loadings.basis,
+            log_det=loadings.log_det + 2.0 * _log_dets(R, relevance.active)[data.modality],
+        ),
+    )
+
+
+def _log_dets(R: Array, active: Array) -> Array:
+    """Return log|R| of the components that are active in each modality (M,)."""
+    return np.array([np.linalg.slogdet(R[np.ix_(on, on)])[1] for on in active])
