@@ -50,7 +50,7 @@ from skmm import (
 )
 from skmm.compose import PerModality, SelectModality
 from skmm.inspection import variance_explained
-from skmm.io import _files, _stored, parts
+from skmm.io import _codec, _files, _networks, parts  # noqa: F401
 from skmm.io.parts import stable_name
 from skmm.metrics import get_scorer, make_alignment_scorer, recall_at_k
 from skmm.nn import MLP, Conv, Tokens
@@ -243,7 +243,7 @@ def _through_skops(state):
 def test_frames_and_series():
     frame = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", "y"], "c": [True, False]}, index=[7, 3])
     state = {"frame": frame, "series": frame["a"], "none": frame[[]], 3: {"x": (1, {2.0})}}
-    found = _stored.decode(_through_skops(_stored.encoded(state)), {})
+    found = _codec.decode(_through_skops(_codec.encode(state)))
     pd.testing.assert_frame_equal(found["frame"], frame)
     pd.testing.assert_series_equal(found["series"], frame["a"])
     pd.testing.assert_frame_equal(found["none"], frame[[]])
@@ -256,7 +256,7 @@ def test_tensors_of_all_dtypes_and_tied_ones():
     module[1].bias = tied.weight
     half = torch.tensor([1.0, -2.5], dtype=torch.float16)
     state = {"module": module.eval(), "parts": [half, half > 0, torch.float16]}
-    found = _stored.decoded(_through_skops(_stored.encoded(state)))
+    found = _codec.decode(_through_skops(_codec.encode(state)))
     assert found["module"][1].bias is found["module"][0].weight
     assert not found["module"].training
     assert torch.equal(found["module"][1].weight, module[1].weight)
@@ -780,34 +780,34 @@ def test_arrays_of_another_dtype_with_new_checksums(tmp_path):
 
 def test_a_recurrent_network_of_other_shapes_with_new_checksums():
     module = torch.nn.LSTM(3, 2)
-    state = _stored.encoded({"module": module})
+    state = _codec.encode({"module": module})
     weights = state["module"].content["weights"]
     weights["weight_hh_l0"].content["array"] = np.zeros((1, 1), np.float32)
     with pytest.raises(RuntimeError, match="weight_hh_l0"):
-        _stored.decoded(state)
+        _codec.decode(state)
 
 
 def test_sparse_indices_outside_with_new_checksums():
-    state = _stored.encoded({"a": sp.csr_array(np.eye(3))})
+    state = _codec.encode({"a": sp.csr_array(np.eye(3))})
     state["a"].content["indices"] = np.array([0, 1, 10**6], dtype=np.int32)
     with pytest.raises(ValueError, match="ind"):
-        _stored.decoded(state)
+        _codec.decode(state)
 
 
 @pytest.mark.parametrize(
     ("stored", "words"),
     [
-        (_stored.Stored("code", ""), "'code' is no kind"),
-        (_stored.Stored("object", {"type": dict, "state": {}}), "class of skmm"),
-        (_stored.Stored("module", {"type": CCA, "state": {}}), "torch modules"),
-        (_stored.Stored("dtype", "load"), "'load' is no dtype"),
-        (_stored.Stored("recurrent", {"type": "Module"}), "'Module' is none of"),
-        (_stored.Stored("sparse", {"type": "load_npz"}), "'load_npz' is no sparse"),
+        (_codec.Stored("code", ""), "'code' is no kind"),
+        (_codec.Stored("object", {"type": dict, "state": {}}), "class of skmm"),
+        (_codec.Stored("torch module", {"type": CCA, "state": {}}), "torch modules"),
+        (_codec.Stored("torch dtype", "load"), "'load' is no dtype"),
+        (_codec.Stored("torch recurrent", {"type": "Module"}), "'Module' is none of"),
+        (_codec.Stored("sparse", {"type": "load_npz"}), "'load_npz' is no sparse"),
     ],
 )
 def test_kinds_that_nobody_stores(stored, words):
     with pytest.raises(ValueError, match=words):
-        _stored.decoded({"a": stored})
+        _codec.decode({"a": stored})
 
 
 def test_skops_alone_says_what_to_use(saved):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import platform
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ from typing import Any, BinaryIO
 from skmm._atomic import replacing
 from skmm._base import decoding, encoding
 from skmm._version import __version__
-from skmm.io._stored import decoded, encoded
+from skmm.io import _plain  # noqa: F401, adds its types to encode and decode
+from skmm.io._codec import decode, encode
 from skmm.io._trusted import TRUSTED
 from skmm.io.parts import stable_name
 
@@ -71,7 +73,9 @@ def dump(estimator: Any, file: File) -> None:
     (1797, 2)
     """
     skops_io = _skops_io()
-    with _hook(encoding, encoded):
+    if "torch" in sys.modules:  # else the estimator has nothing of torch
+        _import_networks()
+    with _hook(encoding, encode):
         data = _archive(_with_stable_names(_parts(skops_io.dumps(estimator))))
     if not isinstance(file, str | Path):
         file.write(data)
@@ -146,7 +150,9 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     skops_io = _skops_io()
     data = _read(file)
     _check_contents(data, file)
-    with _hook(decoding, decoded), _said_of(file):
+    if b"torch" in _parts(data)[SCHEMA]:
+        _import_networks()
+    with _hook(decoding, decode), _said_of(file):
         return skops_io.loads(data, trusted=[*TRUSTED, *map(_name_in_files, trusted)])
 
 
@@ -194,6 +200,11 @@ def _skops_io() -> ModuleType:
     except ImportError as error:
         raise ImportError("skmm.io needs skops: pip install 'skmm[io]'.") from error
     return skops.io
+
+
+def _import_networks() -> None:
+    """Let `encode` and `decode` know the types of torch."""
+    import skmm.io._networks  # noqa: F401
 
 
 @contextmanager

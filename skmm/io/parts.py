@@ -48,7 +48,7 @@ PATHS = {
     "SparseColumns": "skmm._cca._sparse.Columns",
     "SpectralNorm": "skmm.nn._adversarial.SpectralNorm",
     "Standardize": "skmm.nn._modality_networks.Standardize",
-    "Stored": "skmm.io._stored.Stored",
+    "Stored": "skmm.io._codec.Stored",
     "Task": "skmm.nn._prediction.Task",
     "TokenAttention": "skmm.nn._tokens._Attention",
     "TokenIds": "skmm.nn._modality_networks.TokenIds",
