@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas
-from sklearn.utils import gen_batches
 
+from skmm._modalities import _chunks
 from skmm._modalities._columns import varies
 
 Array = np.ndarray
@@ -23,7 +23,7 @@ def row_chunks(n_rows: int, n_columns: int) -> Iterator[slice]:
     Small enough to stay in the cache from one product to the next, and at least 512 rows, from
     where on longer chunks make the products of matrices no faster.
     """
-    return gen_batches(n_rows, max(512, 2**18 // max(1, n_columns)))
+    return _chunks.row_chunks(n_rows, n_columns, _chunks.CACHE, least=512)
 
 
 def product(a: Array, b: Array) -> Array:

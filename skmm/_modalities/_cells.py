@@ -12,11 +12,12 @@ from skmm._modalities._foreign import described
 from skmm._modalities._frames import as_frame
 from skmm._modalities._values import (
     ONE_SHAPE,
+    PANDAS,
     Array,
     Value,
+    dtypes_of,
     flat_array,
     is_lazy,
-    is_pandas,
     is_sparse,
     missing_rows,
     n_columns,
@@ -27,6 +28,8 @@ _DATES = {"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", 
 
 def has_cells(value: Any) -> bool:
     """Whether the first cell that is there of a single column of objects is an array or a list."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return False  # most values: no need to look closer
     if is_lazy(value) or is_sparse(value) or n_columns(value) != 1 or not _holds_objects(value):
         return False
     cells = _column(value)
@@ -59,7 +62,9 @@ def stack_cells(value: Value) -> Any:
     out[~missing] = stacked
     if out.dtype.kind == "f":
         out[missing] = np.nan
-    return pd.DataFrame(out, index=value.index) if is_pandas(value) and out.ndim == 2 else out
+    return (
+        pd.DataFrame(out, index=value.index) if isinstance(value, PANDAS) and out.ndim == 2 else out
+    )
 
 
 def open_cells(name: str, value: Any) -> Any:
@@ -123,8 +128,7 @@ def _shape(cell: Any) -> tuple[int, ...]:
 
 
 def _holds_objects(value: Any) -> bool:
-    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
-    return all(is_object_dtype(t) or isinstance(t, pd.ArrowDtype) for t in dtypes)
+    return all(is_object_dtype(t) or isinstance(t, pd.ArrowDtype) for t in dtypes_of(value))
 
 
 def _column(value: Any) -> Array:

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from skmm._modalities._values import Array, is_pandas
+from skmm._modalities._values import PANDAS, Array, dtypes_of
 
 
 def special_dtypes(value: Any) -> tuple[Any, ...]:
     """Return the dtypes of pandas columns, or none if NumPy's arrays say as much."""
-    dtypes = [*value.dtypes] if isinstance(value, pd.DataFrame) else [value.dtype]
+    dtypes = dtypes_of(value)
     plain = all(isinstance(t, np.dtype) and t.kind != "O" for t in dtypes)
     return () if plain else tuple(dtypes)
 
 
 def labels_of(value: Any) -> Array:
     """Return one column of labels as an array; nullable ones keep their type, with 0 for NA."""
-    dtype: Any = (special_dtypes(value) if is_pandas(value) else ())[:1]
+    dtype: Any = (special_dtypes(value) if isinstance(value, PANDAS) else ())[:1]
     if not dtype or dtype[0].kind not in "iub" or isinstance(dtype[0], pd.SparseDtype):
         return np.asarray(value)
     kind: Any = {"i": np.int64, "u": np.uint64, "b": np.bool_}[dtype[0].kind]

@@ -12,10 +12,11 @@ from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_ob
 from skmm._modalities._cells import has_cells
 from skmm._modalities._values import (
     ONE_SHAPE,
+    PANDAS,
     Array,
     Value,
+    dtypes_of,
     is_lazy,
-    is_pandas,
     is_sparse,
     n_columns,
     take_rows,
@@ -31,12 +32,14 @@ _NUMBER_OBJECTS = {
 
 def default_kind(value: Value) -> str:
     """Return the kind that follows from dtype and rank alone, so that no fold changes it."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":  # most values
+        return "image" if value.ndim == 4 else "numeric"
     if not is_number(value):
         return "categorical"
-    whole = all(_is_whole(t) for t in _dtypes(value))
+    whole = all(_is_whole(t) for t in dtypes_of(value))
     if value.ndim == 1 and whole:
         return "categorical"
-    if value.ndim == 2 and all(is_bool_dtype(t) for t in _dtypes(value)):
+    if value.ndim == 2 and all(is_bool_dtype(t) for t in dtypes_of(value)):
         return "binary"
     return "image" if value.ndim == 4 else "numeric"
 
@@ -99,7 +102,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
         return _not_numbers(value)
     if kind == "image" and value.ndim != 4:
         return f"images are N x C x H x W, got shape {value.shape}."
-    if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
+    if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in dtypes_of(value))):
         return f"token ids are 2-D integers, got shape {value.shape}, dtype {_dtype_name(value)}."
     if kind in ("binary", "count", "tokens") and not is_lazy(value):  # else when it is read
         numbers = _observed_numbers(value, missing)
@@ -125,7 +128,7 @@ def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:
         numbers: Any = value.data
     else:
         numbers = take_rows(value, ~missing) if missing.any() else value
-        if is_pandas(numbers) or numbers.dtype == object:
+        if isinstance(numbers, PANDAS) or numbers.dtype == object:
             numbers = pd.DataFrame(numbers).to_numpy(dtype=float, na_value=np.nan)
     if numbers.dtype.kind == "b":
         return numbers.view(np.uint8)
@@ -135,10 +138,6 @@ def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:
 def _hold_numbers(value: Any) -> bool:
     columns = np.asarray(value, dtype=object).ravel()
     return infer_dtype(columns, skipna=True) in _NUMBER_OBJECTS
-
-
-def _dtypes(value: Value) -> list[Any]:
-    return list(value.dtypes) if isinstance(value, pd.DataFrame) else [value.dtype]
 
 
 def _is_numeric(dtype: Any) -> bool:
@@ -154,4 +153,4 @@ def _is_whole(dtype: Any) -> bool:
 
 
 def _dtype_name(value: Value) -> str:
-    return "/".join(sorted({str(t) for t in _dtypes(value)}))
+    return "/".join(sorted({str(t) for t in dtypes_of(value)}))

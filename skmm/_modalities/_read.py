@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from pandas.api.types import infer_dtype
+from scipy.sparse import issparse
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -22,17 +23,17 @@ from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._ids import ids_of, refuse_other_target
 from skmm._modalities._kinds import check_kind, refuse_mixed
-from skmm._modalities._polars import as_pandas, is_polars
+from skmm._modalities._polars import as_pandas
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
 from skmm._modalities._values import (
     FLOATS,
+    PANDAS,
     Array,
     Value,
     as_array,
+    dtypes_of,
     flat_array,
     is_lazy,
-    is_pandas,
-    is_sparse,
 )
 
 LOST_NAMES = (
@@ -59,26 +60,23 @@ def read_modalities(
     """
     if not reset:
         check_is_fitted(estimator, "_schema")
-    is_polars_frame = is_polars(X)
-    X, y = as_pandas(X), as_pandas(y)
-    params = {"ensure_min_samples": min_samples, "accept_sparse": "csr" if accept_sparse else False}
     if _is_named(X):
         X, schema = _read_named(estimator, X, reset)
-    elif _names_columns(estimator, reset):
-        X, schema = _read_columns(estimator, X, reset, params)
     else:
+        accepted = "csr" if accept_sparse else False
+        checks: dict[str, Any] = {"ensure_min_samples": min_samples, "accept_sparse": accepted}
         takes_y = min_modalities == 2 if reset else "y" in estimator._schema.specs
-        y = y if takes_y else None
-        X, schema = _read_plain(estimator, X, y, reset, params, convert)
-        if reset and takes_y and y is None:
-            raise ValueError(_requires_y(estimator))
-    _check_n_samples(estimator, X, min_samples)
-    if reset:
-        _check_n_modalities(estimator, X, min_modalities)
-        estimator._schema = replace(schema, is_polars=is_polars_frame, id_column=X._ids.column)
-        estimator.modality_names_in_ = schema.names
-        return X
-    return _compare(estimator, X)
+        X, schema = _read_flat(estimator, X, y, reset, takes_y, checks, convert)
+    n_samples, n_modalities = X._mask.shape
+    if n_samples < min_samples:
+        raise ValueError(_requires_samples(estimator, n_samples, min_samples))
+    if not reset:
+        return _compare(estimator, X)
+    if n_modalities < min_modalities:
+        raise ValueError(_requires_modalities(estimator, X, min_modalities))
+    estimator._schema = replace(schema, id_column=X._ids.column)
+    estimator.modality_names_in_ = schema.names
+    return X
 
 
 def _form(estimator: Any) -> int:
@@ -95,7 +93,7 @@ def _is_named(X: object) -> bool:
     """Whether X brings the names of its modalities: forms 1 and 2 (a dok matrix is a dict)."""
     if isinstance(X, pd.DataFrame):
         return X.columns.nlevels > 1
-    return isinstance(X, Modalities | Mapping) and not is_sparse(X)
+    return isinstance(X, Modalities) or (isinstance(X, Mapping) and not issparse(X))
 
 
 def _read_named(estimator: Any, X: Any, reset: bool) -> tuple[Modalities, Schema]:
@@ -107,7 +105,7 @@ def _read_named(estimator: Any, X: Any, reset: bool) -> tuple[Modalities, Schema
     elif not isinstance(X, Modalities):
         X = Modalities(X)
     X = _select(estimator, X, reset)
-    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    specs = {name: Spec.of(value, X._kinds[name]) for name, value in X._values.items()}
     width = sum(s.width for s in specs.values()) if columns_in is None else len(columns_in)
     if reset:
         estimator.n_features_in_ = width
@@ -138,6 +136,26 @@ def _select(estimator: Any, X: Modalities, reset: bool) -> Modalities:
     return X.select(present)
 
 
+def _read_flat(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    reset: bool,
+    takes_y: bool,
+    checks: dict[str, Any],
+    convert: bool,
+) -> tuple[Modalities, Schema]:
+    """Forms 3 and 4."""
+    flat, y = as_pandas(X), as_pandas(y) if takes_y else None
+    if _names_columns(estimator, reset):
+        found, schema = _read_columns(estimator, flat, reset, checks)
+    else:
+        found, schema = _read_plain(estimator, flat, y, reset, checks, convert)
+        if reset and takes_y and y is None:
+            raise ValueError(_requires_y(estimator))
+    return found, replace(schema, is_polars=flat is not X)
+
+
 def _read_columns(
     estimator: Any, X: Any, reset: bool, params: dict[str, Any]
 ) -> tuple[Modalities, Schema]:
@@ -158,7 +176,7 @@ def _read_columns(
     X = _validate_flat(estimator, X, reset, params)
     numbers = resolve_selectors(X, selectors) if reset else estimator._schema.numbers
     X = Modalities({name: take_columns(X, columns) for name, columns in numbers.items()})
-    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    specs = {name: Spec.of(value, X._kinds[name]) for name, value in X._values.items()}
     return X, Schema(COLUMNS, specs, estimator.n_features_in_, columns_in, numbers)
 
 
@@ -226,7 +244,7 @@ def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     y = open_cells("y", y)
     if isinstance(y, pd.DataFrame):
         refuse_mixed("y", y)
-    raw = y if is_pandas(y) else as_array("y", y)
+    raw = y if isinstance(y, PANDAS) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
     try:
@@ -253,8 +271,8 @@ def _is_label(y: Any) -> bool:
 
 def _refuse_dates(what: str, value: Any) -> None:
     """Raise TypeError for dates, which scikit-learn would take for numbers of nanoseconds."""
-    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [getattr(value, "dtype", None)]
-    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in dtypes):
+    dtypes = dtypes_of(value) if hasattr(value, "dtype") or isinstance(value, PANDAS) else []
+    if any(dtype.kind in ("m", "M") for dtype in dtypes):
         raise TypeError(f"{what} holds dates or durations: make numbers of them.")
 
 
@@ -323,21 +341,19 @@ def _first_difference(given: Any, known: Any) -> str:
     )
 
 
-def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:
-    if len(X) < min_samples:
-        raise ValueError(
-            f"Found Modalities with {len(X)} sample(s) (n_samples={len(X)}) while a minimum of "
-            f"{min_samples} is required by {class_name(estimator)}."
-        )
+def _requires_samples(estimator: Any, n_samples: int, min_samples: int) -> str:
+    return (
+        f"Found Modalities with {n_samples} sample(s) (n_samples={n_samples}) while a minimum of "
+        f"{min_samples} is required by {class_name(estimator)}."
+    )
 
 
-def _check_n_modalities(estimator: Any, X: Modalities, min_modalities: int) -> None:
-    if len(X.names) < min_modalities:
-        raise ValueError(
-            f"{class_name(estimator)} needs at least {min_modalities} modalities, got "
-            f"{list(X.names)}. If a step before made one array of them, name their columns: "
-            "modalities={name: columns}."
-        )
+def _requires_modalities(estimator: Any, X: Modalities, min_modalities: int) -> str:
+    return (
+        f"{class_name(estimator)} needs at least {min_modalities} modalities, got "
+        f"{list(X.names)}. If a step before made one array of them, name their columns: "
+        "modalities={name: columns}."
+    )
 
 
 def class_name(estimator: Any) -> str:

@@ -16,7 +16,15 @@ from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._ids import Ids, ids_of, split_column
 from skmm._modalities._kinds import default_kind
 from skmm._modalities._polars import as_given, as_pandas, as_polars, is_polars
-from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas, is_sparse
+from skmm._modalities._values import (
+    PANDAS,
+    Array,
+    Value,
+    as_value,
+    dtypes_of,
+    flat_array,
+    is_sparse,
+)
 
 NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
 
@@ -238,14 +246,14 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if not holes.any():
         return value
     part = np.asarray(part).reshape(flat.shape)
-    if is_pandas(value) and special_dtypes(value):
+    if isinstance(value, PANDAS) and special_dtypes(value):
         rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
         frame = fill_columns(pd.DataFrame(value), part, rows)
         return frame if value.ndim == 2 else frame.iloc[:, 0].rename(value.name)
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     filled = Spec.of(value, "").restore(out)
-    return Ids(value.index).put_on(filled) if is_pandas(value) else filled
+    return Ids(value.index).put_on(filled) if isinstance(value, PANDAS) else filled
 
 
 def _fill_sparse(value: Any, part: Array, missing: Array | None) -> Value:
@@ -272,5 +280,4 @@ def _columns_in_order(
 
 
 def _is_discrete(value: Any) -> bool:
-    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
-    return all(getattr(dtype, "kind", "O") in "biu" for dtype in dtypes)
+    return all(getattr(dtype, "kind", "O") in "biu" for dtype in dtypes_of(value))

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from skmm._modalities._chunks import USUAL, rows_within, slices_of
 from skmm._modalities._container import Modalities
 from skmm._modalities._values import (
     FLOATS,
@@ -20,6 +21,7 @@ from skmm._modalities._values import (
     hide_rows,
     is_lazy,
     missing_rows,
+    n_columns,
 )
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -27,7 +29,6 @@ HELD = 2**26  # bytes of lazy arrays up to which they are simply read
 LARGE = 2**28  # bytes of a mapped file from which on it is not copied
 BLOCK = 2**20  # bytes that a block has at least
 PIECE = 4096  # rows that sums are taken over at once, or fewer if they are wide
-N_VALUES = 2**22
 
 
 class Stream:
@@ -65,7 +66,7 @@ class Stream:
     @property
     def row_bytes(self) -> int:
         """Bytes of a row in memory."""
-        return max(1, int(np.prod(self.shape[1:], dtype=int)) * self.dtype.itemsize)
+        return max(1, n_columns(self) * self.dtype.itemsize)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -99,7 +100,7 @@ class Stream:
     def flat(self) -> Self:
         """Return a stream of flattened rows."""
         flat = copy.copy(self)
-        flat.shape = len(self), int(np.prod(self.shape[1:], dtype=int))
+        flat.shape = len(self), n_columns(self)
         return flat
 
     def _read(self, start: int, stop: int) -> Array:
@@ -188,8 +189,7 @@ def pieces(value: Any, here: Mask | None = None) -> Iterator[Array]:
 
     What is summed over them does not depend on how the rows are stored.
     """
-    width = max(1, int(np.prod(value.shape[1:], dtype=int)))
-    n_rows = max(1, min(PIECE, N_VALUES // width))
+    n_rows = min(PIECE, rows_within(USUAL, n_columns(value)))
     held: list[Array] = []
     wanted = n_rows
     for start, block in _blocks(value, n_rows):
@@ -209,10 +209,8 @@ def row_slices(X: Modalities) -> Iterator[slice]:
     """Yield slices of all rows, along the blocks of the first stream."""
     values: list[Any] = list(X._values.values())
     block = next((value.n_rows for value in values if isinstance(value, Stream)), 1)
-    width = sum(int(np.prod(value.shape[1:], dtype=int)) for value in values)
-    step = block * max(1, min(PIECE, N_VALUES // width) // block)
-    for start in range(0, len(X), step):
-        yield slice(start, min(start + step, len(X)))
+    width = sum(map(n_columns, values))
+    return slices_of(len(X), block * max(1, min(PIECE, rows_within(USUAL, width)) // block))
 
 
 def check_held(X: Modalities) -> Modalities:

@@ -3,12 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag, check_numbers
 from skmm.metrics._draws import (
-    N_VALUES,
     OF_ANY_RANK,
     check_draws,
     check_multioutput,
@@ -302,7 +301,7 @@ def marginal_scores(y: Array, reference: Array) -> Array:
 def mean_distances(a: Array, b: Array) -> Array:
     """Return the mean distance of each row of `a` to the rows of `b`."""
     means = np.empty(len(a))
-    for rows in gen_batches(len(a), max(1, N_VALUES // len(b))):
+    for rows in row_chunks(len(a), len(b), SMALL):
         means[rows] = cdist(a[rows], b).mean(axis=1)
     return means
 
@@ -310,7 +309,7 @@ def mean_distances(a: Array, b: Array) -> Array:
 def mean_pair_distance(a: Array) -> float:
     """Return the mean distance between two different rows."""
     total = 0.0
-    for rows in gen_batches(len(a), max(1, N_VALUES // len(a))):
+    for rows in row_chunks(len(a), len(a), SMALL):
         total += float(pdist(a[rows]).sum() + cdist(a[rows], a[rows.stop :]).sum())
     return total / (len(a) * (len(a) - 1) / 2)
 
