@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from skmm._modalities._cells import stack_cells
 from skmm._modalities._foreign import described, remedy
 from skmm._modalities._ids import Ids, declared_ids, find_ids, refuse_other_missing
-from skmm._modalities._kinds import check_kind, default_kind
+from skmm._modalities._kinds import check_kind, default_kind, stack_cells
 from skmm._modalities._values import Value, as_value, hide_rows, missing_rows
 
 Mask: TypeAlias = NDArray[np.bool_]

@@ -11,13 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from skmm._modalities._cells import refuse_cells
 from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._modalities._container import Modalities
-from skmm._modalities._dtypes import labels_of
-from skmm._modalities._kinds import check_kind, refuse_mixed
+from skmm._modalities._kinds import check_kind, refuse_cells, refuse_mixed
 from skmm._modalities._read import class_name, read_modalities
-from skmm._modalities._schema import PLAIN
+from skmm._modalities._schema import PLAIN, labels_of
 from skmm._modalities._stream import Stream, open_streams
 from skmm._modalities._values import (
     DENSE,
@@ -276,9 +274,7 @@ def _check_finite(
         return
     if not is_dense:
         data, missing = _strange_entries(value), np.zeros(len(missing), dtype=bool)
-    n_infinite, n_huge = (_count_rows(test, data, missing) for test in (np.isinf, _is_huge))
-    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
-    _refuse_strange(estimator, name, data.dtype, n_infinite, n_huge, n_partial)
+    _refuse_strange(estimator, name, data.dtype, *_count_strange(data, missing, allow_partial))
 
 
 def _refuse_strange(
@@ -306,16 +302,14 @@ def _refuse_strange(
 def _inspect(estimator: Any, stream: Stream, kind: str, allow_partial: bool) -> Stream:
     """Read a stream once: refuse what it must not hold, and note the rows that are missing."""
     missing = np.array(stream.missing)
-    n_infinite = n_huge = n_partial = 0
+    strange = np.zeros(3, dtype=int)
     for start, block in stream.blocks():
         hidden = missing[start : start + len(block)]
         if block.dtype.kind == "f" and not _sum_is_finite(block):
             hidden |= missing_rows(block)
-            n_infinite += _count_rows(np.isinf, block, hidden)
-            n_huge += _count_rows(_is_huge, block, hidden)
-            n_partial += 0 if allow_partial else _count_rows(np.isnan, block, hidden)
+            strange += _count_strange(block, hidden, allow_partial)
         check_kind(stream.name, block, kind, hidden)
-    _refuse_strange(estimator, stream.name, stream.dtype, n_infinite, n_huge, n_partial)
+    _refuse_strange(estimator, stream.name, stream.dtype, *strange.tolist())
     stream.missing = missing
     return stream
 
@@ -339,6 +333,14 @@ def _strange_entries(value: Any) -> Array:
         strange = test(value.data)
         entries[rows[strange], 0] = value.data[strange]
     return entries
+
+
+def _count_strange(
+    data: Array, missing: NDArray[np.bool_], allow_partial: bool
+) -> tuple[int, int, int]:
+    """Count the rows with infinity, with what is huge, and with NaN where it is not allowed."""
+    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
+    return _count_rows(np.isinf, data, missing), _count_rows(_is_huge, data, missing), n_partial
 
 
 def _is_huge(data: Array) -> Array:

@@ -17,12 +17,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skmm._modalities._cells import has_cells, open_cells, refuse_cells
 from skmm._modalities._container import Modalities
 from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._ids import ids_of, refuse_other_target
-from skmm._modalities._kinds import check_kind, refuse_mixed
+from skmm._modalities._kinds import check_kind, has_cells, open_cells, refuse_cells, refuse_mixed
 from skmm._modalities._polars import as_pandas
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
 from skmm._modalities._values import (
@@ -184,23 +183,18 @@ def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) 
     """Apply scikit-learn's checks of shape and names; DataFrames keep their columns' dtypes."""
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        return _validate_data(estimator, X, reset, skip_check_array=True)
-    return _validate(estimator, X, reset, {"dtype": None, **params})
+        return _validate(estimator, X, reset, skip_check_array=True)
+    return _validate(estimator, X, reset, dtype=None, **params)
 
 
-def _validate(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
+def _validate(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
+    """Apply scikit-learn's checks; say which columns changed places."""
     try:
-        return _validate_data(estimator, X, reset, ensure_all_finite=False, **params)
+        return validate_data(estimator, X, reset=reset, ensure_all_finite=False, **params)
     except RuntimeError as error:  # of a tensor with a gradient
         raise TypeError(
             f"X is a {type(X).__name__} that cannot be made an array: {error}"
         ) from error
-
-
-def _validate_data(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
-    """Apply scikit-learn's checks; say which columns changed places."""
-    try:
-        return validate_data(estimator, X, reset=reset, **params)
     except ValueError as error:
         if "must be in the same order" not in str(error):
             raise
@@ -222,10 +216,10 @@ def _read_plain(
     refuse_other_target(X, y)
     ids = ids_of({"X": X, "y": y})
     if convert:
-        X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
+        X = _validate(estimator, X, reset, dtype=FLOATS, **params)
     else:
         X = _validate_flat(estimator, X, reset, params)
-    values = {"X": X}
+    values = {"X": X}  # an array now, so the ids were taken before
     if y is not None:
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
@@ -303,12 +297,14 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
         shape = tuple(value.shape[1:])
         if has_cells(value) and shape != spec.shape:
             refuse_cells(name, value)
+        # One number per row is a vector, or a matrix of one column: both are the same.
         if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
             raise ValueError(
                 f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "
                 f"fitted with {spec.shape}."
             )
         _compare_columns(estimator, name, value, spec)
+        # Kinds are those of fit: the values of a few rows must not decide anew.
         if X._kinds[name] != spec.kind:
             check_kind(name, value, spec.kind, X._mask[:, j])
     kinds = {name: schema.kinds[name] for name in X.names}
@@ -333,7 +329,7 @@ def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> Non
 
 
 def _first_difference(given: Any, known: Any) -> str:
-    """Return a sentence about the first of two orders' places where they differ."""
+    """Return a sentence that names the first column that is not where it was in fit."""
     place = next(i for i, (a, b) in enumerate(zip(given, known, strict=True)) if a != b)
     return (
         f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the "

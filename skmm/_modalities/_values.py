@@ -112,6 +112,8 @@ def missing_rows(value: Value) -> NDArray[np.bool_]:
         return np.array(_is_nan(value))
     # The first column decides which rows need a closer look, so complete data are read once.
     rows = np.array(_is_nan(_first_column(value)))
+    if not rows.any():
+        return rows
     for part in _parts(rows, n_columns(value)):
         rows[part] = _is_nan(take_rows(value, part)).reshape(len(part), -1).all(axis=1)
     return rows

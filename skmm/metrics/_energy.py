@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
 
 from skmm._modalities._chunks import SMALL, row_chunks
+from skmm._modalities._columns import ColumnStatistics
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag, check_numbers
 from skmm.metrics._draws import (
@@ -146,7 +147,8 @@ def energy_skill(
             "in both."
         )
     units = train.std(axis=0)
-    varies = (np.ptp(train, axis=0) > 0) & (units > np.finfo(np.float64).tiny)
+    # Quotients by less than the smallest normal number would overflow.
+    varies = ColumnStatistics.of(train).varies & (units > np.finfo(np.float64).tiny)
     if not varies.any():
         raise ValueError("y_train is constant in every column: there is nothing to predict.")
     y, draws, train = (values[..., varies] / units[varies] for values in (y, draws, train))
