@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skmm._cca import CCA
+from skmm._group_factor_analysis import GroupFactorAnalysis
 from skmm._machine import show_versions
 from skmm._modalities import Modalities, check_modalities
 from skmm._version import __version__ as __version__
@@ -19,6 +20,7 @@ __all__ = [
     "CCA",
     "ConditionalGAN",
     "DeepCCA",
+    "GroupFactorAnalysis",
     "Modalities",
     "MultimodalAutoencoder",
     "MultimodalClassifier",

@@ -20,6 +20,7 @@ from skmm import (
     CCA,
     ConditionalGAN,
     DeepCCA,
+    GroupFactorAnalysis,
     Modalities,
     MultimodalAutoencoder,
     MultimodalClassifier,
@@ -303,6 +304,30 @@ CASES = (
         linear=True,
         takes=("sparse",),
         pairs=True,
+    ),
+    Case(
+        GroupFactorAnalysis(),
+        variants=(
+            Variant(GroupFactorAnalysis(random_state=0), tolerance=1e-6),
+            Variant(GroupFactorAnalysis(2, noise="modality", random_state=0), tolerance=1e-6),
+            Variant(GroupFactorAnalysis(2, relevance=False, random_state=0), tolerance=1e-6),
+        ),
+        effects={
+            "n_components": Effect(("auto", 1, 5)),
+            "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
+            "relevance": Effect((True, False)),
+            "noise": Effect(("column", "modality")),
+            "max_iter": Effect((2, 3, 1000)),
+            "tol": Effect((1e-1, 1e-5)),
+            "random_state": Effect((0, 1)),  # of `sample`
+        },
+        no_effect={},
+        invalid={
+            "n_components above the bound": ({"n_components": 13}, ("13", "bound", "12")),
+            "unknown noise": ({"noise": "row"}, ("row", "column", "modality")),
+        },
+        linear=True,
+        takes=("partly NaN row",),
     ),
     Case(
         DeepCCA(),

@@ -34,6 +34,7 @@ FLOORS = {
     "baselines": 3,
     "_cca": 3,
     "_deep_cca": 3,
+    "_group_factor_analysis": 3,
     "_multimodal_autoencoder": 3,
     "_multimodal_vae": 3,
     "_conditional_gan": 3,

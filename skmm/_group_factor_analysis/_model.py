@@ -7,7 +7,8 @@ all rows that have the same columns, and the density follows from it without any
 columns' size (Woodbury)::
 
     log|C_o| = log|L| + sum log psi_o,
-    (x - mu)' C_o^-1 (x - mu) = sum (x - mu)^2 / psi - h' L^-1 h,   h = W_o' diag(1 / psi_o) (x - mu).
+    (x - mu)' C_o^-1 (x - mu) = sum (x - mu)^2 / psi - h' L^-1 h,
+    h = W_o' diag(1 / psi_o) (x_o - mu_o).
 """
 
 from collections.abc import Iterator
@@ -79,6 +80,12 @@ class FactorGaussian:
             precisions = np.eye(k) + (seen @ parts.reshape(len(parts), -1)).reshape(-1, k, k)
             for L, here in zip(precisions, rows[first : first + step], strict=True):
                 yield Given(here, linalg.cholesky(L, lower=True), information[here])
+
+    def weights(self) -> Array:
+        """Return V (d, k) with which E[z] of a row that has everything is x V."""
+        scaled = self.loadings / self.noise[:, None]
+        L = np.eye(scaled.shape[1]) + self.loadings.T @ scaled
+        return linalg.solve(L, scaled.T, assume_a="pos").T
 
     def posterior_mean(self, x: Array) -> Array:
         """Return E[z] of each row (n, k)."""

@@ -11,7 +11,7 @@ is maximised by L-BFGS. A component may be added to another only where that one 
 that what is switched off stays so. (Virtanen et al. 2012, section 3.3.)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, optimize

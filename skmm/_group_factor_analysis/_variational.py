@@ -34,6 +34,7 @@ from skmm._group_factor_analysis._rotation import Turn, whitening
 from skmm._linalg import dominant_signs
 
 Array = np.ndarray
+RANK = 1e-10  # of the largest variance: smaller ones are rounding
 A0 = 1e-3  # shape and rate of the prior of alpha
 FLOOR = 1e-6  # of the noise variance of a standardised column
 N_VALUES = 2**24  # in the covariances of z that are computed at once
@@ -115,9 +116,9 @@ class Data:
         """Number of each group's modality (G,)."""
         return np.array([self.modality[columns[0]] for columns in self.columns])
 
-    def start(self, k: int) -> "State":
-        """Return the leading principal components of the rows as z, and loadings of 0."""
-        Z = self.values @ self._axes(k) * np.sqrt(self.total)  # (n, k)
+    def start(self, axes: Array) -> "State":
+        """Return principal components of unit variance as z, and loadings of 0."""
+        Z, k = self.values @ axes * np.sqrt(self.total), axes.shape[1]  # (n, k)
         outer = np.array([Z[rows].T @ (self.weight[rows, None] * Z[rows]) for rows in self.rows])
         codes = self.codes(Z, self.gaps.per_group(outer), outer.sum(axis=0), 0.0)
         d, n_groups = len(self.modality), self.gaps.n_groups
@@ -133,17 +134,20 @@ class Data:
         cross = self.values.T @ scaled
         return Codes(Z, moments, total, self.gaps.per_group(sums), sums.sum(axis=0), cross, log_det)
 
-    def _axes(self, k: int) -> Array:
-        """Return V (d, k), with V' X' S X V = I, of the leading principal components."""
+    def axes(self, k: int) -> Array:
+        """Return V (d, k), with V' X' S X V = I, of the leading principal components.
+
+        Where there are fewer the last ones are 0.
+        """
         X = np.sqrt(self.weight)[:, None] * self.values
         n, d = X.shape
+        last = min(n, d) - 1
         variance, vectors = linalg.eigh(
-            X @ X.T if n < d else X.T @ X, subset_by_index=[min(n, d) - k, min(n, d) - 1]
+            X @ X.T if n < d else X.T @ X, subset_by_index=[last + 1 - k, last]
         )
-        kept = variance > 1e-10 * max(variance[-1], np.finfo(np.float64).tiny)
+        kept = variance > RANK * max(variance[-1], np.finfo(np.float64).tiny)
         root = np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
-        axes = (X.T @ (vectors / root) if n < d else vectors) / root
-        axes = axes[:, ::-1]
+        axes = ((X.T @ (vectors / root) if n < d else vectors) / root)[:, ::-1]
         return axes * dominant_signs([axes])
 
 

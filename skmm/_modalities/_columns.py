@@ -123,7 +123,9 @@ def varies(mean: Array, scale: Array) -> Array:
     return scale > ROUNDING * np.abs(mean)
 
 
-def column_statistics(X: Modalities, schema: Schema) -> dict[str, ColumnStatistics]:
+def column_statistics(
+    X: Modalities, schema: Schema, weight: Array | None = None
+) -> dict[str, ColumnStatistics]:
     """Return the statistics of all modalities of numbers, checked and in float or integers.
 
     A column that is NaN in every row is refused: nothing can be said of it.
@@ -132,7 +134,7 @@ def column_statistics(X: Modalities, schema: Schema) -> dict[str, ColumnStatisti
     for name, kind, mask in zip(X.names, X.kinds.values(), X._mask.T, strict=True):
         if kind == "categorical":
             continue
-        found[name] = ColumnStatistics.of(X[name], ~mask if mask.any() else None)
+        found[name] = ColumnStatistics.of(X[name], ~mask if mask.any() else None, weight)
         if (empty := np.flatnonzero(found[name].count == 0)).size:
             columns = schema.columns[name]
             names: Any = empty if columns is None else columns[empty]
