@@ -11,13 +11,14 @@ is maximised by L-BFGS. A component may be added to another only where that one 
 that what is switched off stays so. (Virtanen et al. 2012, section 3.3.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, optimize
 
 Array = np.ndarray
 N_STEPS = 30
+DIGITS = 24  # binary ones of single precision
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,36 @@ class Turn:
     def best(self) -> tuple[Array, Array, float]:
         """Return R, its inverse and log|R|; the identity where nothing better is found."""
         k = len(self.codes)
+        rounded = self._rounded()
         eye = np.eye(k)
         free = np.all(self.active[:, :, None] <= self.active[:, None, :], axis=0)  # (k, k)
 
         def loss(entries: Array) -> tuple[float, Array]:
             R = np.zeros((k, k))
             R[free] = entries
-            value, slope = self.value(R)
+            value, slope = rounded.value(R)
             return -value, -slope[free]
 
         found = optimize.minimize(
             loss, eye[free], jac=True, method="L-BFGS-B", options={"maxiter": N_STEPS}
         )
-        if not found.fun < loss(eye[free])[0]:
-            return eye, eye, 0.0
         R = np.zeros((k, k))
         R[free] = found.x
+        if not self.value(R)[0] > self.value(eye)[0]:
+            return eye, eye, 0.0
         return R, np.linalg.inv(R), float(np.linalg.slogdet(R)[1])
+
+    def _rounded(self) -> "Turn":
+        """Return it in single precision, the modalities in an order that names have no part in.
+
+        A line search goes other ways for other last digits, which come from the order of rows and
+        modalities, or from weights instead of repetitions. Of rounded numbers it goes the same.
+        """
+        order = np.lexsort((self.loadings[:, 0, 0], self.sizes))
+        return replace(
+            self, codes=_rounded(self.codes), loadings=_rounded(self.loadings[order]),
+            sizes=self.sizes[order], active=self.active[order],
+        )  # fmt: skip
 
     def value(self, R: Array) -> tuple[float, Array]:
         """Return the objective and its gradient (k, k)."""
@@ -77,11 +91,12 @@ class Turn:
         value = -0.5 * np.trace(turned) - self.total * log_det
         slope = inverse.T @ turned - self.total * inverse.T
         for T, d, on in zip(self.loadings, self.sizes, self.active, strict=True):
-            inner = np.ix_(on, on)
             product = T @ R
-            size = self.prior + 0.5 * np.sum(R * product, axis=0)  # (k,)
+            size = self.prior + 0.5 * np.maximum(np.sum(R * product, axis=0), 0.0)  # (k,)
             share = np.where(on, self.prior + d / 2.0, 0.0)
-            value += d * np.linalg.slogdet(R[inner])[1] - share @ np.log(size)
+            inner = on if on.all() else np.ix_(on, on)
+            value += d * (log_det if on.all() else np.linalg.slogdet(R[inner])[1])
+            value -= share @ np.log(size)
             slope[inner] += d * inverse.T[inner]
             slope -= product * (share / size)
         return float(value), slope
@@ -91,3 +106,12 @@ def whitening(codes: Array, total: float) -> tuple[Array, Array, float]:
     """Return the best R without priors of the loadings: z gets unit second moments."""
     R = linalg.cholesky(codes / total, lower=True)
     return R, np.linalg.inv(R), float(np.log(np.diag(R)).sum())
+
+
+def _rounded(moments: Array) -> Array:
+    """Return second moments (..., k, k), relative to their diagonals in single precision."""
+    size = np.sqrt(np.diagonal(moments, axis1=-2, axis2=-1))
+    outer = size[..., :, None] * size[..., None, :]
+    share = np.round(moments / np.where(outer > 0, outer, 1.0) * 2**DIGITS) / 2**DIGITS
+    size = size.astype(np.float32).astype(np.float64)
+    return share * (size[..., :, None] * size[..., None, :])
