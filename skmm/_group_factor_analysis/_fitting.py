@@ -139,7 +139,7 @@ class Fit:
     def _try(self, off: Array, n_steps: int) -> bool:
         """Switch pairs off and step; keep the result if the bound is higher."""
         state = self.state.without(off)
-        for _ in range(n_steps):
+        for _ in range(n_steps if len(self.bounds) < self.max_iter else 0):
             state = step(self.data, state)
             if state.bound > self.state.bound:
                 self._keep(state)

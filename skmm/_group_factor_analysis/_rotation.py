@@ -17,7 +17,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 Array = np.ndarray
-N_STEPS = 30
+N_STEPS = 10  # an iteration later it goes on
 DIGITS = 24  # binary ones of single precision
 
 
