@@ -98,8 +98,8 @@ class GroupFactorAnalysis(
         deviation, or 1 where it is constant.
 
     lower_bounds_ : ndarray of shape (n_iter_,)
-        Bound on the log-likelihood of the training data after each step, in nats; without relevance
-        it is the log-likelihood itself. It never falls.
+        Bound on the log-likelihood of the training data after each step, in nats, with the log-priors
+        of the noise; without relevance it tends to the log-likelihood itself. It never falls.
 
     n_iter_ : int
         Number of steps.
@@ -124,7 +124,8 @@ class GroupFactorAnalysis(
     Notes
     -----
     With standardised columns j of modality m: ``x_j = mu_j + w_j' z + e_j``, ``z ~ N(0, I)``,
-    ``e_j ~ N(0, psi_j)``, ``w_jk ~ N(0, 1 / alpha_mk)``, and a wide Gamma prior of alpha. The
+    ``e_j ~ N(0, psi_j)``, ``w_jk ~ N(0, 1 / alpha_mk)``, a wide Gamma prior of alpha, and a prior
+    of psi_j that counts as ten rows of pure noise. The
     posterior is approximated by variational Bayes over loadings, codes and relevances; after it
     has converged, pairs of component and modality are switched off one by one where the bound is
     higher for it. All methods read one Gaussian, whose mean and covariance are those of a new
