@@ -579,10 +579,10 @@ def test_all_estimators_and_networks_are_trusted():
     abstract = {
         _interfaces._conditional_sampler.ConditionalSampler,
         baselines._Baseline,
-        nn._layers.Drawing,
+        nn._layers.StochasticModule,
         nn._likelihoods._Likelihood,
         nn._likelihoods._LocationScale,
-        nn._adversarial.ConditionNetworks,
+        nn._generator.ConditionNetworks,
         nn._modality_networks.ModalityNetworks,
         nn._processes.Shared,
     }

@@ -74,12 +74,14 @@ class LazyData(TensorData):
 
     def order(self, generator: torch.Generator) -> Tensor:
         """Return the numbers of all rows, block after block, mixed within buffers."""
-        block = self._numbers(slice(0, len(self))) // self.n_rows
+        block = self._numbers(slice(0, len(self))) // self.n_rows  # (n_rows,): where each row lies
         by_block = np.argsort(block, kind="stable")
         cuts = np.flatnonzero(np.diff(block[by_block])) + 1
         blocks = np.split(by_block, cuts)
-        if len(blocks) <= self.n_blocks:
+        if len(blocks) <= self.n_blocks:  # one buffer: the order of data in memory
             return torch.randperm(len(self), generator=generator)
+        # Any order of single rows would read each block many times. Blocks in random order, mixed
+        # within buffers, are read once per epoch; rows of one buffer still meet at random.
         chosen = torch.randperm(len(blocks), generator=generator).tolist()
         buffers = []
         for i in range(0, len(chosen), self.n_blocks):
@@ -95,7 +97,7 @@ class LazyData(TensorData):
         return self._batch(parts, slice(0, len(rows)), rows)
 
     def batches(self, parts: Sequence[Tensor | slice]) -> Iterator[Batch]:
-        """Yield one batch after the other, while a thread reads what comes next."""
+        """Yield one batch after the other, while a thread reads the next buffer."""
         groups = self._groups(parts)
         group = next(groups, None)
         ahead = _Ahead(partial(self._load, group or [], {}))
@@ -103,6 +105,7 @@ class LazyData(TensorData):
             while group:
                 loaded, blocks = ahead.result()
                 following = next(groups, None)
+                # The next group begins in the last block of this one: it is handed on, not read.
                 ahead = _Ahead(partial(self._load, following or [], blocks))
                 start = 0
                 for rows in group:
@@ -211,7 +214,7 @@ class _Ahead(threading.Thread):
         del self._function
 
     def result(self) -> Any:
-        """Wait, and return what the call gives; it can be asked for once."""
+        """Wait, and return the result of the call; it can be asked for once."""
         self.join()
         found, error = self._found, self._error
         self._found = self._error = None

@@ -1,4 +1,4 @@
-"""Writing and reading files: skops' format, with checksums of what is in it."""
+"""Writing and reading files: skops' format, with a checksum of each part."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
+import skmm.io._plain  # noqa: F401, adds its types to encode and decode
 from skmm._atomic import replacing
 from skmm._base import decoding, encoding
 from skmm._version import __version__
-from skmm.io import _plain  # noqa: F401, adds its types to encode and decode
 from skmm.io._codec import decode, encode
 from skmm.io._trusted import TRUSTED
 from skmm.io.parts import stable_name
 
 File = str | Path | BinaryIO
-CONTENTS = "skmm.json"  # beside what skops writes
-SCHEMA = "schema.json"  # of skops: what the estimator consists of
+CONTENTS = "skmm.json"  # beside the parts that skops writes
+SCHEMA = "schema.json"  # of skops: the objects that the estimator consists of
 FORMAT = 2
 
 
@@ -40,14 +40,15 @@ def dump(estimator: Any, file: File) -> None:
         Functions, callbacks and networks of one's own are stored by their name.
     file : str, pathlib.Path or binary file
         Where to; ``.skops`` is the usual suffix. A path is replaced when all has been written,
-        so that a full disk leaves what was there.
+        so that a full disk leaves the former file.
 
     Raises
     ------
     ImportError
         If skops is not installed.
     TypeError
-        If the estimator holds what cannot be stored, such as a lambda; the message names it.
+        If the estimator holds an object that cannot be stored, such as a lambda; the message names
+        it.
 
     See Also
     --------
@@ -93,11 +94,11 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     Parameters
     ----------
     file : str, pathlib.Path or binary file
-        What `dump` has written; of a binary file all from its start.
+        Written by `dump`; a binary file is read from its start.
     trusted : sequence of str or type, default=()
-        What else to trust, by name or type: functions, callbacks and networks of one's own.
-        `get_untrusted_types` says what a file needs. Look at each before you trust it; what is
-        imported and built from a file can do anything.
+        Other types to trust, by name or type: functions, callbacks and networks of one's own.
+        `get_untrusted_types` says which a file needs. Look at each before you trust it: code that
+        a file makes run can do anything.
 
     Returns
     -------
@@ -125,9 +126,9 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
 
     Notes
     -----
-    The checksums in the file find what has been damaged by accident. Who changes numbers on
-    purpose can change the checksums too: loading such a file is harmless, trusting its
-    predictions is not. Compare the file's own SHA-256 with one that its author published.
+    The checksums in the file find accidental damage. Who changes numbers on purpose can change
+    the checksums too: loading such a file is harmless, trusting its predictions is not. Compare
+    the file's own SHA-256 with one that its author published.
 
     Examples
     --------
@@ -162,12 +163,12 @@ def get_untrusted_types(file: File) -> list[str]:
     Parameters
     ----------
     file : str, pathlib.Path or binary file
-        What `dump` has written.
+        Written by `dump`.
 
     Returns
     -------
     names : list of str
-        Full names, in alphabetical order; what `load` takes as `trusted`.
+        Full names, in alphabetical order, as `load` takes them in `trusted`.
 
     Raises
     ------
@@ -240,13 +241,13 @@ def _with_stable_name(node: dict[str, Any]) -> dict[str, Any]:
 def _name_in_files(trusted: str | type) -> str | type:
     module = getattr(trusted, "__module__", None)
     if isinstance(trusted, str) or module is None:
-        return trusted  # skops finds the module of what has none, such as ufuncs
+        return trusted  # skops searches the module of ufuncs, which do not name it
     stable = stable_name(module, trusted.__name__)
     return trusted if stable is None else ".".join(stable)
 
 
 def _archive(parts: dict[str, bytes]) -> bytes:
-    """Return an archive of parts, what they should contain and what wrote them."""
+    """Return an archive of parts, with their checksums and the versions that wrote them."""
     packages = {name: version(name) for name in ("numpy", "scikit-learn", "skops")}
     contents = {
         "format": FORMAT,
@@ -275,7 +276,7 @@ def _read(file: File) -> bytes:
 
 
 def _check_contents(data: bytes, file: File) -> None:
-    """Raise unless an archive contains what it had when it was written."""
+    """Refuse an archive that is not as it was written."""
     with _said_of(file), zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if CONTENTS not in names:
@@ -307,7 +308,7 @@ def _said_of(file: File) -> Iterator[None]:
         yield
     except (UntrustedTypesFoundException, MemoryError, Warning):
         raise
-    except Exception as error:  # whatever skops, NumPy, torch or a class make of wrong contents
+    except Exception as error:  # skops, NumPy, torch and classes raise many types
         raise ValueError(
             f"{_name(file)} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
