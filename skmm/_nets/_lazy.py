@@ -75,9 +75,7 @@ class LazyData(TensorData):
     def order(self, generator: torch.Generator) -> Tensor:
         """Return the numbers of all rows, block after block, mixed within buffers."""
         block = self._numbers(slice(0, len(self))) // self.n_rows  # (n_rows,): where each row lies
-        by_block = np.argsort(block, kind="stable")
-        cuts = np.flatnonzero(np.diff(block[by_block])) + 1
-        blocks = np.split(by_block, cuts)
+        blocks = _by_block(block)
         if len(blocks) <= self.n_blocks:  # one buffer: the order of data in memory
             return torch.randperm(len(self), generator=generator)
         # Any order of single rows would read each block many times. Blocks in random order, mixed
@@ -153,9 +151,7 @@ class LazyData(TensorData):
             for name, stream in self.streams.items()
         }
         numbers = rows // self.n_rows
-        order = np.argsort(numbers, kind="stable")
-        cuts = np.flatnonzero(np.diff(numbers[order])) + 1
-        for at in np.split(order, cuts) if len(rows) else []:
+        for at in _by_block(numbers) if len(rows) else []:
             number = int(numbers[at[0]])
             block, positions = block_of(number), rows[at] - number * self.n_rows
             for name, value in block.items():
@@ -193,6 +189,13 @@ class LazyData(TensorData):
         observed = None if self.observed is None else self.observed[index].numpy()
         options: Any = {"device": self.device, "dtype": self.dtype, "ahead": self.units}
         return TensorData(inputs, observed, **options)
+
+
+def _by_block(numbers: Array) -> list[Array]:
+    """Return the positions of the rows of each block, from the numbers of their blocks."""
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    return np.split(order, cuts)
 
 
 class _Ahead(threading.Thread):

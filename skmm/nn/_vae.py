@@ -182,7 +182,7 @@ class VAENetwork(ModalityNetworks):
     def precision_shares(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return the precision of the experts, 0 where missing, and of the prior: (M + 1, N, k)."""
         full = self.presence(inputs, observed)
-        precisions = (-torch.stack(self._experts(inputs, rows_of(observed))[1])).exp()  # (M, N, k)
+        precisions = (-torch.stack(self._experts(inputs, observed)[1])).exp()  # (M, N, k)
         precisions = torch.where(full.T[:, :, None], precisions, 0.0)
         every = torch.cat([precisions, torch.ones_like(precisions[:1])])
         return every / every.sum(dim=0)
@@ -190,7 +190,7 @@ class VAENetwork(ModalityNetworks):
     def _batch(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Batch:
         """Return the experts of a batch, and the posterior if it is one normal."""
         rows, full = rows_of(observed), self.presence(inputs, observed)
-        experts = self._experts(inputs, rows)
+        experts = self._experts(inputs, observed)
         normal = None
         if self.posterior_name not in MIXTURES:
             normal = self._product(inputs, experts, full, rows)
@@ -210,17 +210,9 @@ class VAENetwork(ModalityNetworks):
             complete, log_variance, product[1]
         )
 
-    def _experts(self, inputs: Mapping[str, Tensor], rows: Rows) -> Experts:
-        found: list[Normal | None] = []
-        for m, name in enumerate(self.names):
-            if name not in inputs:
-                found.append(None)
-                continue
-            here, x = rows.having(m), inputs[name]
-            found.append(_normal(scatter(self.features(m, take(x, here)), here, len(x))))
-        blank = torch.zeros_like(next(normal[0] for normal in found if normal is not None))
-        every = [(blank, blank) if normal is None else normal for normal in found]
-        return [mean for mean, _ in every], [log_variance for _, log_variance in every]
+    def _experts(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Experts:
+        normals = [_normal(parameters) for parameters in self.encoded(inputs, observed)]
+        return [mean for mean, _ in normals], [log_variance for _, log_variance in normals]
 
     def _log_weights(self, full: Tensor) -> Tensor:
         """Return uniform weights (C, N) of the subsets that a row has; all if it has none."""
