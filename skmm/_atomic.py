@@ -19,7 +19,8 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     is on the disk before it takes the name, so that not even a power cut leaves half a file.
     """
     path = Path(path)
-    temporary = path.with_name(f"{UNFINISHED}{uuid4().hex}")
+    # With a suffix: torch.save names its archive by what stands before the last dot.
+    temporary = path.with_name(f"{UNFINISHED}{uuid4().hex}.tmp")
     try:
         yield temporary
         if durable:

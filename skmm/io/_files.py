@@ -8,7 +8,7 @@ import json
 import platform
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -77,7 +77,7 @@ def dump(estimator: Any, file: File) -> None:
     if "torch" in sys.modules:  # else the estimator has nothing of torch
         _import_networks()
     with _hook(encoding, encode):
-        data = _archive(_with_stable_names(_parts(skops_io.dumps(estimator))))
+        data = _archive(_with_stable_names(dict(_members(skops_io.dumps(estimator)))))
     if not isinstance(file, str | Path):
         file.write(data)
         return
@@ -151,9 +151,9 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     skops_io = _skops_io()
     data = _read(file)
     _check_contents(data, file)
-    if b"torch" in _parts(data)[SCHEMA]:
-        _import_networks()
-    with _hook(decoding, decode), _said_of(file):
+    with _hook(decoding, decode), _said_of(file), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if b"torch" in archive.read(SCHEMA):
+            _import_networks()
         return skops_io.loads(data, trusted=[*TRUSTED, *map(_name_in_files, trusted)])
 
 
@@ -217,15 +217,16 @@ def _hook(variable: ContextVar, value: Any) -> Iterator[None]:
         variable.reset(token)
 
 
-def _parts(data: bytes) -> dict[str, bytes]:
+def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        for name in archive.namelist():
+            yield name, archive.read(name)
 
 
-def _with_stable_names(parts: dict[str, bytes]) -> dict[str, bytes]:
+def _with_stable_names(members: dict[str, bytes]) -> dict[str, bytes]:
     """Name the classes and functions of skmm as they are imported, not where they are defined."""
-    schema = json.loads(parts[SCHEMA], object_hook=_with_stable_name)
-    return {**parts, SCHEMA: json.dumps(schema).encode()}
+    schema = json.loads(members[SCHEMA], object_hook=_with_stable_name)
+    return {**members, SCHEMA: json.dumps(schema).encode()}
 
 
 def _with_stable_name(node: dict[str, Any]) -> dict[str, Any]:
@@ -246,17 +247,17 @@ def _name_in_files(trusted: str | type) -> str | type:
     return trusted if stable is None else ".".join(stable)
 
 
-def _archive(parts: dict[str, bytes]) -> bytes:
-    """Return an archive of parts, with their checksums and the versions that wrote them."""
+def _archive(members: dict[str, bytes]) -> bytes:
+    """Return an archive of members, with their checksums and the versions that wrote them."""
     packages = {name: version(name) for name in ("numpy", "scikit-learn", "skops")}
     contents = {
         "format": FORMAT,
         "versions": {"skmm": __version__, "python": platform.python_version(), **packages},
-        "sha256": _checksums(parts),
+        "sha256": _checksums(members.items()),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in parts.items():
+        for name, content in members.items():
             is_text = name.endswith(".json")
             kind = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             archive.writestr(name, content, compress_type=kind)
@@ -264,8 +265,9 @@ def _archive(parts: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _checksums(parts: dict[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(parts[name]).hexdigest() for name in sorted({*parts} - {CONTENTS})}
+def _checksums(members: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in members}
+    return {name: found[name] for name in sorted(found) if name != CONTENTS}
 
 
 def _read(file: File) -> bytes:
@@ -288,7 +290,7 @@ def _check_contents(data: bytes, file: File) -> None:
             raise ValueError(
                 f"its format is {contents['format']!r}, this skmm {__version__} reads {FORMAT}."
             )
-        found, expected = _checksums(_parts(data)), contents["sha256"]
+        found, expected = _checksums(_members(data)), contents["sha256"]
     if len(names) != len(set(names)):
         raise ValueError(f"{_name(file)} cannot be loaded: a part occurs twice.")
     wrong = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
