@@ -192,13 +192,12 @@ class _PairScorer:
 
 @dataclass(frozen=True, repr=False)
 class _NamedScorer:
-    """A scorer that says by which name to get it."""
+    """A scorer that says by which name to get it; files keep the name only."""
 
     name: str
-    compute: Scorer
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        return self.compute(estimator, X, y)
+        return _COMPUTE[self.name](estimator, X, y)
 
     def __repr__(self) -> str:
         return f"get_scorer({self.name!r})"
@@ -323,4 +322,4 @@ _COMPUTE: dict[str, Scorer] = {
     "mean_average_precision": _PairScorer(_mean_average_precision, needs_labels=True),
     "label_transfer_accuracy": _PairScorer(_label_transfer_accuracy, needs_labels=True),
 }
-_SCORERS = {name: _NamedScorer(name, compute) for name, compute in _COMPUTE.items()}
+_SCORERS = {name: _NamedScorer(name) for name in _COMPUTE}
