@@ -32,7 +32,7 @@ def _interrupted(path):
         raise KeyboardInterrupt
 
 
-def test_torch_can_write_the_temporary_file(tmp_path):
+def test_torch_writes_to_the_temporary_file(tmp_path):
     with replacing(tmp_path / "weights.pt") as temporary:
-        torch.save({"weight": torch.ones(2)}, temporary)
-    assert torch.load(tmp_path / "weights.pt")["weight"].tolist() == [1.0, 1.0]
+        torch.save({"a": torch.ones(2)}, temporary)
+    assert torch.load(tmp_path / "weights.pt")["a"].tolist() == [1.0, 1.0]
