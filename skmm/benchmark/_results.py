@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from skmm.benchmark._frames import (
     tasks_of,
 )
 from skmm.benchmark._metrics import METRICS, Metric
+from skmm.benchmark._report import Content, Report, html, markdown
 from skmm.benchmark._statistics import (
     Margins,
     Ranks,
@@ -30,9 +31,6 @@ from skmm.benchmark._statistics import (
     win_tie_loss,
 )
 from skmm.benchmark._store import INDEX, Store
-
-if TYPE_CHECKING:
-    from skmm.benchmark._report import Report
 
 
 class Results:
@@ -238,7 +236,11 @@ class Results:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        return summarize(self.results_, self.metrics_, self.baseline, Margins(self.margin or {}))
+        return summarize(self.results_, self.metrics_, self.baseline, self._margins)
+
+    @property
+    def _margins(self) -> Margins:
+        return Margins(self.margin or {})
 
     def summary(self) -> pd.DataFrame:
         """Return means over splits and paired differences to the baseline.
@@ -303,9 +305,20 @@ class Results:
         -------
         report : Report
         """
-        from skmm.benchmark._report import Report
-
-        return Report(self)
+        content = Content(
+            frame=self.results_,
+            summary=self._summary,
+            baseline=self.baseline,
+            margins=self._margins,
+            tasks=self.tasks_,
+            methods=self.methods_,
+            metrics=self.metrics_,
+            provenance=self.provenance_,
+            notes=self.notes,
+            warnings=self.warnings_,
+            curves=self.curves_,
+        )
+        return Report(content)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the verdicts and tables as Markdown.
@@ -319,7 +332,7 @@ class Results:
         -------
         text : str
         """
-        return _write(self.report().to_markdown(), path)
+        return _write(markdown(self.report()), path)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return one HTML page with verdicts, pictures and tables; it needs no other file.
@@ -333,7 +346,7 @@ class Results:
         -------
         html : str
         """
-        return _write(self.report().to_html(), path)
+        return _write(html(self.report()), path)
 
     def save(self, folder: str | os.PathLike[str]) -> dict[str, Path]:
         """Write ``results.csv``, ``report.md`` and ``report.html``.
