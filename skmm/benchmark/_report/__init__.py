@@ -5,7 +5,7 @@ They are given their :class:`Content`, and know nothing of the results that it w
 
 from skmm.benchmark._report._content import Content
 from skmm.benchmark._report._html import html
-from skmm.benchmark._report._markdown import markdown
+from skmm.benchmark._report._markdown import markdown, pipe_table
 from skmm.benchmark._report._sections import Report
 
-__all__ = ["Content", "Report", "html", "markdown"]
+__all__ = ["Content", "Report", "html", "markdown", "pipe_table"]
