@@ -33,7 +33,23 @@ EXISTING = ("only-missing", "always", "never", "only-cache")
 PROTOCOL = 1  # raise it when cells are fitted or split in another way
 
 
-class Benchmark(Results):
+class _OfResults:
+    """A method or attribute of the results of a run, which a benchmark has once it has run."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, benchmark: Any, owner: type) -> Any:
+        if benchmark is None:
+            return getattr(Results, self.name, self)  # with its docstring
+        if "_found" not in vars(benchmark):
+            raise AttributeError(
+                f"{owner.__name__!r} object has no attribute {self.name!r}; call run() first"
+            )
+        return getattr(benchmark._found, self.name)
+
+
+class Benchmark:
     """Methods compared on tasks, on the same splits, with paired differences to a baseline.
 
     Parameters
@@ -216,14 +232,13 @@ class Benchmark(Results):
             job = partial(_run_one, store=store, timeout=timeout, isolate=isolate)
             known |= _run_all(todo, job, store, n_jobs, verbose)
         index["provenance"]["run time"] = f"{perf_counter() - start:.0f} s"
-        found = from_records([known[i] for i in sorted(known)], index)
-        self.__dict__.pop("_summary", None)
-        self.__dict__.update(vars(found))
-        return self.results_
+        self._found = from_records([known[i] for i in sorted(known)], index)
+        return self._found.results_
 
-    def __getattr__(self, name: str) -> Any:
-        hint = "" if name.startswith("__") else "; call run() first"
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+    results_, curves_, warnings_, provenance_ = (_OfResults() for _ in range(4))
+    tasks_, methods_, metrics_ = (_OfResults() for _ in range(3))
+    summary, control_checks, win_tie_loss, ranks = (_OfResults() for _ in range(4))
+    report, to_markdown, to_html, save, merge = (_OfResults() for _ in range(5))
 
     def _cells(self, *, stored: bool) -> list[Cell]:
         """Lay out all cells: splits and seeds are the same for every method."""

@@ -19,8 +19,10 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from skmm.benchmark._adapters import NotApplicable
-from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit, searched
+from skmm.benchmark._controls import break_relation
 from skmm.benchmark._metrics import COSTS
+from skmm.benchmark._splits import Split
+from skmm.benchmark._task_types import TASK_TYPES, Measured, final_step, fit, searched
 
 Array = np.ndarray
 Record = dict[str, Any]
@@ -129,14 +131,24 @@ def _measure(cell: Cell, record: Record) -> None:
     task, X = cell.task, cell.task.X
     y_train, y_test = (None if task.y is None else task.y[rows] for rows in (cell.train, cell.test))
     train, test = _prepared(task, X[cell.train], X[cell.test], cell.random_state)
-    split = Split(task, train, train, test, y_train, y_test, cell.random_state)
+    split = Split(
+        kind=task.kind,
+        target=task.target,
+        measured=task.measured,
+        train=train,
+        whole=train,
+        test=test,
+        y_train=y_train,
+        y_test=y_test,
+        seed=cell.random_state,
+    )
     if cell.broken:
         split = break_relation(split)
     estimator = seeded(cell.estimator, cell.random_state)
     start = perf_counter()
     fit(estimator, split)
     values = {"fit_seconds": perf_counter() - start}
-    found = KINDS[task.kind].measure(estimator, split)
+    found = TASK_TYPES[task.kind].measure(estimator, split)
     for name, metric in task.found_metrics.items():
         if metric.function is not None:
             found.values[name] = float(metric.function(estimator, split.test, y_test))

@@ -13,13 +13,13 @@ import typer
 from skmm.benchmark._benchmark import Benchmark
 from skmm.benchmark._choice import chosen_methods, keep_tasks
 from skmm.benchmark._compare import compare, read_results
-from skmm.benchmark._kinds import KINDS
 from skmm.benchmark._methods import _USUAL
 from skmm.benchmark._own_data import load_own
 from skmm.benchmark._results import Results
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._statistics import FAILED
 from skmm.benchmark._suites import SUITES, find_sources, load_suite
+from skmm.benchmark._task_types import TASK_TYPES
 from skmm.benchmark._tasks import Task
 
 SOME_FAILED, WRONG_CALL, NOT_AT_CHANCE, SOME_WORSE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -43,8 +43,8 @@ def list_suites() -> None:
         for source in find_sources(suite):
             there = "" if source.is_there() else " [files not found: set SKMM_DATA to their folder]"
             typer.echo(f"  {source.name}: {source.summary}{there}")
-    for name, kind in KINDS.items():
-        typer.echo(f"methods for {name} ({kind.about})")
+    for name, task_type in TASK_TYPES.items():
+        typer.echo(f"methods for {name} ({task_type.about})")
         for method, usual in _USUAL[name].items():
             typer.echo(f"  {method} ({usual.role}): {usual.summary}")
 
@@ -244,7 +244,7 @@ def _typed(ctx: typer.Context, given: dict[str, object]) -> Iterator[str]:
                 yield from (option.opts[0], str(one))
 
 
-def _write(results: Results, folder: Path, *, words: bool = False) -> None:
+def _write(results: Results | Benchmark, folder: Path, *, words: bool = False) -> None:
     """Write the report; say where it is, and if wanted what is in it."""
     paths = results.save(folder)
     if words:
@@ -254,7 +254,7 @@ def _write(results: Results, folder: Path, *, words: bool = False) -> None:
         typer.echo(f"{kind}: {paths[kind].resolve().as_uri()}")
 
 
-def _judge(results: Results) -> None:
+def _judge(results: Benchmark) -> None:
     """End with the exit code that fits the results."""
     failed = results.results_["status"].isin(FAILED).any()
     exposed = results.control_checks()["passed"].eq(False).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def _changes(both: pd.DataFrame, new: Results) -> pd.DataFrame:
 
 def _run(both: pd.DataFrame, run: str) -> pd.DataFrame:
     """Return the rows of one run as those of a method that is called like the run."""
-    frame = both.rename(columns={name: name.removesuffix(f"_{run}") for name in both})
+    frame = both.rename(columns={name: str(name).removesuffix(f"_{run}") for name in both})
     return frame.assign(method=run, role="linear")
 
 
@@ -203,14 +204,16 @@ def _notes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
 
 def _table(rows: pd.DataFrame) -> str:
     header = ["task", "method", "metric", "old", "new", "new − old [95 %]", "p (Holm)", "outcome"]
-    cells = []
-    for row in rows.itertuples():
-        gap, low, high = map(_number, (row.difference, row.low, row.high))
-        interval = f"{gap} [{low}, {high}]" if np.isfinite(row.difference) else "–"
-        marked = f"**{row.outcome}**" if row.outcome in CHANGED else row.outcome
-        numbers = (_number(row.old), _number(row.new), interval, _number(row.p_holm))
-        cells.append([row.task, row.method, row.metric, *numbers, marked])
+    cells = [_cells(row) for row in rows.to_dict("records")]
     return pipe_table(header, [[cell.replace("|", "\\|") for cell in line] for line in cells])
+
+
+def _cells(row: Mapping[Hashable, Any]) -> list[str]:
+    gap, low, high = (_number(row[name]) for name in ("difference", "low", "high"))
+    interval = f"{gap} [{low}, {high}]" if np.isfinite(row["difference"]) else "–"
+    marked = f"**{row['outcome']}**" if row["outcome"] in CHANGED else row["outcome"]
+    numbers = [_number(row["old"]), _number(row["new"]), interval, _number(row["p_holm"])]
+    return [*(row[name] for name in _KEYS), *numbers, marked]
 
 
 def _number(value: float) -> str:

@@ -135,20 +135,11 @@ def _source(value: Any) -> str:
     inside = "".join(str(describe(cell.cell_contents)) for cell in closure)
     try:
         return inspect.getsource(value) + inside
-    except (OSError, TypeError):  # typed at a prompt
-        return inside + _compiled(value)
-
-
-def _compiled(value: Any) -> str:
-    """Return the code of a function, or of the methods of a class."""
-    functions = [value] if not isinstance(value, type) else vars(value).values()
-    codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
-    return repr(
-        [
-            (c.co_code, c.co_names, [k for k in c.co_consts if not hasattr(k, "co_code")])
-            for c in codes
-        ]
-    )
+    except (OSError, TypeError) as error:
+        raise TypeError(
+            f"The source of {value!r} is not known, so that its results cannot be told from those "
+            "of other code: write it into a file, or run without a path."
+        ) from error
 
 
 def _classes(value: Any) -> list[type]:

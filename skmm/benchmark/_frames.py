@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skmm.benchmark._cells import COLUMNS
-from skmm.benchmark._kinds import KINDS
 from skmm.benchmark._metrics import Metric
+from skmm.benchmark._task_types import TASK_TYPES
 
 if TYPE_CHECKING:
     from skmm.benchmark._tasks import Task
@@ -124,7 +124,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _headline(kind: str, metrics: Mapping[str, Metric]) -> list[str]:
     """Return the metrics that get a verdict: one for each theme, and all of one's own."""
     chosen: dict[str, str] = {}
-    for name in KINDS[kind].headline:
+    for name in TASK_TYPES[kind].headline:
         if name in metrics:
             chosen.setdefault(metrics[name].theme, name)
     own = [name for name, metric in metrics.items() if metric.theme == "own"]
@@ -137,8 +137,10 @@ def tasks_of(frame: pd.DataFrame, metrics: Mapping[str, Metric]) -> dict[str, Ta
     for name, rows in frame.groupby("task", sort=False):
         measured = {metric: metrics[metric] for metric in dict.fromkeys(rows["metric"])}
         kind = str(rows["kind"].iloc[0])
-        if kind not in KINDS:
-            raise ValueError(f"kind={kind!r} of task {name!r} is unknown; valid are {list(KINDS)}.")
+        if kind not in TASK_TYPES:
+            raise ValueError(
+                f"kind={kind!r} of task {name!r} is unknown; valid are {list(TASK_TYPES)}."
+            )
         found[str(name)] = TaskInfo(str(name), kind, list(measured), _headline(kind, measured))
     return found
 

@@ -30,7 +30,7 @@ from skmm._multimodal_vae import MultimodalVAE
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.benchmark._adapters import PLS, BlockScaler, OracleSampler
 from skmm.benchmark._gaps import GapFiller, has_gaps
-from skmm.benchmark._kinds import final_step, inner_scoring
+from skmm.benchmark._task_types import final_step, inner_scoring
 from skmm.compose import ConcatModalities, PerModality
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Method:
         folds = StratifiedKFold if task.kind == "classify" else KFold
         options = {
             "cv": folds(3, shuffle=True, random_state=random_state),
-            "scoring": inner_scoring(task),
+            "scoring": inner_scoring(task.kind, task.X.names, task.target),
         }
         if budget is not None and len(ParameterGrid(self.grid)) > budget:
             return RandomizedSearchCV(

@@ -35,7 +35,7 @@ from skmm.datasets._base import find_local
 from skmm.preprocessing import LogMel
 
 Array = np.ndarray
-Read = Callable[[], tuple[Modalities, Array | None]]
+Read = Callable[[], Any]  # returns Modalities and labels, which may be None
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,7 @@ def _cll() -> tuple[Modalities, Array]:
 
 
 def _dense(name: str) -> tuple[Modalities, Array | None]:
+    X: Any
     X, y = _fetched(fetch_mvclust, name=name)()
     return Modalities({n: v.toarray() if issparse(v) else v for n, v in X.items()}), y
 

@@ -344,14 +344,15 @@ def _make_logarithmic(axes: Any) -> None:
 
 def _apart(places: Iterable[float]) -> list[float]:
     """Return the places of ticks that are not too near to the one before."""
-    ordered, kept = sorted(places), []
+    ordered = sorted(places)
+    kept: list[float] = []
     for place in ordered:
         if not kept or place - kept[-1] > (ordered[-1] - ordered[0]) / 8:
             kept.append(place)
     return kept
 
 
-def _strip(metric: Metric, row: Mapping[Any, Any], dots: Mapping[str, Sequence[float]]) -> Row:
+def _strip(metric: Metric, row: Mapping[Any, Any], dots: Mapping[str, Any]) -> Row:
     name, role = str(row["method"]), "method"
     if row["role"] == "control":
         role = "control"
