@@ -437,6 +437,8 @@ WRONG = [
     ('lable = "diet"', None, "'lable' is unknown. Did you mean 'label'?"),
     ('label = "diett"', None, "label = 'diett' is no column. Did you mean 'diet'?"),
     ("n_components = 2.5", None, "n_components = 2.5 must be a whole number"),
+    ("n_components = 0", None, "n_components = 0 must be a whole number greater than 0"),
+    ("image_size = -1", None, "image_size = -1 must be a whole number greater than 0"),
     ("n_components = true", None, "n_components = True must be a whole number"),
     ('kind = "rank"', None, "kind='rank' is unknown; valid are"),
     ('target = "protein"', None, "target='protein' must be one of the modalities"),

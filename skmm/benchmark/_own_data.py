@@ -125,7 +125,7 @@ def as_task(
         _labels(frame, roles["label"]) if "label" in roles else None,
         spec.get("kind"),
         spec.get("target"),
-        n_components=spec.get("n_components") or _n_components(X, prepare, spec.get("target")),
+        n_components=spec.get("n_components", 0) or _n_components(X, prepare, spec.get("target")),
         standardize=spec.get("standardize", True),
         description=spec.get("description", ""),
         groups=_complete(frame, roles["groups"], "groups") if "groups" in roles else None,

@@ -78,7 +78,8 @@ def read_spec(path: Path) -> Spec:
                 f"{path}: {key!r} is unknown.{did_you_mean(key, _KEYS)} Valid are {list(_KEYS)}; "
                 "the columns of each modality stand below [modalities]."
             )
-        if not isinstance(value, _KEYS[key]) or (_KEYS[key] is int and isinstance(value, bool)):
+        whole = not isinstance(value, bool) and isinstance(value, int) and value > 0
+        if not (whole if _KEYS[key] is int else isinstance(value, _KEYS[key])):
             raise ValueError(f"{path}: {key} = {value!r} must be {_WORDS[_KEYS[key]]}.")
     if not spec.get("modalities"):
         raise ValueError(f"{path} names no modality. An example: {EXAMPLE}")
@@ -98,7 +99,7 @@ def told(error: BaseException) -> str:
 
 _WORDS = {
     str: "a text in quotes",
-    int: "a whole number",
+    int: "a whole number greater than 0",
     list: "a list of words in quotes or numbers",
     bool: "true or false",
     dict: "a table with a line per modality",
