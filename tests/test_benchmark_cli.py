@@ -653,7 +653,7 @@ def test_compare_on_the_command_line(tmp_path):
     assert worse.exit_code == 4
     assert "| t | m | accuracy | 0.8 | 0.75 | −0.05 [" in re.sub(" +", " ", worse.stdout)
     assert "**worse**" in worse.stdout
-    assert "1 figures are worse" in worse.stderr
+    assert "1 values are worse" in worse.stderr
     assert "nowhere is not there" in message("compare", files["old"], tmp_path / "nowhere")
 
 

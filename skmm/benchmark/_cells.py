@@ -34,7 +34,7 @@ N_CURVE = 100  # points that are kept of a training curve
 
 @dataclass(frozen=True)
 class Cell:
-    """What to run. The key is None where nothing is stored."""
+    """One method, one split and one seed. The key is None where nothing is stored."""
 
     task: Any  # a Task; None on its way to a worker
     method: str
@@ -51,7 +51,7 @@ class Cell:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def labels(self) -> Record:
-        """Return what identifies the cell in a frame."""
+        """Return the columns that identify the cell in a frame."""
         return {
             "task": self.task.name,
             "kind": self.task.kind,
@@ -86,7 +86,7 @@ def run_cell(cell: Cell) -> Record:
 
 
 def failed(cell: Cell, status: str, error: str) -> Record:
-    """Return the record of a cell that could not even say what went wrong."""
+    """Return the record of a cell whose process ended without one."""
     record = {**cell.labels(), "status": status, "error": error, "n_candidates": 1}
     record |= {"values": {}, "chance": {}, "family": "", "curve": {}, "warnings": []}
     record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -123,7 +123,7 @@ def tidy_rows(record: Record, measured: list[str]) -> Iterator[Record]:
 
 @cache
 def _thread_pools() -> Any:
-    """Return what limits threads; to look for the libraries takes longer than many a fit."""
+    """Return the controller of threads; finding the libraries takes longer than many a fit."""
     return ThreadpoolController()
 
 
@@ -173,7 +173,7 @@ def _note(record: Record, found: Measured, costs: Mapping[str, float], measured:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """Return what is a number; the rest is as good as not measured."""
+    """Return the finite values; others count as not measured."""
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 

@@ -71,7 +71,7 @@ def run(
         ),
     ] = None,
     modalities: Annotated[
-        Path | None, typer.Option(help="TOML file that says what the columns of --data are.")
+        Path | None, typer.Option(help="TOML file that describes the columns of --data.")
     ] = None,
     impute: Annotated[
         str,
@@ -102,7 +102,7 @@ def run(
 ) -> None:
     """Run methods on the tasks of a suite, or on your own data, and write the report.
 
-    What is finished is kept at once: after an interruption the same command goes on.
+    Finished cells are kept at once: after an interruption the same command goes on.
 
     Exit code: 0 if all is well, 1 if a method failed, 2 for a wrong call, 3 if a control is not at
     chance, 130 after Ctrl-C.
@@ -178,7 +178,7 @@ def compare_runs(
         bool, typer.Option("--costs", help="Compare time, memory and parameters as well.")
     ] = False,
 ) -> None:
-    """Say what is better or worse in NEW than in OLD, on the splits that both have.
+    """Compare NEW with OLD, on the splits that both have.
 
     Exit code: 0 if nothing is surely worse, 4 if something is, 2 for a wrong call.
     """
@@ -186,13 +186,13 @@ def compare_runs(
         found = compare(read_results(old), read_results(new), costs=costs)
     typer.echo(found.to_markdown())
     if len(found.worse):
-        typer.echo(f"{len(found.worse)} figures are worse than in {old}.", err=True)
+        typer.echo(f"{len(found.worse)} values are worse than in {old}.", err=True)
         raise typer.Exit(SOME_WORSE)
 
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Tell what is wrong with a call, rather than where in the code it was noticed."""
+    """Report a wrong call in one line, without a traceback."""
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -209,7 +209,7 @@ def _tasks(
     *,
     by_name: bool,
 ) -> tuple[list[Task], list[str]]:
-    """Return the tasks that were asked for, and what is to be said of them."""
+    """Return the tasks that were asked for, and notes on them."""
     if data is None:
         if spec is not None:
             raise ValueError("--modalities describes the columns of --data FILE, which is missing.")
@@ -245,7 +245,7 @@ def _typed(ctx: typer.Context, given: dict[str, object]) -> Iterator[str]:
 
 
 def _write(results: Results | Benchmark, folder: Path, *, words: bool = False) -> None:
-    """Write the report; say where it is, and if wanted what is in it."""
+    """Write the report and print its address; with `words` also its text."""
     paths = results.save(folder)
     if words:
         typer.echo(results.to_markdown())
@@ -261,7 +261,7 @@ def _judge(results: Benchmark) -> None:
     if failed:
         typer.echo("Some methods failed: the report has their tracebacks.", err=True)
     if exposed:
-        typer.echo("A control is not at chance: do not trust the figures.", err=True)
+        typer.echo("A control is not at chance: do not trust the values.", err=True)
     if failed or exposed:
         raise typer.Exit(SOME_FAILED if failed else NOT_AT_CHANCE)
 
@@ -269,6 +269,6 @@ def _judge(results: Benchmark) -> None:
 def _interrupted(folder: Path, *, resume: bool) -> NoReturn:
     way = "the same command" if resume else "the same command with --resume in place of --fresh"
     typer.echo(
-        f"Interrupted. What was finished is kept in {folder}: {way} goes on from there.", err=True
+        f"Interrupted. Finished cells are kept in {folder}: {way} goes on from there.", err=True
     )
     raise typer.Exit(INTERRUPTED)

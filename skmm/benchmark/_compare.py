@@ -1,4 +1,4 @@
-"""Two recorded runs side by side: what is better now, what is worse."""
+"""Two recorded runs side by side: which metrics are better or worse in the new one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SPLIT = [*_KEYS, "train_size", "split", "seed"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` found.
+    """The outcome of :func:`compare`.
 
     Parameters
     ----------
     table : DataFrame
         One row per task, method and metric that both runs have.
     notes : list of str
-        What cannot be compared, and why.
+        Tasks and methods that only one of the runs has.
     """
 
     table: pd.DataFrame
@@ -95,9 +95,9 @@ def read_results(path: Path) -> Results:
         return Results.from_folder(path)
     file = path / "results.csv" if path.is_dir() else path
     if not file.is_file():
-        what = "a folder without results" if path.is_dir() else "not there"
+        state = "a folder without results" if path.is_dir() else "not there"
         raise FileNotFoundError(
-            f"{path} is {what}: give a folder that `run` or `merge` wrote to, or a results.csv."
+            f"{path} is {state}: give a folder that `run` or `merge` wrote to, or a results.csv."
         )
     frame = pd.read_csv(file)
     texts = {"task", "kind", "method", "role", "metric", "family", "status", "key", "error"}
@@ -111,25 +111,25 @@ def _check_data(old: Results, new: Results) -> None:
         data = {old.tasks_[name].data, new.tasks_[name].data} - {""}
         if len(data) > 1:
             raise ValueError(
-                f"Task {name!r} has different data in the two runs, so that its figures cannot be "
+                f"Task {name!r} has different data in the two runs, so that its values cannot be "
                 "compared: run the old version again on the new data, or leave the task out with "
                 "--tasks when you run."
             )
 
 
 def _check_splits(old: Results, new: Results) -> None:
-    """Refuse runs whose recorded splits are different ones; what is not recorded is trusted."""
-    for label, told in (("outer splits", "splits"), ("seed", "seeds")):
+    """Refuse runs whose recorded splits differ; splits that are not recorded are trusted."""
+    for label, word in (("outer splits", "splits"), ("seed", "seeds")):
         a, b = (_essence(label, results.provenance_.get(label)) for results in (old, new))
         if a is not None and b is not None and a != b:
             raise ValueError(
-                f"The runs have different {told} ({a} and {b}), so that they cannot be paired: "
+                f"The runs have different {word} ({a} and {b}), so that they cannot be paired: "
                 "run one of them again with the options of the other."
             )
 
 
 def _essence(label: str, text: str | None) -> str | None:
-    """Return what makes splits the same: with more of them, the first are still the same."""
+    """Return the splits without their number: more of them begin with the same ones."""
     if text is None:
         return None
     return text.split(";")[0] if label == "seed" else re.sub(r"n_splits=\d+,? ?", "", text)
@@ -182,7 +182,7 @@ def _run(both: pd.DataFrame, run: str) -> pd.DataFrame:
 
 
 def _outcome(before: Any, after: Any) -> str:
-    """Return what changed between two rows of a summary; nothing if they are not comparable."""
+    """Return the change between two rows of a summary; empty if they are not comparable."""
     failed = before.status in FAILED, after.status in FAILED
     if any(failed):
         return FAILED[0] if not failed[0] else "failed before" if failed[1] else REPAIRED
@@ -192,7 +192,7 @@ def _outcome(before: Any, after: Any) -> str:
 
 
 def _notes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """Say what only one of the runs has."""
+    """Name the methods of tasks that only one of the runs has."""
     pairs = [set(zip(part["task"], part["method"], strict=True)) for part in (old, new)]
     found = []
     for when, only in (("old", pairs[0] - pairs[1]), ("new", pairs[1] - pairs[0])):

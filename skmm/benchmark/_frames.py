@@ -1,4 +1,4 @@
-"""What results are made of: frames with all columns, and what is told of tasks and methods."""
+"""The parts of results: frames with all columns, descriptions of tasks and methods."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDENTITY = ["task", "method", "train_size", "split", "seed", "metric"]
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What is told of a task."""
+    """The description of a task in reports."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What is told of a method."""
+    """The description of a method in reports."""
 
     name: str
     role: str
@@ -71,7 +71,7 @@ class Curve:
 
 
 def task_info(task: Task) -> TaskInfo:
-    """Return what is told of a task."""
+    """Return the description of a task."""
     return TaskInfo(
         name=task.name,
         kind=task.kind,
@@ -101,12 +101,12 @@ def metric_info(metric: Metric) -> dict[str, Any]:
 
 
 def as_json(info: TaskInfo | MethodInfo) -> dict[str, Any]:
-    """Return what is told as JSON can hold it."""
+    """Return a description that can be stored as JSON."""
     return asdict(info)
 
 
 def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame with all columns, or say what it lacks."""
+    """Return a frame with all columns, or refuse it if it lacks an essential one."""
     if lacking := [name for name in ESSENTIAL if name not in frame]:
         raise ValueError(f"The frame lacks the columns {lacking}; it has {list(frame)}.")
     full = frame.reset_index(drop=True)

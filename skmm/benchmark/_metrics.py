@@ -1,4 +1,4 @@
-"""What is measured on held-out rows: names, directions, meanings."""
+"""Metrics of held-out rows: names, directions, meanings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Metric:
     label : str
         Name in tables.
     about : str, default=""
-        What it says, for the reader of the report.
+        Its meaning, for the reader of the report.
     higher_is_better : bool, default=True
         Direction.
     percent : bool, default=False
@@ -30,13 +30,13 @@ class Metric:
     theme : str, default="own"
         The question that it answers; each theme of a task gets a verdict, ``"cost"`` gets none.
     chance : {"exact", "at most"} or None, default=None
-        What broken pairing must do to it: be at chance, or not above it. None: nothing is checked.
+        Where it must be for the control: at chance, or not above it. None: it is not checked.
     margin : float, default=0.0
         The smallest difference that matters.
     digits : int, default=3
         Digits behind the point in tables.
     unit : str, default=""
-        What follows a value.
+        The unit, written behind a value.
     function : callable, default=None
         For metrics of your own: called as ``function(estimator, X, y)`` with held-out rows, like
         a scorer of scikit-learn.
@@ -87,7 +87,7 @@ class Metric:
 
     @property
     def after(self) -> str:
-        """What follows a value: its unit or a percent sign."""
+        """The unit or percent sign behind a value."""
         unit = "%" if self.percent else self.unit
         return f"{NO_BREAK}{unit}" if unit else ""
 

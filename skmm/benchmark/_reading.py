@@ -1,4 +1,4 @@
-"""Reading a table, and the TOML file that says what its columns are."""
+"""Reading a table, and the TOML file that describes its columns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_table(path: Path, empty: Sequence[Any] = ()) -> pd.DataFrame:
 
 
 def read_spec(path: Path) -> Spec:
-    """Return what a TOML file says of the columns, or what is wrong in it."""
+    """Return the description of columns in a TOML file, or refuse it."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: --modalities is TOML such as {EXAMPLE}")
     try:
@@ -122,7 +122,7 @@ def _read_text(path: Path, empty: Sequence[Any]) -> pd.DataFrame:
 
 
 def _first_line(path: Path) -> str:
-    """Return the names of the columns, without what stands in quotes."""
+    """Return the names of the columns, without the parts in quotes."""
     if {suffix.lower() for suffix in path.suffixes} & {".zip", ".bz2", ".xz", ".zst"}:
         return ""
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open

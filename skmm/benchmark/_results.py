@@ -1,4 +1,4 @@
-"""Results: a frame of values, and all that is told from it."""
+"""Results: a frame of values, and summaries and reports of it."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Results:
         The smallest difference that matters, by metric. By default .5 percent points for shares,
         .005 for what lies between 0 and 1, .05 for total correlation and log-likelihood.
     tasks : dict of str to TaskInfo, default=None
-        What reports say of the tasks.
+        Descriptions of the tasks for reports.
     methods : dict of str to MethodInfo, default=None
-        What reports say of the methods.
+        Descriptions of the methods for reports.
     metrics : dict of str to Metric, default=None
         Metrics that are not built in.
     provenance : dict of str to str, default=None
-        Where the figures come from.
+        Versions, hardware and date of the run.
     notes : sequence of str, default=()
         Sentences that reports show.
     warnings : dict of str to list of str, default=None
@@ -69,9 +69,9 @@ class Results:
     results_ : DataFrame
         The frame.
     tasks_ : dict of str to TaskInfo
-        What is known of the tasks.
+        Descriptions of the tasks.
     methods_ : dict of str to MethodInfo
-        What is known of the methods.
+        Descriptions of the methods.
     metrics_ : dict of str to Metric
         The metrics of the frame.
     provenance_ : dict of str to str
@@ -211,7 +211,7 @@ class Results:
             data = {one.tasks_[name].data for one in every if name in one.tasks_} - {""}
             if len(data) > 1:
                 raise ValueError(
-                    f"Task {name!r} has different data in these results, so that figures cannot "
+                    f"Task {name!r} has different data in these results, so that values cannot "
                     "be compared: rename it in one of them."
                 )
         frame = pd.concat([one.results_ for one in every], ignore_index=True)
@@ -299,7 +299,7 @@ class Results:
         return mean_ranks(self._summary, self.metrics_[metric])
 
     def report(self) -> Report:
-        """Return what the Markdown and HTML reports are made from.
+        """Return the sentences, tables and figures of the Markdown and HTML reports.
 
         Returns
         -------
@@ -372,7 +372,7 @@ class Results:
 
 
 def from_records(records: Sequence[Record], index: Mapping[str, Any], **options: Any) -> Results:
-    """Return the results of cells; the index says what is known of tasks and methods."""
+    """Return the results of cells; the index describes tasks and methods."""
     tasks = {name: TaskInfo(**info) for name, info in index["tasks"].items()}
     rows = [row for record in records for row in tidy_rows(record, tasks[record["task"]].measured)]
     warnings: dict[str, set[str]] = {}

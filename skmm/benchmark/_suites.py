@@ -47,7 +47,7 @@ class Source:
     name : str
         Name of the task.
     summary : str
-        What it is, for the list of suites.
+        A description for the list of suites.
     load : callable
         ``load()`` returns the task, or raises FileNotFoundError if its files are not there.
     files : tuple of str, default=()
@@ -102,7 +102,7 @@ def find_sources(suite: str, patterns: Sequence[str] = ()) -> list[Source]:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name is what a pattern such as ``digits*`` means, in either case."""
+    """Return whether a name matches a pattern such as ``digits*``, in either case."""
     return fnmatch(name.lower(), pattern.lower())
 
 

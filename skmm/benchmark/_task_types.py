@@ -60,7 +60,7 @@ class TaskType:
     about: str
 
     def usual_metrics(self, *, labelled: bool) -> tuple[str, ...]:
-        """Return what is computed unless something else is asked for."""
+        """Return the metrics that are computed by default."""
         left_out = self.unusual if labelled else (*self.unusual, *self.labelled)
         return tuple(name for name in self.metrics if name not in left_out)
 
@@ -236,7 +236,7 @@ def _conditions(X: Modalities, target: str | None) -> Modalities:
 
 
 def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None:
-    """Return draws (N_DRAWS, n, ...) of the target; None from what does not draw."""
+    """Return draws (N_DRAWS, n, ...) of the target; None if the estimator does not draw."""
     last, inner = last_step(estimator, conditions)
     if not hasattr(last, "sample"):
         return None
@@ -257,7 +257,7 @@ def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
 
 
 def estimator_target(estimator: Any, values: Any, target: str) -> Array:
-    """Return the target in the units of the data, from those that reach the last step."""
+    """Return the target in the units of the data: undo the steps before the last one."""
     value, estimator = values[target], searched(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         value = estimator[:-1].inverse_transform({target: value})[target]
@@ -272,7 +272,7 @@ def _alignment(train: Codes, test: Codes, y: Array | None) -> Values:
 
 
 def _chance_alignment(test: Codes, y: Array | None) -> Values:
-    """Return what codes without any relation get: that of codes which are all alike."""
+    """Return the metrics of unrelated codes: those of codes that are all alike."""
     alike = {name: np.where(np.isnan(code[:, :1]), np.nan, 1.0) for name, code in test.items()}
     values = [_of_pair(alike[a], alike[b], y) for a, b in combinations(alike, 2)]
     means = {name: float(np.mean([v[name] for v in values])) for name in values[0]}

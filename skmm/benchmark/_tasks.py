@@ -1,4 +1,4 @@
-"""A task: data, a question about them, and what is known of the answer."""
+"""A task: data and a question about them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Task:
     description : str, default=""
         One or two sentences for the reader of the report.
     metrics : list of str or Metric, or dict of str to callable, default=None
-        What is computed. None takes the usual ones of the kind. A function is called with
+        The metrics to compute. None takes the usual ones of the kind. A function is called with
         estimator, held-out data and labels, as a scorer of scikit-learn; higher is better.
     groups : array-like of shape (n_samples,), default=None
         For splitters that keep groups together.
@@ -53,12 +53,12 @@ class Task:
     prepare : transformer, default=None
         From Modalities to Modalities, such as :class:`GapFiller` or
         :class:`~skmm.compose.PerModality`. A clone is fitted on the training rows of every split,
-        and all methods see what it returns. A target must pass as it is.
+        and all methods get its output. It must not change a target.
 
     Raises
     ------
     ValueError
-        If the kind or a metric is unknown, or the data lack what the kind needs.
+        If the kind or a metric is unknown, or the data lack something that the kind needs.
 
     Examples
     --------

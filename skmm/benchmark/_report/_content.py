@@ -1,4 +1,4 @@
-"""What a report is made from."""
+"""The content of a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skmm.benchmark._statistics import Margins
 
 @dataclass(frozen=True)
 class Content:
-    """Values and what is known of them; `summary` has the comparisons with the baseline."""
+    """Values, descriptions and notes; `summary` has the comparisons with the baseline."""
 
     frame: pd.DataFrame
     summary: pd.DataFrame

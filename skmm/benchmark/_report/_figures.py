@@ -53,7 +53,7 @@ _REASONS = {"undefined": "not defined for this method", "not applicable": "not f
 _SETTINGS = {
     "svg.fonttype": "none",  # text can be searched and selected, and is a tenth of its outlines
     "text.parse_math": False,  # names may have dollars
-    "font.sans-serif": ["DejaVu Sans"],  # wider than what a page shows in its place
+    "font.sans-serif": ["DejaVu Sans"],  # wider than the fonts of pages
     "font.size": TEXT,
     "text.color": COLOURS["ink"],
     "axes.edgecolor": COLOURS["line"],
@@ -73,7 +73,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its caption, and in words what it shows."""
+    """A figure with its caption and its text alternative."""
 
     title: str
     note: str
@@ -173,7 +173,7 @@ def rank_diagram(metric: Metric, ranks: Ranks) -> Picture:
     return Picture(
         f"Mean ranks by {metric.label} over {ranks.n_tasks} tasks",
         "1 is best; methods whose bars overlap cannot be told apart (Nemenyi's critical difference "
-        f"at 5 %: {ranks.critical_difference:.2f}). What failed shares the last ranks."
+        f"at 5 %: {ranks.critical_difference:.2f}). Failed methods share the last ranks."
         + (f" Friedman's test of equal ranks: p = {p:.2g}." if np.isfinite(p) else ""),
         _in_words(rows),
         partial(draw_rows, rows),
@@ -301,7 +301,7 @@ def draw_lines(
 
 
 def _handles(axes: Any) -> tuple[list[Any], list[str]]:
-    """Return what the legend shows: marks without error bars, names that fit in half a figure."""
+    """Return marks and names for the legend: no error bars, and names that fit in half a figure."""
     bars, names = axes.get_legend_handles_labels()
     return [bar[0] for bar in bars], [_shortened(name, N_CHARACTERS // 2) for name in names]
 

@@ -1,4 +1,4 @@
-"""What the report says of each task, and of all of them."""
+"""The report: sentences, tables and figures of each task, and of all tasks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Section:
-    """All that the report says of a task."""
+    """The text and tables of one task."""
 
     number: int
     task: str
@@ -84,7 +84,7 @@ class Report:
     Parameters
     ----------
     content : Content
-        Values and what is known of them.
+        Values, descriptions and notes.
     """
 
     def __init__(self, content: Content) -> None:
@@ -122,7 +122,7 @@ class Report:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """What there is to say of each task."""
+        """The sections of the tasks."""
         known = [info for name, info in self.content.tasks.items() if name in self._rows]
         return [self._section(i + 1, info) for i, info in enumerate(known)]
 
@@ -260,7 +260,7 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
 
 
 def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
-    """Say what was fitted on what, as far as it is known."""
+    """Describe data, splits and seeds, as far as they are known."""
     modalities = f"modalities {', '.join(info.modalities)}" if info.modalities else ""
     seeds = rows["seed"].nunique()
     sizes = rows["train_size"]

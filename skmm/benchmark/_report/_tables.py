@@ -102,7 +102,7 @@ def wins_table(counts: pd.DataFrame) -> Table | None:
     ]
     caption = (
         "Verdicts against the baseline over all tasks and headline metrics; a failure is a loss. "
-        "A tie is a difference within the margin; it is unclear what the splits cannot decide."
+        "A tie is a difference within the margin; unclear: the splits cannot decide."
     )
     columns = [Column("method"), *(Column(str(label), True) for label in counts.columns)]
     return Table(caption, columns, rows) if rows else None
@@ -122,7 +122,7 @@ def controls_table(checks: pd.DataFrame, metrics: Mapping[str, Metric]) -> Table
 def methods_table(methods: Iterable[MethodInfo]) -> Table:
     """Return roles and descriptions."""
     rows = [[Entry(m.name), Entry(m.role), Entry(m.summary or "–")] for m in methods]
-    return Table("", [Column("method"), Column("role"), Column("what it is")], rows)
+    return Table("", [Column("method"), Column("role"), Column("description")], rows)
 
 
 def _by_method(

@@ -162,8 +162,8 @@ def failure_text(row: pd.Series, name: str) -> str:
     verb = "ran out of time" if row["status"] == "timeout" else "failed"
     if row["n_failed"] >= n_fits:
         return f"{name} {verb}."
-    what = "splits" if row["n_seeds"] == 1 else "fits"
-    return f"{name} {verb} on {row['n_failed']} of {n_fits} {what}."
+    unit = "splits" if row["n_seeds"] == 1 else "fits"
+    return f"{name} {verb} on {row['n_failed']} of {n_fits} {unit}."
 
 
 def _failures(rows: pd.DataFrame) -> Iterator[str]:
