@@ -22,7 +22,8 @@ from skmm.benchmark._adapters import NotApplicable
 from skmm.benchmark._controls import break_relation
 from skmm.benchmark._metrics import COSTS
 from skmm.benchmark._splits import Split
-from skmm.benchmark._task_types import TASK_TYPES, Measured, final_step, fit, searched
+from skmm.benchmark._task_types import TASK_TYPES, Measured, fit
+from skmm.compose._steps import chosen, last_step
 
 Array = np.ndarray
 Record = dict[str, Any]
@@ -189,7 +190,7 @@ def n_candidates(estimator: Any) -> int:
 
 def n_parameters(estimator: Any) -> int:
     """Return the weights of networks; else the floating-point numbers of fitted attributes."""
-    estimator = searched(estimator)
+    estimator = chosen(estimator)
     module = getattr(getattr(estimator, "net_", None), "module_", None)
     if module is not None:
         return sum(weights.numel() for weights in module.parameters())
@@ -212,7 +213,7 @@ def _count(value: Any) -> int:
 
 def _curve(estimator: Any) -> dict[str, list[float]]:
     """Return the losses of the epochs of a network, not more than a picture can show."""
-    history = getattr(final_step(estimator), "history_", None)
+    history = getattr(last_step(estimator), "history_", None)
     if history is None:
         return {}
     names = [name for name in ("epoch", "train_loss", "valid_loss") if name in history]

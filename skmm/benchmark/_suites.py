@@ -191,7 +191,7 @@ def _cll() -> tuple[Modalities, Array]:
 
 
 def _dense(name: str) -> tuple[Modalities, Array | None]:
-    X: Any
+    X: Modalities
     X, y = _fetched(fetch_mvclust, name=name)()
     return Modalities({n: v.toarray() if issparse(v) else v for n, v in X.items()}), y
 
