@@ -69,9 +69,7 @@ class Cell:
 
 def run_cell(cell: Cell) -> Record:
     """Fit and measure in one thread; an error is recorded, not raised."""
-    record = {**cell.labels(), "status": "ok", "error": "", "n_candidates": 1}
-    record |= {"values": {}, "chance": {}, "family": "", "curve": {}}
-    record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record = _record(cell, "ok")
     record |= {"host": platform.node(), "process": os.getpid()}
     # Cells side by side would fight for the processors if each also used them all.
     with _thread_pools().limit(limits=1), warnings.catch_warnings(record=True) as caught:
@@ -83,11 +81,15 @@ def run_cell(cell: Cell) -> Record:
         except Exception:
             record |= {"status": "failed", "error": traceback.format_exc()}
     record["warnings"] = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
-    return {**record, "about": dict(cell.about)}
+    return record
 
 
 def failed(cell: Cell, status: str, error: str) -> Record:
     """Return the record of a cell whose process ended without one."""
+    return _record(cell, status, error)
+
+
+def _record(cell: Cell, status: str, error: str = "") -> Record:
     record = {**cell.labels(), "status": status, "error": error, "n_candidates": 1}
     record |= {"values": {}, "chance": {}, "family": "", "curve": {}, "warnings": []}
     record["started"] = datetime.now(UTC).isoformat(timespec="seconds")

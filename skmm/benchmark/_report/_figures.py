@@ -31,23 +31,10 @@ N_CHARACTERS = 49  # of a name and a value in one line
 N_LINES = 10  # of a figure of training curves
 
 # The colours of a light page; the page puts its variables in their places, and so turns dark.
-COLOURS = {
-    "ink": "#1b1f24",
-    "soft": "#59636e",
-    "line": "#d5dae0",
-    "paper": "#ffffff",
-    "control": "#7a828b",
-    "h0": "#b3540e",
-    "h1": "#1a5fb4",
-    "h2": "#1a7f37",
-    "h3": "#8a3fa0",
-    "h4": "#9a6700",
-    "h5": "#0b7285",
-    "h6": "#c2255c",
-    "h7": "#495057",
-}
-HUES = {"method": COLOURS["h0"], "baseline": COLOURS["h1"], "control": COLOURS["control"]}
-STYLES = [COLOURS[f"h{i}"] for i in range(8)]
+STYLES = ("#b3540e", "#1a5fb4", "#1a7f37", "#8a3fa0", "#9a6700", "#0b7285", "#c2255c", "#495057")
+COLOURS = {"ink": "#1b1f24", "soft": "#59636e", "line": "#d5dae0", "paper": "#ffffff"}
+COLOURS |= {"control": "#7a828b"} | {f"h{i}": colour for i, colour in enumerate(STYLES)}
+HUES = {"method": STYLES[0], "baseline": STYLES[1], "control": COLOURS["control"]}
 MARKERS = "osD^vPX"  # as many as have no factor in common with the colours
 _REASONS = {"undefined": "not defined for this method", "not applicable": "not for these data"}
 _SETTINGS = {
@@ -55,19 +42,16 @@ _SETTINGS = {
     "text.parse_math": False,  # names may have dollars
     "font.sans-serif": ["DejaVu Sans"],  # wider than the fonts of pages
     "font.size": TEXT,
-    "text.color": COLOURS["ink"],
-    "axes.edgecolor": COLOURS["line"],
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": COLOURS["line"],
-    "grid.linewidth": 0.7,
-    "xtick.labelcolor": COLOURS["soft"],
-    "ytick.labelcolor": COLOURS["soft"],
-    "xtick.color": COLOURS["line"],
-    "ytick.color": COLOURS["line"],
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.useoffset": False,
+    "text.color": COLOURS["ink"],
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), COLOURS["soft"]),
+    **dict.fromkeys(
+        ("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), COLOURS["line"]
+    ),
 }
 
 
