@@ -208,7 +208,9 @@ def test_one_split_is_too_few():
         "No interval, because there are too few splits or their sizes are unknown: DeepCCA − CCA "
         "is +1.00 (total correlation 4.00 against 3.00)."
     )
-    assert found.report().sections[0].control.text == "One split is too few to check the control."
+    assert (
+        found.report().sections[0].control.text == "There are too few splits to check the control."
+    )
     assert "nan" not in found.to_html().lower()
 
 

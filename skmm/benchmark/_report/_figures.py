@@ -259,7 +259,8 @@ def draw_lines(
 ) -> Any:
     """Return a figure of lines with a legend below; thin ones have neither legend nor marks."""
     legend = 0 if thin else (TEXT + 5) * -(-len(lines) // 2)
-    figure, axes = _figure((120 if thin else 200) + 2 * AXIS + legend, 2 * AXIS + legend, left=40)
+    bottom = AXIS + TEXT + legend
+    figure, axes = _figure((120 if thin else 200) + bottom, bottom, left=40)
     for i, line in enumerate(lines):
         colour = STYLES[0 if thin else i % len(STYLES)]
         alone = len(line.x) == 1

@@ -212,7 +212,7 @@ class Report:
         if checks.empty:
             return Control(None, self._unchecked(task))
         if checks["passed"].isna().any():
-            return Control(None, "One split is too few to check the control.")
+            return Control(None, "There are too few splits to check the control.")
         failed = checks.loc[checks["passed"].eq(False), "metric"]
         if len(failed):
             labels = listed(self.content.metrics[name].label for name in failed)

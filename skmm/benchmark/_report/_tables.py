@@ -199,7 +199,7 @@ def _control_row(row: Row, metric: Metric) -> list[Entry]:
     names = [Entry(str(row["task"])), Entry(str(row["method"])), Entry(metric.label)]
     passed = row["passed"]
     if passed is None or pd.isna(passed):
-        return [*names, *values, Entry("one split does not tell", 1)]
+        return [*names, *values, Entry("too few splits to tell", 1)]
     told = Entry("✓ at chance", 2) if passed else Entry("✗ NOT at chance: do not trust", 0, True)
     return [*names, *values, told]
 
