@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from skmm._cca import CCA
 from skmm._conditional_gan import ConditionalGAN
 from skmm._deep_cca import DeepCCA
+from skmm._group_factor_analysis import GroupFactorAnalysis
 from skmm._multimodal_autoencoder import MultimodalAutoencoder
 from skmm._multimodal_predictor import MultimodalClassifier
 from skmm._multimodal_vae import MultimodalVAE
@@ -214,6 +215,10 @@ def _cca(task: Task) -> Pipeline:
     return make_pipeline(_scaled(task), CCA(n_components, scale=False))
 
 
+def _group_factors(task: Task) -> GroupFactorAnalysis:
+    return GroupFactorAnalysis("auto" if task.kind == "transfer" else task.n_components)
+
+
 def _random_cca(task: Task) -> Pipeline:
     return Pipeline([("features", _random(task)), ("cca", CCA(task.n_components, scale=False))])
 
@@ -306,6 +311,11 @@ _CCA = Method(
     "linear",
     "linear CCA, shrinkage tuned in 3 inner folds",
 )
+_GROUP_FACTORS = Method(
+    _group_factors,
+    role="linear",
+    summary="GroupFactorAnalysis: linear factors, shared by modalities or private to one",
+)
 _RFF_CCA = Method(
     _random_cca,
     {"features__transformers__rbfsampler__gamma": [0.1, 0.5], "cca__shrinkage": [0.1, 0.3, 0.9]},
@@ -345,6 +355,7 @@ _USUAL: dict[str, dict[str, Method]] = {
         "Factor analysis": Method(
             _factor_analysis, None, "linear", "factor analysis of all columns side by side"
         ),
+        "Group factor analysis": _GROUP_FACTORS,
         "Raw data": Method(_raw, None, "floor", "all columns side by side, nothing learned"),
         "RFF + PCA": Method(
             _random_pca,
@@ -367,6 +378,7 @@ _USUAL: dict[str, dict[str, Method]] = {
             "linear",
             "the Gaussian model of linear CCA, shrinkage tuned in 3 inner folds",
         ),
+        "Group factor analysis": _GROUP_FACTORS,
         "RFF + ridge": Method(
             _random_ridge,
             None,

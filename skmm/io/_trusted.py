@@ -13,6 +13,7 @@ _PUBLIC = tuple(
         "CCA",
         "ConditionalGAN",
         "DeepCCA",
+        "GroupFactorAnalysis",
         "Modalities",
         "MultimodalAutoencoder",
         "MultimodalClassifier",

@@ -24,6 +24,7 @@ PATHS = {
     "CovarianceSpread": "skmm._cca._route.CovarianceSpread",
     "Discriminator": "skmm.nn._discriminator.Discriminator",
     "DualSpread": "skmm._cca._sparse.DualSpread",
+    "FactorGaussian": "skmm._group_factor_analysis._model.FactorGaussian",
     "Fused": "skmm.nn._fusion.Fused",
     "GANTarget": "skmm.nn._generator.Target",
     "GaussianNoise": "skmm.nn._layers.GaussianNoise",
