@@ -317,8 +317,8 @@ CASES = (
             "modalities": Effect((None, ["image", "text"], ["image", "sound"])),
             "relevance": Effect((True, False)),
             "noise": Effect(("column", "modality")),
-            "max_iter": Effect((2, 3, 1000)),
-            "tol": Effect((1e-1, 1e-5)),
+            "max_iter": Effect((2, 3, 1000), {"n_components": 2}),
+            "tol": Effect((1e-1, 1e-6)),
             "random_state": Effect((0, 1)),  # of `sample`
         },
         no_effect={},

@@ -462,7 +462,7 @@ def test_no_encoder_of_labels_is_advised_for_tokens():
 def test_labels_that_nearly_all_differ_warn(case, n_classes):
     labels = [f"text {i % n_classes}" for i in range(60)]
     fit = partial(clone(case.small).fit, _with("text", labels))
-    if case.name in ("CCA", "DeepCCA"):
+    if case.name in ("CCA", "DeepCCA", "GroupFactorAnalysis"):
         _refuses(["'text'", "OneHotEncoder"], fit)
     elif n_classes == 30:
         fit()

@@ -40,6 +40,7 @@ import skmm
 from skmm import Modalities, baselines
 
 pytestmark = pytest.mark.filterwarnings(
+    "ignore:The bound still rises:sklearn.exceptions.ConvergenceWarning",
     "ignore:The posterior has collapsed:sklearn.exceptions.ConvergenceWarning",
     "ignore:The samples of .* have collapsed:sklearn.exceptions.ConvergenceWarning",
     "ignore:Modalities .* have collapsed:sklearn.exceptions.ConvergenceWarning",

@@ -17,7 +17,7 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
-from skmm._group_factor_analysis._variational import Data
+from skmm._group_factor_analysis._variational import Data, shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._linalg import dominant_signs
 from skmm._modalities import Modalities, check_modalities, missing_mask
@@ -29,6 +29,7 @@ from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 MOST = 100  # components that "auto" starts from
+WORK = 3e8  # operations for the matrices (k, k) of a step, one for each pattern of what is missing
 
 
 class GroupFactorAnalysis(
@@ -44,8 +45,9 @@ class GroupFactorAnalysis(
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Number of components. "auto" starts from the number of principal components, at most 100,
-        and leaves out those without which the bound is higher.
+        Number of components. "auto" starts from the number of principal components, at most 100 (fewer
+        where thousands of columns miss entries of their own), and leaves out those without which
+        the bound is higher. An integer is kept.
 
     modalities : dict, list of str or None, default=None
         Which columns of a 2-D `X` belong to which modality, ``{"left": slice(0, 32), ...}`` with
@@ -64,7 +66,7 @@ class GroupFactorAnalysis(
     max_iter : int, default=1000
         Most steps.
 
-    tol : float, default=1e-5
+    tol : float, default=1e-6
         Stop when a step raises the bound by less than this per observed entry, in nats.
 
     random_state : int, RandomState instance or None, default=None
@@ -127,8 +129,8 @@ class GroupFactorAnalysis(
     ``e_j ~ N(0, psi_j)``, ``w_jk ~ N(0, 1 / alpha_mk)``, a wide Gamma prior of alpha, and a prior
     of psi_j that counts as ten rows of pure noise. The
     posterior is approximated by variational Bayes over loadings, codes and relevances; after it
-    has converged, pairs of component and modality are switched off one by one where the bound is
-    higher for it. All methods read one Gaussian, whose mean and covariance are those of a new
+    has converged, pairs of component and modality with less than a hundredth of the modality's
+    variance are switched off where the bound is higher for it. All methods read one Gaussian, whose mean and covariance are those of a new
     row given the training data: of covariance ``W W' + diag(psi)`` with the posterior mean W
     of the loadings, and their variances added to psi.
 
@@ -180,7 +182,7 @@ class GroupFactorAnalysis(
         relevance: bool = True,
         noise: str = "column",
         max_iter: int = 1000,
-        tol: float = 1e-5,
+        tol: float = 1e-6,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
@@ -372,7 +374,8 @@ class GroupFactorAnalysis(
                     "columns that vary, whichever is smaller."
                 )
             return self._climb(data, data.axes(int(wanted)), may_drop=False)
-        axes = data.axes(min(bound, MOST))
+        most = min(bound, MOST, _affordable(data))
+        axes = data.axes(most)
         axes = axes[:, np.any(axes != 0, axis=0)]
         if data.relevance:
             return self._climb(data, axes, may_drop=True)
@@ -386,8 +389,8 @@ class GroupFactorAnalysis(
         """Set all fitted attributes, the components in their order and with their signs."""
         state, names = run.state, self.modality_names_in_
         self.n_components_, self.n_iter_ = state.k, len(run.bounds)
-        shares = _shares(data, state.loadings.mean)
-        order = np.argsort(-shares.sum(axis=0), kind="stable")
+        explained = shares(data, state.loadings.mean)
+        order = np.argsort(-explained.sum(axis=0), kind="stable")
         W = state.loadings.mean[:, order]
         by_name = sorted(range(len(names)), key=names.__getitem__)
         W = W * dominant_signs([W[data.modality == m] for m in by_name])
@@ -405,7 +408,7 @@ class GroupFactorAnalysis(
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
         self.lower_bounds_ = np.array(run.bounds) - log_scales
-        self.relevance_ = pd.DataFrame(shares[:, order], list(names), self.get_feature_names_out())
+        self.relevance_ = pd.DataFrame(explained[:, order], list(names), self.get_feature_names_out())
 
     def _wide(self, name: str, values: Array) -> Array:
         """Return values of the columns that vary as those of all, 0 where they are constant."""
@@ -477,11 +480,10 @@ class GroupFactorAnalysis(
         return tags
 
 
-def _shares(data: Data, W: Array) -> Array:
-    """Return the mean square of the loadings of each modality (M, k)."""
-    found = np.zeros((data.n_modalities, W.shape[1]))
-    np.add.at(found, data.modality, W**2)
-    return found / np.maximum(data.sizes, 1)[:, None]
+def _affordable(data: Data) -> int:
+    """Return for how many components a step takes seconds, however many patterns there are."""
+    n_matrices = max(data.gaps.n_patterns, data.gaps.n_groups)
+    return max(1, int((WORK / n_matrices) ** (1 / 3)))
 
 
 def _weights(sample_weight: Any, X: Modalities) -> Array:

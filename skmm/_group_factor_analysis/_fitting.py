@@ -11,12 +11,15 @@ from skmm._group_factor_analysis._variational import (
     expect_loadings,
     gains,
     replace,
+    shares,
     step,
 )
 
 Array = np.ndarray
 COARSE = 30.0  # times the tolerance: near enough to see which components are of no use
+N_TURNS = 10  # times as many iterations for the rotation, once the rest is nearly there
 N_TRIAL = 10  # steps for the rest to adapt to what was switched off
+SMALL = 0.01  # share of a modality's variance, above which a component stays active there
 N_FAILURES = 3  # after so many pairs in a row that are needed no other one is tried
 
 
@@ -65,7 +68,8 @@ class Fit:
         self.converged = False
         while len(self.bounds) < self.max_iter and not self.converged:
             before = self.state.bound
-            self._keep(step(self.data, self.state))
+            near = bool(self.bounds) and tol < COARSE * self.tol
+            self._keep(step(self.data, self.state, N_TURNS if near else 1))
             self.converged = self.state.bound - before < least
 
     def _keep(self, state: State) -> None:
@@ -76,10 +80,16 @@ class Fit:
         """Switch off pairs of modality and component; whether any was."""
         return self._switch_off_useless(whole=False) | self._switch_off_weak()
 
-    def _gains(self) -> Array:
-        """Return what each pair costs the bound (M, k); -inf for those that must stay."""
+    def _gains(self, *, whole: bool = False) -> Array:
+        """Return what each pair costs the bound (M, k); -inf for those that must stay.
+
+        Loadings that explain little are switched off where the bound is higher. Larger ones stay: with
+        few rows the bound does not pay for them either, but shrunk as they are they predict.
+        """
         state = self.state
         found = gains(self.data, replace(state, loadings=expect_loadings(self.data, state)))
+        if not whole:
+            found[shares(self.data, state.loadings.mean) > SMALL] = -np.inf
         alone = state.relevance.active.sum(axis=0) == 1
         if not self.may_drop:
             found[:, alone] = -np.inf
@@ -89,7 +99,7 @@ class Fit:
 
     def _switch_off_useless(self, *, whole: bool) -> bool:
         """Switch off, all at once, pairs without which the bound is higher, the rest as it is."""
-        cost = self._gains()
+        cost = self._gains(whole=whole)
         off = cost > 0
         if whole:
             off &= np.all(off | ~self.state.relevance.active, axis=0)

@@ -47,7 +47,7 @@ class Turn:
     active: Array
     prior: float
 
-    def best(self) -> tuple[Array, Array, float]:
+    def best(self, turns: int) -> tuple[Array, Array, float]:
         """Return R, its inverse and log|R|; the identity where nothing better is found."""
         k = len(self.codes)
         rounded = self._rounded()
@@ -61,7 +61,7 @@ class Turn:
             return -value, -slope[free]
 
         found = optimize.minimize(
-            loss, eye[free], jac=True, method="L-BFGS-B", options={"maxiter": N_STEPS}
+            loss, eye[free], jac=True, method="L-BFGS-B", options={"maxiter": turns * N_STEPS}
         )
         R = np.zeros((k, k))
         R[free] = found.x

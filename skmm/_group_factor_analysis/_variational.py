@@ -446,10 +446,17 @@ def gains(data: Data, state: State) -> Array:
     return np.where(relevance.active, found, -np.inf)
 
 
-def step(data: Data, state: State) -> State:
-    """Update everything once."""
+def shares(data: Data, W: Array) -> Array:
+    """Return the mean square of the loadings of each modality (M, k): its share of variance."""
+    found = np.zeros((data.n_modalities, W.shape[1]))
+    np.add.at(found, data.modality, W**2)
+    return found / np.maximum(data.sizes, 1)[:, None]
+
+
+def step(data: Data, state: State, turns: int = 1) -> State:
+    """Update everything once; `turns` is how often the rotation may be improved."""
     state = replace(state, loadings=expect_loadings(data, state))
-    state = rotate(data, state)
+    state = rotate(data, state, turns)
     if data.relevance:
         state = replace(state, relevance=fit_relevance(data, state))
     state = replace(state, offset=fit_offset(data, state))
@@ -458,13 +465,13 @@ def step(data: Data, state: State) -> State:
     return replace(state, bound=bound(data, state))
 
 
-def rotate(data: Data, state: State) -> State:
+def rotate(data: Data, state: State, turns: int) -> State:
     """Return the state turned and shifted to where the bound is highest."""
     codes, loadings, relevance = state.codes, state.loadings, state.relevance
     if data.relevance:
         squares = squared_loadings(data, loadings)
         turn = Turn(codes.total, squares, data.total, data.sizes, relevance.active, A0)
-        R, inverse, log_det = turn.best()
+        R, inverse, log_det = turn.best(turns)
     else:
         R, inverse, log_det = whitening(codes.total, data.total)
     return replace(
