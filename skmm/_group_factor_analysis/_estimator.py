@@ -408,7 +408,9 @@ class GroupFactorAnalysis(
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
         self.lower_bounds_ = np.array(run.bounds) - log_scales
-        self.relevance_ = pd.DataFrame(explained[:, order], list(names), self.get_feature_names_out())
+        self.relevance_ = pd.DataFrame(
+            explained[:, order], list(names), self.get_feature_names_out()
+        )
 
     def _wide(self, name: str, values: Array) -> Array:
         """Return values of the columns that vary as those of all, 0 where they are constant."""

@@ -7,9 +7,9 @@ The model of standardised columns j of modality m(j), in rows i of weight s_i::
 
 The posterior is approximated by q(Z) q(W) q(alpha); mu and tau are point estimates, tau that of
 highest posterior density under a prior that counts as a few rows of pure noise. (Without it
-columns that depend on others are explained to the last digit, and z is known far too well.) Each update is
-the exact maximum of the bound over what it changes, the floor of the noise included, so that the
-bound never falls. Nothing of size n d k^2 is formed: the precision of z depends on which columns
+columns that depend on others are explained to the last digit, and z is known far too well.) Each
+update is the exact maximum of the bound over what it changes, the floor of the noise included, so
+that the bound never falls. Nothing of size n d k^2 is formed: the precision of z depends on which columns
 a row has, and that of w_j on the rows that have column j, so both are computed once per pattern
 of rows and once per group of columns. Within a group they differ by tau_j alone, and one
 eigendecomposition serves all: with M = sum of s E[z z'] over its rows and A = diag(alpha),
@@ -330,7 +330,7 @@ def expect_loadings(data: Data, state: State) -> Loadings:
     if not data.relevance:
         return _fitted_loadings(data, state)
     R, tau = products(data, state), 1.0 / state.noise
-    found = Loadings.none(*R.shape[:1], data.gaps.n_groups, R.shape[1])
+    found = Loadings.none(len(R), data.gaps.n_groups, R.shape[1])
     for m in range(data.n_modalities):
         groups = np.flatnonzero(data.modality_of_group == m)
         on = np.flatnonzero(state.relevance.active[m])
@@ -353,7 +353,7 @@ def expect_loadings(data: Data, state: State) -> Loadings:
 
 def _fitted_loadings(data: Data, state: State) -> Loadings:
     R = products(data, state)
-    found = Loadings.none(*R.shape[:1], data.gaps.n_groups, R.shape[1])
+    found = Loadings.none(len(R), data.gaps.n_groups, R.shape[1])
     for M, columns in zip(state.codes.moments, data.columns, strict=True):
         found.mean[columns] = np.linalg.solve(M, R[columns].T).T
     return found
