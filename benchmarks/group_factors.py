@@ -2,10 +2,11 @@
 
 ``python benchmarks/group_factors.py recovery`` prints in how many of 20 simulations the pattern of
 shared and private components is found exactly (3 modalities of 20 columns, 3 shared and 2 private
-components each, loadings N(0, 1), noise variance 1), ``likelihood`` the difference to scikit-learn's
-FactorAnalysis in held-out nats per column, ``mfeat`` R² of each modality from the others after
-training with missing modalities (the protocol of missing_modalities.py), ``translate`` R² against
-tuned ridge with few rows, and ``scmt`` the seconds and memory of many columns with many gaps.
+components each, loadings N(0, 1), noise variance 1), ``likelihood`` the difference to
+scikit-learn's FactorAnalysis in held-out nats per column, ``mfeat`` R² of each modality from the
+others after training with missing modalities (the protocol of missing_modalities.py), ``translate``
+R² against tuned ridge with few rows, and ``scmt`` the seconds and memory of many columns with many
+gaps.
 """
 
 import argparse

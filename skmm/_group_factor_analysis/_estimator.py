@@ -39,15 +39,15 @@ class GroupFactorAnalysis(
 
     Every column is a sum of a few latent variables, times its loadings, and of noise of its own.
     Each component has in each modality a relevance of its own that the data decide: where it is
-    of no use there its loadings are exactly 0, so that shared and private components fall out. It is
-    fitted to whatever entries are there, and MOFA is this model with sparse loadings besides.
+    of no use there its loadings are exactly 0, so that shared and private components fall out. It
+    is fitted to whatever entries are there, and MOFA is this model with sparse loadings besides.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Number of components. "auto" starts from the number of principal components, at most 100 (fewer
-        where thousands of columns miss entries of their own), and leaves out those without which
-        the bound is higher. An integer is kept.
+        Number of components. "auto" starts from the number of principal components, at most 100
+        (fewer where thousands of columns miss entries of their own), and leaves out those without
+        which the bound is higher. An integer is kept.
 
     modalities : dict, list of str or None, default=None
         Which columns of a 2-D `X` belong to which modality, ``{"left": slice(0, 32), ...}`` with
@@ -100,8 +100,9 @@ class GroupFactorAnalysis(
         deviation, or 1 where it is constant.
 
     lower_bounds_ : ndarray of shape (n_iter_,)
-        Bound on the log-likelihood of the training data after each step, in nats, with the log-priors
-        of the noise; without relevance it tends to the log-likelihood itself. It never falls.
+        Bound on the log-likelihood of the training data after each step, in nats, with the
+        log-priors of the noise; without relevance it tends to the log-likelihood itself. It never
+        falls.
 
     n_iter_ : int
         Number of steps.
@@ -127,12 +128,11 @@ class GroupFactorAnalysis(
     -----
     With standardised columns j of modality m: ``x_j = mu_j + w_j' z + e_j``, ``z ~ N(0, I)``,
     ``e_j ~ N(0, psi_j)``, ``w_jk ~ N(0, 1 / alpha_mk)``, a wide Gamma prior of alpha, and a prior
-    of psi_j that counts as ten rows of pure noise. The
-    posterior is approximated by variational Bayes over loadings, codes and relevances; after it
+    of psi_j that counts as ten rows of pure noise (not without relevance). The posterior is approximated by variational Bayes over loadings, codes and relevances; after it
     has converged, pairs of component and modality with less than a hundredth of the modality's
-    variance are switched off where the bound is higher for it. All methods read one Gaussian, whose mean and covariance are those of a new
-    row given the training data: of covariance ``W W' + diag(psi)`` with the posterior mean W
-    of the loadings, and their variances added to psi.
+    variance are switched off where the bound is higher for it. All methods read one Gaussian, whose
+    mean and covariance are those of a new row given the training data: of covariance
+    ``W W' + diag(psi)`` with the posterior mean W of the loadings, and their variances added to psi.
 
     Binary columns and counts are taken as numbers, images as flat rows.
 

@@ -83,8 +83,8 @@ class Fit:
     def _gains(self, *, whole: bool = False) -> Array:
         """Return what each pair costs the bound (M, k); -inf for those that must stay.
 
-        Loadings that explain little are switched off where the bound is higher. Larger ones stay: with
-        few rows the bound does not pay for them either, but shrunk as they are they predict.
+        Loadings that explain little are switched off where the bound is higher. Larger ones stay:
+        with few rows the bound does not pay for them either, but shrunk as they are they predict.
         """
         state = self.state
         found = gains(self.data, replace(state, loadings=expect_loadings(self.data, state)))

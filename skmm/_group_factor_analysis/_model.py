@@ -3,8 +3,8 @@
 Columns are x = mu + W z + e with z ~ N(0, I) and independent e of variance psi, so that their
 covariance is W W' + diag(psi). Given the columns o that a row has, z is normal with precision
 ``L = I + W_o' diag(1 / psi_o) W_o`` and mean ``L^-1 W_o' diag(1 / psi_o) (x_o - mu_o)``. One L
-serves all rows that have the same columns, and the density follows from it without any matrix of the
-columns' size (Woodbury)::
+serves all rows that have the same columns, and the density follows from it without any matrix of
+the columns' size (Woodbury)::
 
     log|C_o| = log|L| + sum log psi_o,
     (x - mu)' C_o^-1 (x - mu) = sum (x - mu)^2 / psi - h' L^-1 h,

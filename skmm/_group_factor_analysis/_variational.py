@@ -9,9 +9,9 @@ The posterior is approximated by q(Z) q(W) q(alpha); mu and tau are point estima
 highest posterior density under a prior that counts as a few rows of pure noise. (Without it
 columns that depend on others are explained to the last digit, and z is known far too well.) Each
 update is the exact maximum of the bound over what it changes, the floor of the noise included, so
-that the bound never falls. Nothing of size n d k^2 is formed: the precision of z depends on which columns
-a row has, and that of w_j on the rows that have column j, so both are computed once per pattern
-of rows and once per group of columns. Within a group they differ by tau_j alone, and one
+that the bound never falls. Nothing of size n d k^2 is formed: the precision of z depends on which
+columns a row has, and that of w_j on the rows that have column j, so both are computed once per
+pattern of rows and once per group of columns. Within a group they differ by tau_j alone, and one
 eigendecomposition serves all: with M = sum of s E[z z'] over its rows and A = diag(alpha),
 
     (tau M + A)^-1 = B diag(1 / (1 + tau lambda)) B',   A^-1/2 M A^-1/2 = Q diag(lambda) Q',
