@@ -20,11 +20,11 @@ from skmm._cca._array_api import (
     FollowsInput,
     cast_to,
     check_anywhere,
-    check_weight,
     fitted_attributes_follow,
     projections_follow,
     results_follow,
 )
+from skmm._cca._device import to_numpy
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._n_components import (
@@ -39,8 +39,10 @@ from skmm._cca._solution import solve
 from skmm._cca._whitening import MomentRoute, choose_route
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities, missing_mask
+from skmm._modalities._check import check_weight
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
+from skmm._modalities._read import read_modalities
 from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
@@ -198,6 +200,8 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     (500, 2)
     """
 
+    _moments: Moments | None
+
     _parameter_constraints: dict[str, list[Any]] = {
         "n_components": [POSITIVE, StrOptions({"auto"}), None],
         "modalities": [dict, list, tuple, None],
@@ -264,21 +268,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
             local=self.n_components == "auto",
         )  # fmt: skip
-        rows = self._rows(X, sample_weight)
-        self._moments: Moments | None = None
-        route = choose_route(
-            rows, self._shrinkages(), self.scale, self.solver,
-            n_components=self.n_components, objective=self.objective,
-            random_state=self.random_state,
-        )  # fmt: skip
-        wanted = self.n_components
-        if wanted == "auto":
-            model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, rows.shared(), wanted)
-        if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
-        return self
+        return self._fit_modalities(X, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @fitted_attributes_follow
@@ -412,7 +402,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
-        weight = None if sample_weight is None else check_weight(sample_weight, X)
+        weight = None if sample_weight is None else check_weight(to_numpy(sample_weight), len(X))
         return self._model.total_correlation(X, weight)
 
     @results_follow
@@ -483,6 +473,27 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
+    def _fit_checked(self, X: Modalities) -> Self:
+        """Fit to modalities that have been checked and flattened already."""
+        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+
+    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        rows = self._rows(X, sample_weight)
+        self._moments = None
+        route = choose_route(
+            rows, self._shrinkages(), self.scale, self.solver,
+            n_components=self.n_components, objective=self.objective,
+            random_state=self.random_state,
+        )  # fmt: skip
+        wanted = self.n_components
+        if wanted == "auto":
+            model = clone(self).set_params(n_components=None, modalities=None)
+            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
+        self._solve(route, rows.shared(), wanted)
+        if rows.observed is not None:
+            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
+        return self
+
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
         self._check_moments_serve("Data that do not lie in memory are read once, for their moments")
@@ -521,7 +532,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
-            sample_weight = check_weight(sample_weight, X, **options)
+            sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
         blocks = [X[name] for name in X.names]
         return Rows(blocks, ~mask if mask.any() else None, sample_weight)
 

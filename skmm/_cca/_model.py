@@ -16,6 +16,7 @@ from skmm._modalities._columns import in_type
 from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
+Along = tuple[Array, Array, Array]  # which rows (n,) have both of a pair, and two codes (n_both, k)
 
 
 @dataclass(frozen=True)
@@ -123,19 +124,21 @@ class Model:
                 result[part] = self.solution.gaussian.log_density(centred, self._positions(names))
         return result
 
-    def total_correlation(self, X: Modalities, weight: Array | None) -> float:
+    def total_correlation(self, X: Modalities, weight: Array | None = None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
-        codes, totals = to_numpy(self.codes(X)), []
+        return total_correlation(self.along_axes(X), weight)
+
+    def along_axes(self, X: Modalities) -> list[Along]:
+        """Return, for each pair of modalities, its rows and their codes along the training axes."""
+        codes, found = to_numpy(self.codes(X)), []
         present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
             if both.sum() < 2:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
             A, B = self._axes(a, b)
-            part = None if weight is None else weight[both]
-            along = codes[a][both] @ A, codes[b][both] @ B
-            totals.append(pearson(*along, part, constant=CONSTANT).sum())
-        return float(np.mean(totals))
+            found.append((both, codes[a][both] @ A, codes[b][both] @ B))
+        return found
 
     def _axes(self, a: str, b: str) -> tuple[Array, Array]:
         """Return the canonical axes of the training projections of two modalities."""
@@ -184,6 +187,15 @@ class Model:
             names = [name for name, there in zip(X.names, pattern, strict=True) if there]
             if names:
                 yield names, np.flatnonzero(which.reshape(-1) == number)
+
+
+def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> float:
+    """Return the sum of the correlations of a pair's codes, averaged over the pairs."""
+    totals = [
+        pearson(a, b, None if weight is None else weight[both], constant=CONSTANT).sum()
+        for both, a, b in pairs
+    ]
+    return float(np.mean(totals))
 
 
 def _parts(X: Modalities, names: Sequence[str], rows: Array) -> Iterator[Array]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+from skmm._base import warn_caller
 
 Array = np.ndarray
 RARE = 10.0  # kurtosis above which rare values make most of the spread of a column
@@ -50,11 +50,10 @@ def warn_of_lost_labels(target: str, names: Array, ratios: Array) -> None:
     """Warn that labels are not drawn as often as they were in training."""
     worst = np.argsort(ratios)[:N_NAMED].tolist()
     few = ", ".join(f"{names[k]} ({ratios[k]:.2f})" for k in worst)
-    warnings.warn(
+    warn_caller(
         f"The labels of {target!r} are drawn with other frequencies than in training; over these, "
         f"the lowest are {few}. Use more epochs, more rows, or the default loss.",
         ConvergenceWarning,
-        stacklevel=7,
     )
 
 
@@ -63,10 +62,9 @@ def warn_of_lost_values(target: str, columns: Array, ratios: Array) -> None:
     if not len(columns):
         return
     few = ", ".join(f"{k} ({ratios[k]:.2f})" for k in columns[:N_NAMED])
-    warnings.warn(
+    warn_caller(
         f"Rare values in {len(columns)} column(s) of {target!r} are drawn too seldom or too often: "
         f"the standard deviation of the draws over that in training is, by column, {few}. Use "
         "more epochs, or tell by a modality of labels of its own which rows have them.",
         ConvergenceWarning,
-        stacklevel=7,
     )

@@ -1,13 +1,14 @@
-"""What the deep estimators share: their parameters, and validate → build → train."""
+"""What the deep estimators share: their parameters, and read → split → build → train → finish."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Self
 
 import joblib
 import numpy as np
@@ -15,10 +16,12 @@ import pandas as pd
 import torch
 from sklearn.utils._param_validation import StrOptions
 
-from skmm._base import BaseEstimator, unchanged_on_error
+from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
-from skmm._deep._split import held_out_rows
+from skmm._deep._spec import NetworkSpec
+from skmm._deep._split import Split, split_rows
 from skmm._modalities import Modalities, missing_mask
+from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import Stream
 from skmm._nets import (
     SCHEDULES,
@@ -80,10 +83,40 @@ _OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
 _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
 
 
-class DeepEstimator(BaseEstimator):
-    """An estimator that has a net. The parameters are those of the subclasses."""
+@dataclass(frozen=True)
+class FitData:
+    """What a fit has read; arrays have a row per sample.
 
-    _net_class = Net
+    `target` is what is predicted or generated, as numbers (n, width), and `y` how it was passed;
+    `weight` are the weights of rows, `labels` the classes (n, n_tasks) that splits keep the shares
+    of.
+    """
+
+    X: Modalities
+    target: Any = None
+    y: Any = None
+    weight: Array | None = None
+    labels: Array | None = None
+
+
+class FitOfSplit(NamedTuple):
+    """What was fitted to the training rows of a split: a linear model if any, and networks."""
+
+    split: Split
+    linear: Any
+    nets: Sequence[Net]
+
+
+class DeepEstimator(BaseEstimator):
+    """An estimator that has a net. The parameters are those of the subclasses.
+
+    `_fit` is the one way through a fit; subclasses fill in its steps: `_read_fit`, `_fit_linear`,
+    `_build`, `_objective`, `_extra`, `_settings`, `_blend` and `_finish`.
+    """
+
+    _net_class: type[Net] = Net
+    _columns: dict[str, ColumnStatistics]
+    net_: Any
 
     @property
     def history_(self) -> pd.DataFrame:
@@ -92,32 +125,117 @@ class DeepEstimator(BaseEstimator):
         rows = [{k: v for k, v in row.items() if k not in _OF_SKORCH} for row in history]
         return pd.DataFrame(rows)
 
-    def _fit_all_or_nothing(self, *data: Any) -> Self:
-        """Fit whatever torch's settings are; leave the estimator as it was before on an error."""
-        with unchanged_on_error(self), plain_torch():
-            self._fit(*data)
+    def _fit(self, *data: Any) -> Self:
+        """Fit, whatever torch's settings are; after Ctrl-C finish with what there is, and raise."""
+        self._fit_steps(*data)
         if self.net_.interrupted_:
             raise KeyboardInterrupt
         return self
 
-    def _fit(self, *data: Any) -> None:
-        """Fit; abstract."""
+    @fits_or_changes_nothing
+    @plain_torch()
+    def _fit_steps(self, *arguments: Any) -> None:
+        """Read → split → build → train → finish."""
+        previous = SimpleNamespace(**vars(self)) if self.warm_start and self._has_nets() else None
+        data = self._read_fit(*arguments)
+        if previous is not None:
+            self._check_continues(previous)
+        rng = self._rng()
+        fits = [self._fit_split(data, split, previous, rng) for split in self._splits(data, rng)]
+        self.net_ = fits[0].nets[0]
+        self._blend(data, fits, rng)
+        self._finish(data, fits, rng)
+
+    def _splits(self, data: FitData, rng: np.random.RandomState) -> list[Split]:
+        """Return the splits that networks are trained on: one, of the rows that have weight."""
+        rows = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
+        if not self.early_stopping:
+            return [Split(rows)]
+        return [split_rows(rows, self.validation_fraction, rng, data.labels)]
+
+    def _fit_split(
+        self, data: FitData, split: Split, previous: Any, rng: np.random.RandomState
+    ) -> FitOfSplit:
+        """Fit the linear model, and one network for each seed."""
+        linear = self._fit_linear(data, split, rng)
+        seeds = [seed_of(rng)]
+        nets = [self._fit_net(data, split, previous, seed, rng) for seed in seeds]
+        return FitOfSplit(split, linear, nets)
+
+    def _fit_net(
+        self, data: FitData, split: Split, previous: Any, seed: int, rng: np.random.RandomState
+    ) -> Net:
+        """Build a network, or take up the previous one, and train it."""
+        module = self._build(data, seed)
+        check_tokens(data.X, self._predictor(module))
+        if previous is not None:
+            continue_from(previous.net_.module_, module)
+        device, dtype = join(self.device)[0], self._dtype()
+        extra = self._extra(data, split)
+        rows = tensors(data.X, device, dtype, data.X.names, extra, ahead=module.ahead())
+        return self._train(
+            module,
+            self._objective(data),
+            rows.subset(split.train),
+            None if split.valid is None else rows.subset(split.valid),
+            batch_size=self._n_rows_per_step(len(split.train)),
+            seed=seed,
+            **self._settings(data, split, rows, rng),
+        )
+
+    def _read_fit(self, *arguments: Any) -> FitData:
+        """Check the arguments of `fit`, and set what is learned of the data; abstract."""
         raise NotImplementedError
 
-    def _split(
-        self, n_samples: int, rng: np.random.RandomState, labels: Array | None = None
-    ) -> tuple[Array, Array | None]:
-        """Return training rows, and with early stopping validation rows, stratified by labels."""
-        if not self.early_stopping:
-            return np.arange(n_samples), None
-        n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
-        if n_samples - n_valid < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
-                f"n_samples={n_samples} to train on: a minimum of 2 is required."
-            )
-        valid = held_out_rows(n_samples, n_valid, rng, labels)
-        return np.setdiff1d(np.arange(n_samples), valid), valid
+    def _has_nets(self) -> bool:
+        """Whether there are networks that a warm start can take up."""
+        return hasattr(self, "net_")
+
+    def _check_continues(self, previous: Any) -> None:
+        """Refuse to go on from the attributes of a fit whose weights stand for other labels."""
+        check_same_labels(getattr(previous, "categories_", {}), getattr(self, "categories_", {}))
+
+    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> Any:
+        """Fit a linear model before the networks; None where there is none."""
+        return None
+
+    def _build(self, data: FitData, seed: int) -> Any:
+        """Return the module to train; abstract."""
+        raise NotImplementedError
+
+    def _objective(self, data: FitData) -> torch.nn.Module:
+        """Return what training minimises; abstract."""
+        raise NotImplementedError
+
+    def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
+        """Return what rows have beside the modalities."""
+        return {}
+
+    def _settings(
+        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        """Return settings of the net beyond those of all deep estimators."""
+        return {}
+
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": about twenty steps of an epoch."""
+        return max(32, min(n_samples // 20, 512))
+
+    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
+        """Choose from what was fitted, or combine it; `net_` is the first network."""
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        """Learn what is left when `net_` is known."""
+
+    def _network_spec(self, X: Modalities) -> NetworkSpec:
+        return NetworkSpec.of(self.get_params(deep=False), X.names, self._dtype())
+
+    def _n_rows_per_step(self, n_samples: int) -> int:
+        is_auto = isinstance(self.batch_size, str)
+        size = self._auto_batch_size(n_samples) if is_auto else self.batch_size
+        return min(size, n_samples)
 
     def _rng(self) -> np.random.RandomState:
         """Return the generator of a fit, in the same state in all processes that share it."""
@@ -128,13 +246,6 @@ class DeepEstimator(BaseEstimator):
 
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
-
-    def _data(
-        self, X: Modalities, module: Any, extra: Mapping[str, Array] | None = None
-    ) -> TensorData:
-        """Return checked data as tensors to train a module, and what else rows have beside it."""
-        device, dtype = join(self.device)[0], self._dtype()
-        return tensors(X, device, dtype, X.names, extra, ahead=module.ahead())
 
     def _train(
         self,
@@ -193,9 +304,9 @@ class DeepEstimator(BaseEstimator):
         # They hold the data, and what the net computes from now on it computes alone.
         return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
-    def _predictor(self) -> torch.nn.Module:
-        """Return the network that predictions come from."""
-        return self.net_.module_
+    def _predictor(self, module: Any) -> Any:
+        """Return the network of a trained module that predictions come from."""
+        return module
 
     def _key(self, train: TensorData) -> str:
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
@@ -227,7 +338,7 @@ class DeepEstimator(BaseEstimator):
         Rows are numbers, or a slice.
         """
         dtype = precision_of(X)
-        module: Any = in_precision(self._predictor(), dtype)
+        module: Any = in_precision(self._predictor(self.net_.module_), dtype)
         check_tokens(X, module)
         data = tensors(X, device_of(module), dtype, module.names, ahead=module.ahead())
         if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
@@ -281,13 +392,6 @@ def tensors(
     lazy = any(isinstance(value, Stream) for value in arrays.values())
     kind = LazyData if lazy else TensorData
     return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype, ahead=ahead)
-
-
-def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
-    """Return the batch size; "auto" makes about twenty steps of an epoch."""
-    if isinstance(batch_size, str):
-        batch_size = int(np.clip(n_samples // 20, 32, 512))
-    return min(batch_size, n_samples)
 
 
 def check_same_labels(before: Mapping[str, Array], now: Mapping[str, Array]) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skmm._deep._decoding import decode, decode_draws, draw, fit_density
-from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator
+from skmm._cca import CCA
+from skmm._deep._decoding import decode, decode_draws
+from skmm._deep._density import draw, fit_density
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, FitOfSplit
+from skmm._deep._spec import describe
+from skmm._deep._split import Split
 from skmm._deep_cca._linear import (
+    check_codes,
     close,
     is_cheap,
     is_surely_better,
@@ -23,24 +29,26 @@ from skmm._deep_cca._linear import (
     refit,
     tuned_linear,
 )
-from skmm._deep_cca._network import linear_network
-from skmm._deep_cca._objectives import OBJECTIVES
-from skmm._deep_cca._training import fit_net
+from skmm._deep_cca._network import deep_network, linear_network
+from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
+from skmm._deep_cca._scoring import N_AXES, score
 from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._output import TransformerMixin, arrays_only, codes_follow_output
-from skmm._nets import Net
+from skmm._nets import Net, TensorData
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
-from skmm.nn._alignment import AlignmentNetwork
+from skmm.nn._alignment import AlignmentNetwork, AlignmentObjective
 
 Array = np.ndarray
 KINDS = ("numeric", "binary", "count", "image", "tokens")
 NEED_DECODERS = ("inverse_transform", "translate", "impute", "sample")
 
 
-class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
+class DeepCCA(
+    ReconstructionMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEstimator
+):
     """Deep canonical correlation analysis: networks whose outputs correlate across modalities.
 
     Each modality has a network; they are trained together so that their outputs agree. A linear
@@ -370,7 +378,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        return self._fit_all_or_nothing(X, y)
+        return self._fit(X, y)
 
     def transform(self, X: Any, y: Any = None) -> Array:
         """Encode and fuse.
@@ -460,33 +468,64 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             ``deepcca0``, ``deepcca1``, ...; with the modality's name before (``image__deepcca0``)
             for ``fusion="concat"``.
         """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        names = [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
-        if self.fusion == "concat":
-            names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
+        columns = super().get_feature_names_out(input_features)
+        if self.fusion != "concat":
+            return columns
+        names = [f"{name}__{column}" for name in self.modality_names_in_ for column in columns]
         return np.asarray(names, dtype=object)
 
-    def _fit(self, X: Any, y: Any) -> None:
-        previous = None
-        if self.warm_start and not getattr(self, "is_linear_", True):
-            previous = self.net_.module_
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def _read_fit(self, X: Any, y: Any) -> FitData:
         X = self._read(X, y, reset=True)
         self._columns = column_statistics(X, self._schema)
-        rng = self._rng()
-        train, valid = self._split(len(X), rng)
-        linear = None
-        if valid is not None and self.reconstruction_weight == 0 and is_cheap(X):
-            linear = tuned_linear(X, self.n_components, train, valid, seed_of(rng))
-        self.net_ = fit_net(self, X, train, valid, previous, rng)
+        return FitData(X)
+
+    def _has_nets(self) -> bool:
+        return not getattr(self, "is_linear_", True)
+
+    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> CCA | None:
+        if split.valid is None or self.reconstruction_weight > 0 or not is_cheap(data.X):
+            return None
+        return tuned_linear(data.X, self.n_components, split, seed_of(rng))
+
+    def _build(self, data: FitData, seed: int) -> AlignmentNetwork:
+        X, decode = data.X, self.reconstruction_weight > 0
+        spec = self._network_spec(X)
+        likelihoods = self.likelihoods if decode else None
+        modalities = describe(X, self._columns, {}, spec.encoders, likelihoods)
+        layers = self.n_components, self.shared_layer_sizes
+        return deep_network(spec, modalities, *layers, seed, decode=decode)
+
+    def _objective(self, data: FitData) -> AlignmentObjective:
+        loss = check_objective(self.objective, data.X, self.reg_covar)
+        return AlignmentObjective(loss, data.X.names, self.reconstruction_weight)
+
+    def _settings(
+        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        n_train = len(split.train)
+        check_batch_size(self.objective, self._n_rows_per_step(n_train), self.n_components)
+        axes = np.sort(rng.choice(split.train, min(N_AXES, n_train), replace=False))
+        return {"scoring": partial(score, axes=rows.subset(axes))}
+
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": several per component, and five steps or more."""
+        return max(200, 10 * self.n_components, min(n_samples // 5, 1000))
+
+    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
+        """Keep the network if it surely is better than linear CCA, and close."""
+        X, (split, linear, _) = data.X, fits[0]
         codes = self._encode(X)
-        self.is_linear_ = False
-        if linear is not None and valid is not None:
-            held_out = codes, project(linear, X)
-            self.is_linear_ = not is_surely_better(*held_out, train, valid, seed_of(rng))
-            if self.is_linear_:
-                self.net_.replace(linear_network(X, refit(linear, X)))
-                codes = self._encode(X)
+        check_codes(codes, X)
+        self.is_linear_ = linear is not None and not is_surely_better(
+            codes, project(linear, X), split, seed_of(rng)
+        )
+        if self.is_linear_:
+            self.net_.replace(linear_network(X, refit(linear, X)))
+            codes = self._encode(X)
         self._close(codes, rng)
 
     def _close(self, codes: dict[str, Array], rng: np.random.RandomState) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,8 @@ class ReconstructionMixin:
     random_state: Any
     categories_: dict[str, Array]
     _columns: dict[str, ColumnStatistics]
+    get_feature_names_out: Callable[..., Array]
     _any_row = False  # whether a row may have no modality at all
-
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
-        raise NotImplementedError
 
     def _decodes(self) -> bool:
         return True

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._deep._decoding import decode_draws, draw, fit_density, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS
-from skmm._deep._fusion import fusion_network
+from skmm._deep._decoding import decode_draws
+from skmm._deep._density import draw, fit_density, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit
 from skmm._deep._latent import LatentEstimator, weights_of
-from skmm._deep._networks import modality_networks
+from skmm._deep._networks import fusion_network, modality_networks
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
@@ -333,24 +333,29 @@ class MultimodalAutoencoder(LatentEstimator):
         expected = self._decode(self._codes(X), X.names)
         return float(np.mean(list(self._skill(X, expected).values())))
 
-    def _networks(self, X: Modalities, seed: int) -> tuple[AutoencoderNetwork, torch.nn.Module]:
-        k, M = self.n_components, len(X.names)
-        width = self.hidden_layer_sizes[-1] if len(self.hidden_layer_sizes) else k
-        n_features = k if self.fusion == "mean" else width
-        hidden = [n_features] if len(self.hidden_layer_sizes) else []
-        networks = modality_networks(self, X, seed, n_features=n_features, n_codes=k)
-        module = AutoencoderNetwork(
-            fusion=build(partial(fusion_network, self, n_features, M, k, hidden), seed + 2 * M),
+    def _build(self, data: FitData, seed: int) -> AutoencoderNetwork:
+        (spec, modalities), k = self._described(data.X), self.n_components
+        n_features = k if self.fusion == "mean" else spec.last_size(k)
+        hidden = [n_features] if spec.hidden_layer_sizes else []
+        M = len(modalities)
+        fusion = partial(fusion_network, spec, self.fusion, n_features, M, k, hidden)
+        return AutoencoderNetwork(
+            fusion=build(fusion, seed + 2 * M),
             modality_dropout=self.modality_dropout,
             noise=self.noise,
             aligned=self.alignment_weight > 0 and M > 1,
-            **networks,
+            **modality_networks(spec, modalities, seed, n_features=n_features, n_codes=k),
         )
-        weights = weights_of(X, self.modality_weights)
-        return module, ReconstructionObjective(X.names, weights, self.alignment_weight)
 
-    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
-        codes = self._codes(X, some_rows(len(X), rng))
+    def _objective(self, data: FitData) -> ReconstructionObjective:
+        weights = weights_of(data.X, self.modality_weights)
+        return ReconstructionObjective(data.X.names, weights, self.alignment_weight)
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        super()._finish(data, fits, rng)
+        codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
 
     def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:

@@ -295,7 +295,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         KeyboardInterrupt
             After Ctrl-C, when the estimator has been fitted with what it has.
         """
-        return self._fit_all_or_nothing(X, y, sample_weight)
+        return self._fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable classes.

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._deep._decoding import decode_draws, draw, fit_density, plausible, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS, numpy_type
+from skmm._deep._decoding import decode_draws, plausible
+from skmm._deep._density import draw, fit_density, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
@@ -401,19 +402,33 @@ class MultimodalVAE(LatentEstimator):
             noise=noise,
         )
 
-    def _networks(self, X: Modalities, seed: int) -> tuple[VAENetwork, torch.nn.Module]:
-        weights = weights_of(X, self.modality_weights, balance(X))
-        module = vae_network(self, X, seed, weights)
-        objective = VAEObjective(
-            X.names,
-            weights,
+    def _build(self, data: FitData, seed: int) -> VAENetwork:
+        weights = self._weights(data.X)
+        return vae_network(
+            *self._described(data.X),
+            seed,
+            n_components=self.n_components,
+            posterior=self.posterior,
+            predicts=min(weights) < max(weights),
+        )
+
+    def _objective(self, data: FitData) -> VAEObjective:
+        return VAEObjective(
+            data.X.names,
+            self._weights(data.X),
             beta=self.beta,
             kl_warmup=self.kl_warmup,
             free_bits=self.free_bits,
         )
-        return module, objective
 
-    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
+    def _weights(self, X: Modalities) -> list[float]:
+        return weights_of(X, self.modality_weights, balance(X))
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        super()._finish(data, fits, rng)
+        X = data.X
         self._noise_seed = seed_of(rng)
         constant = {
             name: np.flatnonzero(~known.varies)

@@ -1,0 +1,115 @@
+"""What networks are built from: what an estimator's parameters ask for, and what its data are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from skmm._deep._factories import check_factories
+from skmm._deep._likelihoods import CLASSES, check_supports, likelihood_names
+from skmm._modalities import Modalities
+from skmm._modalities._columns import ColumnStatistics
+from skmm.nn import MLP, Tokens
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What the parameters of an estimator ask for in its networks.
+
+    `encoders` and `decoders` are those asked for by name; the other modalities get networks of the
+    hidden layers. `style` holds activation, normalization and dropout, as the networks of
+    `skmm.nn` take them. Weights are of type `dtype`.
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    style: Mapping[str, Any]
+    encoders: Mapping[str, Any]
+    decoders: Mapping[str, Any]
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], names: Sequence[str], dtype: torch.dtype) -> NetworkSpec:
+        """Read the parameters of an estimator of these modalities."""
+        return cls(
+            tuple(params["hidden_layer_sizes"]),
+            {key: params[key] for key in ("activation", "normalization", "dropout")},
+            check_factories(names, "encoder", params["encoders"]),
+            check_factories(names, "decoder", params.get("decoders", "auto")),
+            dtype,
+        )
+
+    @property
+    def mlp(self) -> MLP:
+        """The fully connected network of the hidden layers."""
+        return MLP(self.hidden_layer_sizes, **self.style)
+
+    def last_size(self, default: int) -> int:
+        """Return the size of the last hidden layer, or the default where there is none."""
+        return self.hidden_layer_sizes[-1] if self.hidden_layer_sizes else default
+
+
+@dataclass(frozen=True)
+class ModalitySpec:
+    """What networks need to know of a modality.
+
+    `shape` is that of a sample as it comes, `n_classes` the number of its labels or token ids, 0 for
+    numbers; `columns` are the statistics of its columns, None for labels; `likelihood` is None
+    where nothing is decoded.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    n_classes: int = 0
+    columns: ColumnStatistics | None = None
+    likelihood: str | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of columns of a flattened sample."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def encoder_shape(self) -> tuple[int, ...]:
+        """Shape of a scaled sample, in which a label is indicators of its classes."""
+        return (self.n_classes,) if self.kind == "categorical" else self.shape
+
+    @property
+    def decoder_shape(self) -> tuple[int, ...]:
+        """Shape of the parameters of a sample's likelihood."""
+        return (self.width * self.n_classes,) if self.n_classes else self.shape
+
+
+def describe(
+    X: Modalities,
+    columns: Mapping[str, ColumnStatistics],
+    categories: Mapping[str, np.ndarray],
+    encoders: Mapping[str, Any],
+    likelihoods: str | Mapping[str, str] | None = None,
+) -> list[ModalitySpec]:
+    """Describe checked modalities; None for the likelihoods says that nothing is decoded."""
+    kinds, chosen = X.kinds, {}
+    if likelihoods is not None:
+        chosen = likelihood_names(kinds, likelihoods)
+        check_supports(X, chosen, columns)
+    found = []
+    for (name, value), kind in zip(X.items(), kinds.values(), strict=True):
+        known, n_classes = columns.get(name), 0
+        if kind in CLASSES:
+            n_classes = _n_classes(known, categories.get(name), encoders.get(name))
+        shape = tuple(value.shape[1:])
+        found.append(ModalitySpec(name, kind, shape, n_classes, known, chosen.get(name)))
+    return found
+
+
+def _n_classes(columns: Any, labels: Any, encoder: Any) -> int:
+    """Return how many labels, or how many token ids there are, up to the largest."""
+    if labels is not None:
+        return len(labels)
+    if isinstance(encoder, Tokens):
+        return encoder.vocabulary_size
+    return int(columns.high.max()) + 1
