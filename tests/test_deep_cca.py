@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skmm import CCA, DeepCCA, Modalities
+from skmm._deep._split import Split
 from skmm._deep_cca import _linear
 from skmm.metrics import total_correlation
 from skmm.nn import MLP, Conv, Tokens, cca_loss, vicreg_loss
@@ -1352,5 +1353,5 @@ def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
             assert group.min() < 3200
             assert group.max() >= 5800
         for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
-            found = _linear.is_surely_better(first, second, rows[:3000], rows[3000:], 0)
+            found = _linear.is_surely_better(first, second, Split(rows[:3000], rows[3000:]), 0)
             assert found == verdict

@@ -396,7 +396,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         super()._check_continues(previous)
 
     def _build(self, data: FitData, seed: int) -> ConditionalGANNetwork:
-        spec = self._network_spec(data.X)
+        spec = self._network_spec()
         modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
         return gan_network(
             spec,

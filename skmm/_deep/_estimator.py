@@ -46,6 +46,7 @@ from skmm._nets import (
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import check_random_state, seed_of
 from skmm.nn import ACTIVATIONS
+from skmm.nn._processes import Processes
 
 Array = np.ndarray
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -99,6 +100,18 @@ class FitData:
     labels: Array | None = None
 
 
+class Run(NamedTuple):
+    """What the steps of a fit share: attributes of the fit before if it goes on, and where it runs.
+
+    `processes` are those that train together, None for this one alone.
+    """
+
+    previous: Any
+    rng: np.random.RandomState
+    device: torch.device
+    processes: Processes | None
+
+
 class FitOfSplit(NamedTuple):
     """What was fitted to the training rows of a split: a linear model if any, and networks."""
 
@@ -115,6 +128,8 @@ class DeepEstimator(BaseEstimator):
     """
 
     _net_class: type[Net] = Net
+    modality_names_in_: tuple[str, ...]
+    _schema: Any
     _columns: dict[str, ColumnStatistics]
     net_: Any
 
@@ -140,8 +155,10 @@ class DeepEstimator(BaseEstimator):
         data = self._read_fit(*arguments)
         if previous is not None:
             self._check_continues(previous)
-        rng = self._rng()
-        fits = [self._fit_split(data, split, previous, rng) for split in self._splits(data, rng)]
+        device, processes = join(self.device)
+        rng = self._rng(device, processes)
+        run = Run(previous, rng, device, processes)
+        fits = [self._fit_split(data, split, run) for split in self._splits(data, rng)]
         self.net_ = fits[0].nets[0]
         self._blend(data, fits, rng)
         self._finish(data, fits, rng)
@@ -153,34 +170,29 @@ class DeepEstimator(BaseEstimator):
             return [Split(rows)]
         return [split_rows(rows, self.validation_fraction, rng, data.labels)]
 
-    def _fit_split(
-        self, data: FitData, split: Split, previous: Any, rng: np.random.RandomState
-    ) -> FitOfSplit:
+    def _fit_split(self, data: FitData, split: Split, run: Run) -> FitOfSplit:
         """Fit the linear model, and one network for each seed."""
-        linear = self._fit_linear(data, split, rng)
-        seeds = [seed_of(rng)]
-        nets = [self._fit_net(data, split, previous, seed, rng) for seed in seeds]
-        return FitOfSplit(split, linear, nets)
+        linear = self._fit_linear(data, split, run.rng)
+        seeds = [seed_of(run.rng)]
+        return FitOfSplit(split, linear, [self._fit_net(data, split, seed, run) for seed in seeds])
 
-    def _fit_net(
-        self, data: FitData, split: Split, previous: Any, seed: int, rng: np.random.RandomState
-    ) -> Net:
+    def _fit_net(self, data: FitData, split: Split, seed: int, run: Run) -> Net:
         """Build a network, or take up the previous one, and train it."""
-        module = self._build(data, seed)
+        module, names = self._build(data, seed), self.modality_names_in_
         check_tokens(data.X, self._predictor(module))
-        if previous is not None:
-            continue_from(previous.net_.module_, module)
-        device, dtype = join(self.device)[0], self._dtype()
-        extra = self._extra(data, split)
-        rows = tensors(data.X, device, dtype, data.X.names, extra, ahead=module.ahead())
+        if run.previous is not None:
+            continue_from(run.previous.net_.module_, module)
+        extra, ahead = self._extra(data, split), module.ahead()
+        rows = tensors(data.X, run.device, self._dtype(), names, extra, ahead=ahead)
         return self._train(
             module,
             self._objective(data),
             rows.subset(split.train),
             None if split.valid is None else rows.subset(split.valid),
+            run.processes,
             batch_size=self._n_rows_per_step(len(split.train)),
             seed=seed,
-            **self._settings(data, split, rows, rng),
+            **self._settings(data, split, rows, run.rng),
         )
 
     def _read_fit(self, *arguments: Any) -> FitData:
@@ -217,6 +229,12 @@ class DeepEstimator(BaseEstimator):
         """Return settings of the net beyond those of all deep estimators."""
         return {}
 
+    def _n_rows_per_step(self, n_samples: int) -> int:
+        """Return the batch size; the rule of "auto" is `_auto_batch_size`."""
+        is_auto = isinstance(self.batch_size, str)
+        size = self._auto_batch_size(n_samples) if is_auto else self.batch_size
+        return min(size, n_samples)
+
     def _auto_batch_size(self, n_samples: int) -> int:
         """Return the rows per step of "auto": about twenty steps of an epoch."""
         return max(32, min(n_samples // 20, 512))
@@ -229,17 +247,13 @@ class DeepEstimator(BaseEstimator):
     ) -> None:
         """Learn what is left when `net_` is known."""
 
-    def _network_spec(self, X: Modalities) -> NetworkSpec:
-        return NetworkSpec.of(self.get_params(deep=False), X.names, self._dtype())
+    def _network_spec(self) -> NetworkSpec:
+        """Return what the parameters ask for in networks."""
+        return NetworkSpec.of(vars(self), self.modality_names_in_, self._dtype())
 
-    def _n_rows_per_step(self, n_samples: int) -> int:
-        is_auto = isinstance(self.batch_size, str)
-        size = self._auto_batch_size(n_samples) if is_auto else self.batch_size
-        return min(size, n_samples)
-
-    def _rng(self) -> np.random.RandomState:
+    def _rng(self, device: torch.device, processes: Processes | None) -> np.random.RandomState:
         """Return the generator of a fit, in the same state in all processes that share it."""
-        rng, (device, processes) = check_random_state(self.random_state), join(self.device)
+        rng = check_random_state(self.random_state)
         if self.random_state is None and processes is not None:
             rng = check_random_state(int(processes.first(seed_of(rng), device)))
         return rng
@@ -253,10 +267,10 @@ class DeepEstimator(BaseEstimator):
         criterion: torch.nn.Module,
         train: TensorData,
         valid: TensorData | None,
+        processes: Processes | None,
         **settings: Any,
     ) -> Net:
         """Train a module; `interrupted_` of the net tells whether Ctrl-C ended it."""
-        processes = join(self.device)[1]
         leads = processes is None or processes.index == 0
         callbacks: list[Any] = []
         if valid is not None:

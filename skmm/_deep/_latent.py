@@ -149,7 +149,7 @@ class LatentEstimator(
 
     def _described(self, X: Modalities) -> tuple[NetworkSpec, list[ModalitySpec]]:
         """Return what the networks are built from."""
-        spec = self._network_spec(X)
+        spec = self._network_spec()
         return spec, describe(X, self._columns, self.categories_, spec.encoders, self.likelihoods)
 
     def _finish(

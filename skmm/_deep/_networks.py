@@ -133,8 +133,9 @@ def standardize(modality: ModalitySpec, dtype: torch.dtype, *, early: bool) -> S
     if not (usable.numpy() | ~units.varies).all():
         raise ValueError(
             f"Modality {modality.name!r} has means up to {np.abs(units.mean).max():.1e} and "
-            f"standard deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, which "
-            f"{dtype} cannot hold: give it other units, e.g. by PerModality(StandardScaler())."
+            f"standard deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, "
+            f"which {dtype} cannot hold: give it other units, e.g. by "
+            "PerModality(StandardScaler())."
         )
     return scaler
 
@@ -173,8 +174,8 @@ def check_tokens(X: Modalities, networks: ModalityNetworks) -> None:
     On a CUDA device one such id would end the use of CUDA in this process.
     """
     for m, name in enumerate(networks.names):
-        n_tokens, hint = _vocabulary(networks, m) if name in X else (None, "")
-        if n_tokens is None:
+        n_tokens, hint = _vocabulary(networks, m)
+        if n_tokens is None or name not in X:
             continue
         for observed in pieces(X[name], observed_rows(X, name)):
             ids = torch.from_numpy(np.array(observed))

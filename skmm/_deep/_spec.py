@@ -56,9 +56,9 @@ class NetworkSpec:
 class ModalitySpec:
     """What networks need to know of a modality.
 
-    `shape` is that of a sample as it comes, `n_classes` the number of its labels or token ids, 0 for
-    numbers; `columns` are the statistics of its columns, None for labels; `likelihood` is None
-    where nothing is decoded.
+    `shape` is that of a sample as it comes; `n_classes` is the number of labels or token ids, 0 for
+    numbers; `columns` are the statistics of numbers and token ids; `likelihood` is None where
+    nothing is decoded.
     """
 
     name: str

@@ -493,7 +493,7 @@ class DeepCCA(
 
     def _build(self, data: FitData, seed: int) -> AlignmentNetwork:
         X, decode = data.X, self.reconstruction_weight > 0
-        spec = self._network_spec(X)
+        spec = self._network_spec()
         likelihoods = self.likelihoods if decode else None
         modalities = describe(X, self._columns, {}, spec.encoders, likelihoods)
         layers = self.n_components, self.shared_layer_sizes
@@ -501,15 +501,19 @@ class DeepCCA(
 
     def _objective(self, data: FitData) -> AlignmentObjective:
         loss = check_objective(self.objective, data.X, self.reg_covar)
-        return AlignmentObjective(loss, data.X.names, self.reconstruction_weight)
+        return AlignmentObjective(loss, self.modality_names_in_, self.reconstruction_weight)
 
     def _settings(
         self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
-        n_train = len(split.train)
-        check_batch_size(self.objective, self._n_rows_per_step(n_train), self.n_components)
-        axes = np.sort(rng.choice(split.train, min(N_AXES, n_train), replace=False))
+        n_axes = min(N_AXES, len(split.train))
+        axes = np.sort(rng.choice(split.train, n_axes, replace=False))
         return {"scoring": partial(score, axes=rows.subset(axes))}
+
+    def _n_rows_per_step(self, n_samples: int) -> int:
+        batch_size = super()._n_rows_per_step(n_samples)
+        check_batch_size(self.objective, batch_size, self.n_components)
+        return batch_size
 
     def _auto_batch_size(self, n_samples: int) -> int:
         """Return the rows per step of "auto": several per component, and five steps or more."""

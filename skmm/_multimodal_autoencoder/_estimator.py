@@ -349,7 +349,7 @@ class MultimodalAutoencoder(LatentEstimator):
 
     def _objective(self, data: FitData) -> ReconstructionObjective:
         weights = weights_of(data.X, self.modality_weights)
-        return ReconstructionObjective(data.X.names, weights, self.alignment_weight)
+        return ReconstructionObjective(self.modality_names_in_, weights, self.alignment_weight)
 
     def _finish(
         self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState

@@ -137,7 +137,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         if weight is not None and not (weight > 0).any():
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         labels = None if self._target.tasks[0].kind == "numbers" else target
-        self._n_features_out = n_features(self._network_spec(X))
+        self._n_features_out = n_features(self._network_spec())
         return FitData(X, target, y, weight, labels)
 
     def _check_continues(self, previous: Any) -> None:
@@ -149,7 +149,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             )
 
     def _build(self, data: FitData, seed: int) -> PredictorNetwork:
-        spec = self._network_spec(data.X)
+        spec = self._network_spec()
         modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
         k, M, late = self._n_features_out, len(modalities), self.fusion == "late"
         fuse = partial(fusion_network, spec, self.fusion, k, M, k)

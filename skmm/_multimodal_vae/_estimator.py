@@ -414,7 +414,7 @@ class MultimodalVAE(LatentEstimator):
 
     def _objective(self, data: FitData) -> VAEObjective:
         return VAEObjective(
-            data.X.names,
+            self.modality_names_in_,
             self._weights(data.X),
             beta=self.beta,
             kl_warmup=self.kl_warmup,
