@@ -70,7 +70,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         The modality to generate. None where it is `y`, with a plain `X`.
 
     loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}, default="energy"
-        What the generator is trained by:
+        The loss that trains the generator:
 
         - "energy": the energy score of four draws per row, without a discriminator [1]_; of labels
           the logarithm of their probability, the mean over four draws of the noise;
@@ -176,7 +176,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -228,7 +229,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     See Also
     --------
     MultimodalVAE : Draws of whatever is missing in a row given whatever is there.
-    skmm.metrics.energy_score : What is minimised, and judged by.
+    skmm.metrics.energy_score : The score that is minimised, and that judges the epochs.
 
     Notes
     -----
@@ -379,7 +380,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
         return self._fit(X, y)
 

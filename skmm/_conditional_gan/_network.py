@@ -92,16 +92,17 @@ def _atoms(target: Target, values: Any, width: int, dtype: torch.dtype, seed: in
     """Return which columns of the target have one value in nearly all rows, if there are any."""
     if target.kind not in ("numeric", "count") or not isinstance(values, np.ndarray):
         return None
-    usual = np.quantile(values, 0.5, axis=0, method="nearest")
-    other = values != usual
+    usual = np.quantile(values, 0.5, axis=0, method="nearest")  # (width,)
+    other = values != usual  # (n, width): the rows that a generator would forget
     columns = np.flatnonzero(other.any(axis=0) & (other.mean(axis=0) <= 1 - NEARLY_ALL))
     if not 0 < len(columns) <= MOST_COLUMNS:
         return None
     mean, scale = (a.flatten().numpy()[columns] for a in target.standardize.exact)
     usual, other = usual[columns].astype(np.float64), other[:, columns]
-    scaled = np.where(other, (values[:, columns] - mean) / scale, np.nan)
-    at, spread = (usual - mean) / scale, np.nanstd(scaled, axis=0)
-    # What networks see is rounded: nearer values cannot be told from the usual one.
+    # In the units of the network; the usual value is NaN, so that statistics are of the others.
+    scaled = np.where(other, (values[:, columns] - mean) / scale, np.nan)  # (n, n_atoms)
+    at, deviation = (usual - mean) / scale, np.nanstd(scaled, axis=0)
+    # Networks work in single precision: nearer values cannot be told from the usual one.
     rounding = 64 * np.finfo(np.float32).eps * np.maximum(np.abs(at), 1.0)
     gap = np.maximum(np.nanmin(np.abs(scaled - at), axis=0), rounding)
     offset, between = _regressions(other)
@@ -111,7 +112,7 @@ def _atoms(target: Target, values: Any, width: int, dtype: torch.dtype, seed: in
         at=torch.tensor(at, dtype=dtype),
         gap=torch.tensor(gap),
         centre=torch.tensor(np.nanmean(scaled, axis=0)),
-        spread=torch.tensor(np.where(spread > 0, spread, 1.0)),
+        spread=torch.tensor(np.where(deviation > 0, deviation, 1.0)),
         offset=torch.tensor(offset),
         between=torch.tensor(between),
         network=build(partial(BITS, (width,), len(columns)), seed),
@@ -119,7 +120,11 @@ def _atoms(target: Target, values: Any, width: int, dtype: torch.dtype, seed: in
 
 
 def _regressions(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return intercepts and weights of each bit's logistic regression on some before."""
+    """Return intercepts and weights of each bit's logistic regression on some bits before it.
+
+    They say how rare values of several columns come together; the network learns from there how
+    they depend on the conditions.
+    """
     share = bits.mean(axis=0)
     offset, between = np.log(share / (1 - share)), np.zeros((len(share), len(share)))
     some = bits[np.linspace(0, len(bits) - 1, min(len(bits), N_REGRESSED)).astype(np.int64)]
@@ -138,18 +143,14 @@ def _condition_networks(
 ) -> dict[str, Any]:
     """Return encoders of the conditions; vectors and labels pass as they are if not said otherwise.
 
-    They come with their scalers and the widths of what they give.
+    They come with their scalers and the widths of their outputs.
     """
     n_outputs = n_features(spec)
     encoders: list[nn.Module] = []
     widths = []
     for m, one in enumerate(conditions):
         if one.name in spec.encoders or one.kind in ("image", "tokens"):
-            factory, of_tokens = encoder_factory(spec, one), one.kind == "tokens"
-            shape = one.encoder_shape
-            encoders.append(
-                encoder(factory, one.name, shape, n_outputs, seed + m, of_tokens=of_tokens)
-            )
+            encoders.append(encoder(encoder_factory(spec, one), one, n_outputs, seed + m))
             widths.append(n_outputs)
         else:
             encoders.append(nn.Flatten())
@@ -169,7 +170,7 @@ def _generator(spec: NetworkSpec, target: ModalitySpec, n_inputs: int, seed: int
     if asked is None:
         asked = encoder_factory(spec, target) if target.kind == "image" else spec.mlp
     make: Any = asked.decoder if isinstance(asked, MLP | Conv) else asked
-    return decoder(make, target.name, n_inputs, target.encoder_shape, seed)
+    return decoder(make, target, n_inputs, seed)
 
 
 def _critic(
@@ -190,4 +191,5 @@ def _critic(
         asked = asked or spec.mlp
     if isinstance(asked, MLP | Conv):
         asked = replace(asked, normalization=None)
-    return encoder(asked, target.name, shape, 1, seed), to_channel
+    judged = ModalitySpec(target.name, "numeric", shape)
+    return encoder(asked, judged, 1, seed), to_channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,24 +32,24 @@ def decode(
     columns: Mapping[str, ColumnStatistics],
     rng: np.random.RandomState | None = None,
 ) -> Parts:
-    """Return modalities that go with codes: expectations, or with `rng` draws (n, width).
+    """Decode codes: to expectations, or with `rng` to draws (n, width).
 
-    The expectation of classes is their probabilities (n, width, n_classes). Of numbers `columns`
-    are what fit knows of them. Draws are of the processor's generator, whatever the device: a seed
-    gives the same.
+    The expectation of classes is their probabilities (n, width, n_classes). `columns` are the
+    statistics of modalities of numbers. Draws use the generator of the CPU on every device, so that
+    a seed gives the same.
     """
     dtype = _dtype(codes)
     network = in_precision(network, dtype)
+    method = network.expectation if rng is None else network.draw
     found = {}
     for name, code in codes.items():
         data = TensorData({name: code}, device=device_of(network), dtype=dtype)
-        m, known = network.index(name), columns.get(name)
+        evaluate, known = partial(_of_code, method, network.index(name)), columns.get(name)
         if rng is None:
-            expected = apply_in_chunks(partial(_expectation, network, m), data)
-            found[name] = plausible(expected, known, code.dtype)
+            found[name] = plausible(apply_in_chunks(evaluate, data), known, code.dtype)
             continue
         with private_generator(seed_of(rng)):
-            drawn = apply_in_chunks(partial(_draw, network, m), data)
+            drawn = apply_in_chunks(evaluate, data)
         if known is not None:
             drawn = known.in_type(known.with_constants(drawn), code.dtype)
         found[name] = drawn
@@ -62,7 +62,7 @@ def decode_draws(
     columns: Mapping[str, ColumnStatistics],
     rng: np.random.RandomState,
 ) -> list[Parts]:
-    """Return draws of modalities that go with each of several draws of codes, decoded at once."""
+    """Draw modalities for each of several draws of codes, which are decoded at once."""
     codes = {name: np.concatenate([one[name] for one in draws]) for name in draws[0]}
     parts = {
         name: np.split(found, len(draws))
@@ -72,7 +72,7 @@ def decode_draws(
 
 
 def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> Array:
-    """Return expectations that do not leave the training range by far, constants as they are."""
+    """Limit expectations to a standard deviation outside the training range; keep constants."""
     if columns is None:
         return expected
     if expected.ndim < 3:
@@ -87,13 +87,10 @@ def _dtype(codes: Mapping[str, Array]) -> torch.dtype:
     return torch.float32 if single else torch.float64
 
 
-def _expectation(
-    network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]
+def _of_code(
+    method: Callable[[int, torch.Tensor], torch.Tensor],
+    m: int,
+    inputs: Mapping[str, torch.Tensor],
 ) -> torch.Tensor:
     (code,) = inputs.values()
-    return network.expectation(m, code)
-
-
-def _draw(network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    (code,) = inputs.values()
-    return network.draw(m, code)
+    return method(m, code)

@@ -32,14 +32,14 @@ def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
 
 
 def some_rows(n_samples: int, rng: np.random.RandomState) -> Array | slice:
-    """Return all rows, or where they are very many a random part of them."""
+    """Return all rows, or of very many a random part."""
     if n_samples <= MOST_ROWS:
         return slice(None)
     return np.sort(rng.choice(n_samples, MOST_ROWS, replace=False))
 
 
 def draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:
-    """Draw from a fitted density: mixtures return labels too, and go component by component."""
+    """Draw codes in random order: mixtures draw component by component, and return labels too."""
     if "random_state" in density.get_params():
         density = copy.copy(density).set_params(random_state=seed_of(rng))
         drawn = density.sample(n_samples)

@@ -1,4 +1,4 @@
-"""What the deep estimators share: their parameters, and read → split → build → train → finish."""
+"""The base of the deep estimators: parameters, and read → split → build → train → finish."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
 from skmm._deep._spec import NetworkSpec
 from skmm._deep._split import Split, split_rows
-from skmm._modalities import Modalities, missing_mask
+from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import Stream
 from skmm._nets import (
@@ -80,17 +80,17 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
 }
 # In the history for skorch's callbacks alone.
 _OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
-# What a checkpoint may differ in from the fit that goes on with it.
+# Parameters that may change between a fit and the one that goes on from its checkpoint.
 _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
 
 
 @dataclass(frozen=True)
 class FitData:
-    """What a fit has read; arrays have a row per sample.
+    """The data of a fit; arrays have a row per sample.
 
-    `target` is what is predicted or generated, as numbers (n, width), and `y` how it was passed;
-    `weight` are the weights of rows, `labels` the classes (n, n_tasks) that splits keep the shares
-    of.
+    `target` holds the numbers (n, width) to predict or to generate, `y` the target as it was
+    passed, `weight` the weights of rows, `labels` the classes (n, n_tasks) by which splits are
+    stratified.
     """
 
     X: Modalities
@@ -101,9 +101,10 @@ class FitData:
 
 
 class Run(NamedTuple):
-    """What the steps of a fit share: attributes of the fit before if it goes on, and where it runs.
+    """State of a fit that its steps share.
 
-    `processes` are those that train together, None for this one alone.
+    `previous` has the attributes of the fit that a warm start goes on from; `processes` train
+    together, None is this one alone.
     """
 
     previous: Any
@@ -113,7 +114,7 @@ class Run(NamedTuple):
 
 
 class FitOfSplit(NamedTuple):
-    """What was fitted to the training rows of a split: a linear model if any, and networks."""
+    """The models fitted to the training rows of a split: a linear one if any, and networks."""
 
     split: Split
     linear: Any
@@ -196,7 +197,7 @@ class DeepEstimator(BaseEstimator):
         )
 
     def _read_fit(self, *arguments: Any) -> FitData:
-        """Check the arguments of `fit`, and set what is learned of the data; abstract."""
+        """Check the arguments of `fit`, and set the attributes that describe the data; abstract."""
         raise NotImplementedError
 
     def _has_nets(self) -> bool:
@@ -205,7 +206,12 @@ class DeepEstimator(BaseEstimator):
 
     def _check_continues(self, previous: Any) -> None:
         """Refuse to go on from the attributes of a fit whose weights stand for other labels."""
-        check_same_labels(getattr(previous, "categories_", {}), getattr(self, "categories_", {}))
+        for name, labels in getattr(self, "categories_", {}).items():
+            if not np.array_equal(labels, previous.categories_.get(name, ())):
+                raise ValueError(
+                    f"warm_start=True needs the labels of the fit before; those of {name!r} are "
+                    "others: use warm_start=False."
+                )
 
     def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> Any:
         """Fit a linear model before the networks; None where there is none."""
@@ -216,11 +222,11 @@ class DeepEstimator(BaseEstimator):
         raise NotImplementedError
 
     def _objective(self, data: FitData) -> torch.nn.Module:
-        """Return what training minimises; abstract."""
+        """Return the objective that training minimises; abstract."""
         raise NotImplementedError
 
     def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
-        """Return what rows have beside the modalities."""
+        """Return arrays with a row per sample that are no modalities: a target, weights."""
         return {}
 
     def _settings(
@@ -240,15 +246,15 @@ class DeepEstimator(BaseEstimator):
         return max(32, min(n_samples // 20, 512))
 
     def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
-        """Choose from what was fitted, or combine it; `net_` is the first network."""
+        """Choose among the fitted models, or combine them; `net_` is the first network."""
 
     def _finish(
         self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
     ) -> None:
-        """Learn what is left when `net_` is known."""
+        """Set the fitted attributes that need the trained net."""
 
     def _network_spec(self) -> NetworkSpec:
-        """Return what the parameters ask for in networks."""
+        """Return the description of the networks that the parameters ask for."""
         return NetworkSpec.of(vars(self), self.modality_names_in_, self._dtype())
 
     def _rng(self, device: torch.device, processes: Processes | None) -> np.random.RandomState:
@@ -315,7 +321,7 @@ class DeepEstimator(BaseEstimator):
             numbers = {"n_samples": len(train), "seed": net.seed, "epochs done": done}
             check_agreement(processes, net.device, net.module_, **numbers)
         net.partial_fit(train, epochs=net.max_epochs - done)
-        # They hold the data, and what the net computes from now on it computes alone.
+        # They hold the data, and from now on the net computes in this process alone.
         return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
     def _predictor(self, module: Any) -> Any:
@@ -327,10 +333,10 @@ class DeepEstimator(BaseEstimator):
         params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
         try:
             said = joblib.hash(params)
-        except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
+        except Exception:  # a parameter that cannot be pickled is only known by its text
             said = repr(params)
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
-        # As they came: what lies on a device depends on the device, and on what else lies there.
+        # As they came: values on a device depend on its precision.
         data = [(name, _content(value)) for name, value in train.arrays.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
         return (
@@ -359,13 +365,23 @@ class DeepEstimator(BaseEstimator):
             data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
 
+    def _apply_each(self, function: Callable[..., Any], X: Modalities) -> dict[str, Array]:
+        """Evaluate a function for each modality alone; NaN in rows that lack it."""
+        found = {}
+        for name in X.names:
+            here = observed_rows(X, name)
+            values = self._apply(function, X.select([name]), None if here.all() else here)
+            found[name] = np.full((len(X), *values.shape[1:]), np.nan, dtype=values.dtype)
+            found[name][here] = values
+        return found
+
 
 def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorData]:
     return train, valid
 
 
 def _content(value: Any) -> Any:
-    """Return what stands for an input in a hash: its values, or the hashes of its blocks."""
+    """Return an input as it is hashed: its values, or the hashes of its blocks."""
     if isinstance(value, Stream):
         return [joblib.hash(block) for _, block in value.blocks()]
     return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
@@ -393,8 +409,8 @@ def tensors(
 ) -> TensorData:
     """Return checked data as tensors; the numbers at missing rows are never read.
 
-    What is observed is of all modalities `names`, of which X may lack some. Those in `ahead` are
-    standardised by its means and scales.
+    The mask of observed modalities has a column for each of `names`, also for those that X lacks.
+    Modalities in `ahead` are standardised by the means and scales given there.
     """
     observed = None
     if missing_mask(X).any() or len(X.names) < len(names):
@@ -406,16 +422,6 @@ def tensors(
     lazy = any(isinstance(value, Stream) for value in arrays.values())
     kind = LazyData if lazy else TensorData
     return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype, ahead=ahead)
-
-
-def check_same_labels(before: Mapping[str, Array], now: Mapping[str, Array]) -> None:
-    """Refuse to go on from a fit whose weights stand for other labels."""
-    for name, labels in now.items():
-        if not np.array_equal(labels, before.get(name, ())):
-            raise ValueError(
-                f"warm_start=True needs the labels of the fit before; those of {name!r} are "
-                "others: use warm_start=False."
-            )
 
 
 def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ class LatentEstimator(
     """An estimator with a joint code of all modalities, from which each is decoded; abstract."""
 
     net_: Net
+    _encoder: Callable[..., Any]  # from a network, inputs and observed to joint codes
     n_components: int
     likelihoods: Any
     means_: dict[str, Array]
@@ -61,7 +62,7 @@ class LatentEstimator(
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
         return self._fit(X)
 
@@ -76,7 +77,7 @@ class LatentEstimator(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            The joint code of what each row has.
+            The joint code of each row, from the modalities that it has.
 
         Raises
         ------
@@ -100,17 +101,10 @@ class LatentEstimator(
             For each modality of `X`, the code of a row that has nothing else; NaN where it is
             missing.
         """
-        X = self._check(X, allow_empty_rows=self._any_row)
-        codes = {}
-        for m, name in enumerate(X.names):
-            here = ~missing_mask(X)[:, m]
-            found = self._codes(X.select([name]), here)
-            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
-            codes[name][here] = found
-        return codes
+        return self._apply_each(self._encoder, self._check(X, allow_empty_rows=self._any_row))
 
     def translate_proba(self, X: Any, to: str) -> Array:
-        """Return the probabilities of the classes of a modality given whichever others a row has.
+        """Return class probabilities of a modality given the other modalities that a row has.
 
         Parameters
         ----------
@@ -139,8 +133,8 @@ class LatentEstimator(
         return self._expect(X, [to])[to][:, 0]
 
     def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        """Return the joint codes of checked data, or of some rows; abstract."""
-        raise NotImplementedError
+        """Return the joint codes of checked data, or of some rows."""
+        return self._apply(self._encoder, X, rows)
 
     def _read_fit(self, X: Any) -> FitData:
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
@@ -166,16 +160,17 @@ class LatentEstimator(
         return self._columns[name].mean.reshape(self._schema.shapes[name])
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
-        """Return modalities that go with joint codes: expectations, or with `rng` draws."""
+        """Decode joint codes: to expectations, or with `rng` to draws."""
         return decode(self.net_.module_, dict.fromkeys(names, Z), self._columns, rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)
 
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
-        """Return R² of each modality relative to training means, of labels that of indicators.
+        """Return R² of each modality relative to the training means; of labels, R² of indicators.
 
-        A modality that no row has is left out, and so is what was constant in fit, unless all was.
+        A modality that no row has is left out. Columns that were constant in fit are left out,
+        unless all of them were.
         """
         found: dict[str, float] = {}
         constant: dict[str, float] = {}
@@ -190,7 +185,7 @@ class LatentEstimator(
                 varies = self._varies(name)
             kept, columns = (found, varies) if varies.any() else (constant, ~varies)
             true, guess, mean = true[:, columns], guess[:, columns], mean.ravel()[columns]
-            if guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
+            if guess.ndim == 3:  # probabilities of token ids, which are no numbers to compare
                 kept[name] = _token_skill(true, guess)
             elif not np.isnan(true).all():
                 values = {name: true}, {name: guess}
@@ -233,7 +228,10 @@ def weights_of(
 
 
 def _token_skill(true: Array, probabilities: Array) -> float:
-    """Return the share of the error of indicators that probabilities explain, over positions."""
+    """Return R² of the indicators of token ids, over all positions, by their probabilities.
+
+    The baseline predicts at each position the frequencies in these rows.
+    """
     flat = true.reshape(len(true), -1)
     n_classes = probabilities.shape[2]
 

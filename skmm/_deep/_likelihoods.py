@@ -1,4 +1,4 @@
-"""The likelihood of each modality: its name, its module, and what values it can take."""
+"""The likelihood of each modality: its name, its module, and the values that it supports."""
 
 from __future__ import annotations
 

@@ -57,14 +57,9 @@ def modality_networks(
         likelihood_module(str(one.likelihood), one.width, one.n_classes).to(spec.dtype)
         for one in modalities
     ]
+    first = seed + len(modalities)
     decoders = [
-        decoder(
-            decoder_factory(spec, modality),
-            modality.name,
-            n_codes,
-            modality.decoder_shape,
-            seed + len(modalities) + m,
-        )
+        decoder(decoder_factory(spec, modality), modality, n_codes, first + m)
         for m, modality in enumerate(modalities)
     ]
     return {**networks, "likelihoods": likelihoods, "decoders": decoders}
@@ -80,20 +75,13 @@ def encoders(
 ) -> list[nn.Module]:
     """Return the encoder of each modality."""
     return [
-        encoder(
-            encoder_factory(spec, modality),
-            modality.name,
-            modality.encoder_shape,
-            n_features,
-            seed + m,
-            of_tokens=modality.kind == "tokens",
-        )
+        encoder(encoder_factory(spec, modality), modality, n_features, seed + m)
         for m, modality in enumerate(modalities)
     ]
 
 
 def encoder_factory(spec: NetworkSpec, modality: ModalitySpec) -> Factory:
-    """Return what makes the encoder of a modality: as asked for, or by its kind."""
+    """Return the factory of a modality's encoder: as asked for, or by its kind."""
     if modality.name in spec.encoders:
         return spec.encoders[modality.name]
     if modality.kind == "tokens":
@@ -102,7 +90,7 @@ def encoder_factory(spec: NetworkSpec, modality: ModalitySpec) -> Factory:
 
 
 def decoder_factory(spec: NetworkSpec, modality: ModalitySpec) -> Factory:
-    """Return what makes the decoder of a modality: as asked for, or the encoder's mirror image."""
+    """Return the factory of a modality's decoder: as asked for, or the encoder's mirror image."""
     asked: Any = spec.decoders.get(modality.name)
     if asked is not None:
         return asked.decoder if isinstance(asked, MLP | Conv | Tokens) else asked
@@ -193,5 +181,5 @@ def _vocabulary(networks: ModalityNetworks, m: int) -> tuple[int | None, str]:
     if isinstance(encoder, TokenEncoder):
         n_tokens = encoder.embedding.num_embeddings
         return min(n_tokens, scaler.n_tokens) if len(networks.decoders) else n_tokens, ""
-    hint = " Of an encoder of your own the vocabulary is what fit has seen; Tokens has its own."
+    hint = " An encoder of your own has the vocabulary that fit has seen; Tokens has its own."
     return scaler.n_tokens, hint

@@ -1,4 +1,4 @@
-"""What networks are built from: what an estimator's parameters ask for, and what its data are."""
+"""Descriptions that networks are built from: of the parameters asked for, and of the data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from skmm._deep._factories import check_factories
 from skmm._deep._likelihoods import CLASSES, check_supports, likelihood_names
 from skmm._modalities import Modalities
 from skmm._modalities._columns import ColumnStatistics
@@ -18,7 +18,7 @@ from skmm.nn import MLP, Tokens
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What the parameters of an estimator ask for in its networks.
+    """Parameters of an estimator's networks.
 
     `encoders` and `decoders` are those asked for by name; the other modalities get networks of the
     hidden layers. `style` holds activation, normalization and dropout, as the networks of
@@ -37,8 +37,8 @@ class NetworkSpec:
         return cls(
             tuple(params["hidden_layer_sizes"]),
             {key: params[key] for key in ("activation", "normalization", "dropout")},
-            check_factories(names, "encoder", params["encoders"]),
-            check_factories(names, "decoder", params.get("decoders", "auto")),
+            _check_factories(names, "encoder", params["encoders"]),
+            _check_factories(names, "decoder", params.get("decoders", "auto")),
             dtype,
         )
 
@@ -54,7 +54,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class ModalitySpec:
-    """What networks need to know of a modality.
+    """The properties of a modality that its networks depend on.
 
     `shape` is that of a sample as it comes; `n_classes` is the number of labels or token ids, 0 for
     numbers; `columns` are the statistics of numbers and token ids; `likelihood` is None where
@@ -113,3 +113,18 @@ def _n_classes(columns: Any, labels: Any, encoder: Any) -> int:
     if isinstance(encoder, Tokens):
         return encoder.vocabulary_size
     return int(columns.high.max()) + 1
+
+
+def _check_factories(names: Sequence[str], role: str, asked: Any) -> Mapping[str, Any]:
+    """Return the factories that `encoders` or `decoders` names; "auto" names none."""
+    given: Mapping[str, Any] = {} if isinstance(asked, str) else asked
+    if unknown := [name for name in given if name not in names]:
+        raise ValueError(f"{role}s names {unknown!r}, but the modalities are {tuple(names)!r}.")
+    sizes = "(input_shape, n_outputs)" if role == "encoder" else "(n_inputs, output_shape)"
+    for name, factory in given.items():
+        if not callable(factory) or isinstance(factory, nn.Module):
+            raise TypeError(
+                f"The {role} of modality {name!r} must be MLP, Conv or Tokens of skmm.nn, or a "
+                f"function of {sizes} that returns a new module; got {factory!r}"
+            )
+    return given

@@ -33,7 +33,7 @@ from skmm._deep_cca._network import deep_network, linear_network
 from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
 from skmm._deep_cca._scoring import N_AXES, score
 from skmm._interfaces._generative import ReconstructionMixin
-from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
+from skmm._modalities import Modalities, check_modalities, with_values
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._output import TransformerMixin, arrays_only, codes_follow_output
 from skmm._nets import Net, TensorData
@@ -66,7 +66,7 @@ class DeepCCA(
         unless `batch_size` is several times larger.
 
     objective : str or callable, default="cca"
-        What training maximises.
+        The objective that training maximises.
 
         - "cca": the sum of the squared canonical correlations of two modalities, see
           :func:`skmm.nn.cca_loss`. Complete rows only;
@@ -104,7 +104,7 @@ class DeepCCA(
         Ridge on the covariances of "cca", "gcca" and "ey", relative to the mean variance.
 
     fusion : {"mean", "posterior", "concat"}, default="mean"
-        What `transform` makes of the codes of the modalities, as in :class:`skmm.CCA`.
+        How `transform` combines the codes of the modalities, as in :class:`skmm.CCA`.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -171,14 +171,15 @@ class DeepCCA(
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
-        Of training; "bf16" runs the networks under autocast. Covariances and what follows from
-        them are always in double precision; prediction is in that of its input.
+        Of training; "bf16" runs the networks under autocast. Covariances and all results
+        computed from them are always in double precision; prediction is in that of its input.
 
     compile : bool, default=False
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -235,11 +236,11 @@ class DeepCCA(
 
     Notes
     -----
-    Inputs are standardised in double precision; what networks see is limited to a standard
+    Inputs are standardised in double precision; the inputs of networks are limited to a standard
     deviation outside the training range of each column, and at most ±10 (not where linear CCA is
     kept), and so are expectations to a standard deviation. `translate`, `impute` and
-    `inverse_transform` decode the expectation of a code, which the decoder's expectation is only
-    for codes without spread.
+    `inverse_transform` decode the expected code. That is the expectation of the decoded data only
+    where the code is certain, or the decoder linear.
 
     References
     ----------
@@ -376,7 +377,7 @@ class DeepCCA(
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
         return self._fit(X, y)
 
@@ -546,7 +547,7 @@ class DeepCCA(
     if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
 
         def __getattr__(self, name: str) -> Any:
-            """Say how to get what there is with decoders alone."""
+            """Say how to get the methods that need decoders."""
             if name in NEED_DECODERS:
                 raise AttributeError(
                     f"{type(self).__name__} has no {name!r} without decoders: fit it with "
@@ -585,16 +586,7 @@ class DeepCCA(
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""
-        codes = {}
-        for m, name in enumerate(X.names):
-            here = ~missing_mask(X)[:, m]
-            if here.all():
-                codes[name] = self._apply(_code, X.select([name]))
-                continue
-            found = self._apply(_code, X.select([name]), here)
-            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
-            codes[name][here] = found
-        return codes
+        return self._apply_each(_code, X)
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

@@ -1,4 +1,4 @@
-"""The linear solution: where training starts, and what it has to beat."""
+"""Linear CCA, which a network has to beat, and which closes a fit on the network's codes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Array = np.ndarray
 Codes = dict[str, Array]
 SHRINKAGES = (0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9)
 KINDS = ("numeric", "binary", "count", "image")
-LIMIT = 6000  # of rows or columns, whichever are fewer: what the decompositions grow with
-MIN_VALIDATION = 20  # rows, from which on two methods can be compared
-MIN_FOLD = 4  # rows, of which correlations make sense at all
-N_VALUES = 2**24  # of held-out rows that data in files are judged by
+LIMIT = 6000  # of rows or columns, the fewer: decompositions take the cube of it
+MIN_VALIDATION = 20  # rows at least, to compare two methods
+MIN_FOLD = 4  # rows: fewer have no correlation to speak of
+N_VALUES = 2**24  # at most, of held-out rows that stay on disk otherwise
 N_COMPARED = 10_000  # validation rows with the same modalities, at most, to compare two methods on
 N_RESAMPLES = 100
 STANDARD_ERRORS = 2.0  # by which a network has to be better to be preferred

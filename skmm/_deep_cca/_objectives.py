@@ -1,4 +1,4 @@
-"""The objectives by name, and what each needs of the data."""
+"""The objectives by name, and their requirements of the data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_objective(
 def check_batch_size(
     objective: str | Callable[..., Any], batch_size: int, n_components: int
 ) -> None:
-    """Warn of batches whose covariances cannot be inverted, refuse what has no estimate."""
+    """Warn of batches whose covariances cannot be inverted; refuse those without an estimate."""
     if objective in WHITENING and batch_size <= 2 * n_components:
         warn_caller(
             f"Batches of {batch_size} rows are too few for {n_components} components: the "

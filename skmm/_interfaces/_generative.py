@@ -47,11 +47,11 @@ class ReconstructionMixin:
         return self._columns[name].varies.ravel()
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
-        """Return what fused codes make expect."""
+        """Return the expectations of modalities given fused codes."""
         raise NotImplementedError
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        """Return what X makes expect of modalities that it lacks."""
+        """Return the expectations of modalities given X."""
         raise NotImplementedError
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
@@ -71,7 +71,7 @@ class ReconstructionMixin:
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_features_out)
-            What `transform` returns.
+            Codes as `transform` returns them.
 
         Returns
         -------
@@ -98,7 +98,7 @@ class ReconstructionMixin:
     @available_if(_can_decode)
     @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
-        """Return modality `to` as it is to be expected given whichever others a row has.
+        """Return the expectation of modality `to` given the other modalities that a row has.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class ReconstructionMixin:
 
     @available_if(_can_decode)
     def impute(self, X: Any, y: Any = None) -> Any:
-        """Fill in what is missing with what is to be expected given what the row has.
+        """Fill in missing values with their expectation given the observed ones of the row.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class ReconstructionMixin:
         Returns
         -------
         X : Modalities, DataFrame, ndarray or tuple
-            In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
+            In the form of `X`; observed values are untouched. A pair (X, y) where `y` was the
             second modality in `fit`.
         """
         checked = check_held(self._check(X, y, allow_empty_rows=self._any_row))
@@ -155,7 +155,7 @@ class ReconstructionMixin:
             Number of rows, or of draws per row of `given`.
 
         given : Modalities, dict, DataFrame or array-like, default=None
-            Rows with missing modalities. Their codes are drawn given what is there.
+            Rows with missing modalities. Their codes are drawn given the observed modalities.
 
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's.

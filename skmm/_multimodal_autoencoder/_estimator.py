@@ -29,11 +29,11 @@ Array = np.ndarray
 
 
 class MultimodalAutoencoder(LatentEstimator):
-    """Autoencoder of several modalities with a joint code, which any subset of them gives.
+    """Autoencoder of several modalities with a joint code; any may be missing in a row.
 
-    Each modality has an encoder; a fusion network makes one code of what they give; from that each
-    modality is decoded. In training modalities are hidden at random, so that the code of a row
-    that lacks some predicts them. Inputs are standardised inside.
+    Each modality has an encoder; a fusion network combines their outputs into one code, from which
+    each modality is decoded. In training modalities are hidden at random, so that the code of a
+    row predicts the modalities that it lacks. Inputs are standardised inside.
 
     Parameters
     ----------
@@ -144,7 +144,8 @@ class MultimodalAutoencoder(LatentEstimator):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -190,17 +191,18 @@ class MultimodalAutoencoder(LatentEstimator):
 
     See Also
     --------
-    MultimodalVAE : The probabilistic model: likelihoods, draws given what is there.
-    DeepCCA : Codes of what modalities share.
+    MultimodalVAE : The probabilistic model: likelihoods, and draws given the observed modalities.
+    DeepCCA : Codes that correlate across modalities.
 
     Notes
     -----
-    Data are standardised in double precision; what encoders see is limited to a standard deviation
-    outside the training range of each column, and at most ±10, and so are expectations to a
-    standard deviation. Constant columns enter no likelihood and no score, and come out as they are.
+    Data are standardised in double precision; the inputs of encoders are limited to a standard
+    deviation outside the training range of each column, and at most ±10, and so are expectations to
+    a standard deviation. Constant columns enter no likelihood and no score, and come out as they
+    are.
 
-    `sample` with `given` decodes the joint code of what a row has and draws from the likelihood: it
-    has no uncertainty of the code.
+    `sample` with `given` decodes the joint code of the observed modalities and draws from the
+    likelihood; the code itself has no uncertainty.
 
     References
     ----------
@@ -226,6 +228,8 @@ class MultimodalAutoencoder(LatentEstimator):
     >>> model.score(X[400:]) > 0.8
     True
     """
+
+    _encoder = staticmethod(AutoencoderNetwork.encode)
 
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
@@ -312,7 +316,7 @@ class MultimodalAutoencoder(LatentEstimator):
         self.random_state = random_state
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return R² of the reconstructions of what each row has, averaged over modalities.
+        """Return R² of the reconstructions of observed modalities, averaged over modalities.
 
         Parameters
         ----------
@@ -357,9 +361,6 @@ class MultimodalAutoencoder(LatentEstimator):
         super()._finish(data, fits, rng)
         codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
-
-    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        return self._apply(AutoencoderNetwork.encode, X, rows)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         return self._decode(self._codes(X), names)

@@ -40,18 +40,11 @@ from skmm.nn._prediction import (
 )
 
 Array = np.ndarray
-PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
-    **DEEP_CONSTRAINTS,
-    "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
-    "head_layer_sizes": [list, tuple],
-    "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
-    "scoring": [str, callable, None],
-}
 
 
 @dataclass(frozen=True)
 class Known:
-    """In the place of X, what the network gives for it: for scorers in training."""
+    """Outputs of the network in the place of X, for scorers in training."""
 
     outputs: Array
 
@@ -63,6 +56,13 @@ def _attends(estimator: Any) -> bool:
 class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEstimator):
     """A predictor of a target from modalities; abstract."""
 
+    _parameter_constraints: dict[str, list[Any]] = {
+        **DEEP_CONSTRAINTS,
+        "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
+        "head_layer_sizes": [list, tuple],
+        "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
+        "scoring": [str, callable, None],
+    }
     net_: Net
     fusion: str
     activation: str
@@ -90,7 +90,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            With ``fusion="late"`` the mean of what the encoders give.
+            With ``fusion="late"`` the mean of the encoders' outputs.
         """
         return self._apply(PredictorNetwork.represent, self._check(X))
 
@@ -203,7 +203,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
 def judge(
     model: Any, scorer: Any, truth: Any, net: Net, outputs: Prediction, observed: Tensor | None
 ) -> float:
-    """Return what a scorer of scikit-learn says of outputs for validation rows."""
+    """Return the score, by a scorer of scikit-learn, of outputs for validation rows."""
     known = Known(outputs.outputs.double().cpu().numpy())
     try:
         found = float(scorer(model, known, truth))

@@ -1,4 +1,4 @@
-"""What a fitted VAE tells about itself."""
+"""Diagnostics of a fitted VAE: shares of modalities in the posterior, and collapse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def contributions(shares: Array, names: Sequence[str]) -> pd.DataFrame:
 
 
 def warn_of_collapse(active: Array, skill: Mapping[str, float]) -> None:
-    """Warn of a posterior or of modalities that the latent vector says nothing about."""
+    """Warn if the codes ignore the data, or if they say nothing about some modalities."""
     if not active.any():
         warn_caller(
             "The posterior has collapsed: no component depends on the data. Try a smaller beta, "
