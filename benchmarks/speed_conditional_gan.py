@@ -60,7 +60,7 @@ def ours(model: ConditionalGAN, X: Array, y: Array) -> Times:
 def loop(model: ConditionalGAN, X: Array, y: Array) -> Times:
     """Do the same by hand."""
     model = clone(model)
-    module = model._build(model._read_fit(X, y), 0)
+    module = model._build(model._read_fit(X, y), 0)[0]
     x, target = (scaled(values) for values in (X, y))
     step = (
         energy_step(module, model) if model.loss == "energy" else relativistic_step(module, model)

@@ -396,10 +396,12 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             )
         super()._check_continues(previous)
 
-    def _build(self, data: FitData, seed: int) -> ConditionalGANNetwork:
+    def _build(
+        self, data: FitData, seed: int
+    ) -> tuple[ConditionalGANNetwork, AdversarialObjective]:
         spec = self._network_spec()
         modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
-        return gan_network(
+        module = gan_network(
             spec,
             modalities,
             self._target,
@@ -410,9 +412,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             modality_dropout=self.modality_dropout,
             ema_decay=self.ema_decay,
         )
-
-    def _objective(self, data: FitData) -> AdversarialObjective:
-        return AdversarialObjective(self.loss, self._penalty())
+        return module, AdversarialObjective(self.loss, self._penalty())
 
     def _settings(
         self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState

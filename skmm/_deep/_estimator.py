@@ -125,7 +125,7 @@ class DeepEstimator(BaseEstimator):
     """An estimator that has a net. The parameters are those of the subclasses.
 
     `_fit` is the one way through a fit; subclasses fill in its steps: `_read_fit`, `_fit_linear`,
-    `_build`, `_objective`, `_extra`, `_settings`, `_blend` and `_finish`.
+    `_build`, `_extra`, `_settings`, `_blend` and `_finish`.
     """
 
     _net_class: type[Net] = Net
@@ -179,7 +179,7 @@ class DeepEstimator(BaseEstimator):
 
     def _fit_net(self, data: FitData, split: Split, seed: int, run: Run) -> Net:
         """Build a network, or take up the previous one, and train it."""
-        module, names = self._build(data, seed), self.modality_names_in_
+        (module, objective), names = self._build(data, seed), self.modality_names_in_
         check_tokens(data.X, self._predictor(module))
         if run.previous is not None:
             continue_from(run.previous.net_.module_, module)
@@ -187,7 +187,7 @@ class DeepEstimator(BaseEstimator):
         rows = tensors(data.X, run.device, self._dtype(), names, extra, ahead=ahead)
         return self._train(
             module,
-            self._objective(data),
+            objective,
             rows.subset(split.train),
             None if split.valid is None else rows.subset(split.valid),
             run.processes,
@@ -217,12 +217,8 @@ class DeepEstimator(BaseEstimator):
         """Fit a linear model before the networks; None where there is none."""
         return None
 
-    def _build(self, data: FitData, seed: int) -> Any:
-        """Return the module to train; abstract."""
-        raise NotImplementedError
-
-    def _objective(self, data: FitData) -> torch.nn.Module:
-        """Return the objective that training minimises; abstract."""
+    def _build(self, data: FitData, seed: int) -> tuple[Any, torch.nn.Module]:
+        """Return the module to train, and the objective that training minimises; abstract."""
         raise NotImplementedError
 
     def _extra(self, data: FitData, split: Split) -> dict[str, Array]:

@@ -20,8 +20,9 @@ Factory = Callable[..., nn.Module]
 def encoder(factory: Factory, modality: ModalitySpec, n_outputs: int, seed: int) -> nn.Module:
     """Return a network from scaled samples to `n_outputs` numbers."""
     name, sizes = modality.name, (modality.encoder_shape, n_outputs)
-    made = _made("encoder", name, factory, sizes, seed)
-    if not _is_own(factory):
+    own = _is_own(factory)
+    made = _made("encoder", name, factory, sizes, seed, own)
+    if not own:
         dtype = torch.int64 if modality.kind == "tokens" else None
         outputs = _tried("encoder", name, made, modality.encoder_shape, seed, dtype)
         if outputs != (2, n_outputs):
@@ -36,8 +37,9 @@ def encoder(factory: Factory, modality: ModalitySpec, n_outputs: int, seed: int)
 def decoder(factory: Factory, modality: ModalitySpec, n_inputs: int, seed: int) -> nn.Module:
     """Return a network from `n_inputs` numbers to the parameters of a likelihood."""
     name, shape = modality.name, modality.decoder_shape
-    made = _made("decoder", name, factory, (n_inputs, shape), seed)
-    if not _is_own(factory):
+    own = _is_own(factory)
+    made = _made("decoder", name, factory, (n_inputs, shape), seed, own)
+    if not own:
         outputs = _tried("decoder", name, made, (n_inputs,), seed)
         if outputs[:1] != (2,) or np.prod(outputs) != 2 * np.prod(shape, dtype=int):
             raise ValueError(
@@ -54,9 +56,10 @@ def _is_own(factory: Any) -> bool:
     return isinstance(spec, MLP | Conv | Tokens)
 
 
-def _made(role: str, name: str, factory: Factory, sizes: tuple[Any, Any], seed: int) -> nn.Module:
+def _made(
+    role: str, name: str, factory: Factory, sizes: tuple[Any, Any], seed: int, own: bool
+) -> nn.Module:
     """Call a factory, and name the modality if it fails."""
-    own = _is_own(factory)
     try:
         made = build(partial(factory, *sizes), seed, own=own)
     except Exception as error:

@@ -116,9 +116,10 @@ def standardize(modality: ModalitySpec, dtype: torch.dtype, *, early: bool) -> S
     units = columns.of_channels() if modality.kind == "image" else columns
     mean, scale, low, high = map(torch.tensor, (units.mean, units.divisor, *units.limits()))
     varies = None if columns.varies.all() else torch.tensor(columns.varies)
+    constant = ~units.varies
     scaler = Standardize(mean, scale, low, high, varies, dtype=dtype, early=early)
     usable = scaler.mean.isfinite() & scaler.scale.isfinite() & (scaler.scale > 0)
-    if not (usable.numpy() | ~units.varies).all():
+    if not (usable.numpy() | constant).all():
         raise ValueError(
             f"Modality {modality.name!r} has means up to {np.abs(units.mean).max():.1e} and "
             f"standard deviations from {units.divisor.min():.1e} to {units.divisor.max():.1e}, "

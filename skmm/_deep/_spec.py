@@ -20,12 +20,12 @@ from skmm.nn import MLP, Tokens
 class NetworkSpec:
     """Parameters of an estimator's networks.
 
-    `encoders` and `decoders` are those asked for by name; the other modalities get networks of the
-    hidden layers. `style` holds activation, normalization and dropout, as the networks of
+    `encoders` and `decoders` are those asked for by name; the other modalities get `mlp`, or a
+    network of their kind. `style` holds activation, normalization and dropout, as the networks of
     `skmm.nn` take them. Weights are of type `dtype`.
     """
 
-    hidden_layer_sizes: tuple[int, ...]
+    mlp: MLP
     style: Mapping[str, Any]
     encoders: Mapping[str, Any]
     decoders: Mapping[str, Any]
@@ -34,22 +34,19 @@ class NetworkSpec:
     @classmethod
     def of(cls, params: Mapping[str, Any], names: Sequence[str], dtype: torch.dtype) -> NetworkSpec:
         """Read the parameters of an estimator of these modalities."""
+        style = {key: params[key] for key in ("activation", "normalization", "dropout")}
         return cls(
-            tuple(params["hidden_layer_sizes"]),
-            {key: params[key] for key in ("activation", "normalization", "dropout")},
+            MLP(tuple(params["hidden_layer_sizes"]), **style),
+            style,
             _check_factories(names, "encoder", params["encoders"]),
             _check_factories(names, "decoder", params.get("decoders", "auto")),
             dtype,
         )
 
-    @property
-    def mlp(self) -> MLP:
-        """The fully connected network of the hidden layers."""
-        return MLP(self.hidden_layer_sizes, **self.style)
-
     def last_size(self, default: int) -> int:
         """Return the size of the last hidden layer, or the default where there is none."""
-        return self.hidden_layer_sizes[-1] if self.hidden_layer_sizes else default
+        sizes = self.mlp.hidden_layer_sizes
+        return sizes[-1] if sizes else default
 
 
 @dataclass(frozen=True)

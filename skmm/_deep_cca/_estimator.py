@@ -492,17 +492,16 @@ class DeepCCA(
             return None
         return tuned_linear(data.X, self.n_components, split, seed_of(rng))
 
-    def _build(self, data: FitData, seed: int) -> AlignmentNetwork:
-        X, decode = data.X, self.reconstruction_weight > 0
+    def _build(self, data: FitData, seed: int) -> tuple[AlignmentNetwork, AlignmentObjective]:
+        X, weight, names = data.X, self.reconstruction_weight, self.modality_names_in_
+        objective = AlignmentObjective(
+            check_objective(self.objective, X, self.reg_covar), names, weight
+        )
         spec = self._network_spec()
-        likelihoods = self.likelihoods if decode else None
+        likelihoods = self.likelihoods if weight > 0 else None
         modalities = describe(X, self._columns, {}, spec.encoders, likelihoods)
         layers = self.n_components, self.shared_layer_sizes
-        return deep_network(spec, modalities, *layers, seed, decode=decode)
-
-    def _objective(self, data: FitData) -> AlignmentObjective:
-        loss = check_objective(self.objective, data.X, self.reg_covar)
-        return AlignmentObjective(loss, self.modality_names_in_, self.reconstruction_weight)
+        return deep_network(spec, modalities, *layers, seed, decode=weight > 0), objective
 
     def _settings(
         self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState

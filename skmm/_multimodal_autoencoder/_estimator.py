@@ -337,23 +337,24 @@ class MultimodalAutoencoder(LatentEstimator):
         expected = self._decode(self._codes(X), X.names)
         return float(np.mean(list(self._skill(X, expected).values())))
 
-    def _build(self, data: FitData, seed: int) -> AutoencoderNetwork:
+    def _build(
+        self, data: FitData, seed: int
+    ) -> tuple[AutoencoderNetwork, ReconstructionObjective]:
         (spec, modalities), k = self._described(data.X), self.n_components
         n_features = k if self.fusion == "mean" else spec.last_size(k)
-        hidden = [n_features] if spec.hidden_layer_sizes else []
+        hidden = [n_features] if spec.mlp.hidden_layer_sizes else []
         M = len(modalities)
         fusion = partial(fusion_network, spec, self.fusion, n_features, M, k, hidden)
-        return AutoencoderNetwork(
+        module = AutoencoderNetwork(
             fusion=build(fusion, seed + 2 * M),
             modality_dropout=self.modality_dropout,
             noise=self.noise,
             aligned=self.alignment_weight > 0 and M > 1,
             **modality_networks(spec, modalities, seed, n_features=n_features, n_codes=k),
         )
-
-    def _objective(self, data: FitData) -> ReconstructionObjective:
         weights = weights_of(data.X, self.modality_weights)
-        return ReconstructionObjective(self.modality_names_in_, weights, self.alignment_weight)
+        names = self.modality_names_in_
+        return module, ReconstructionObjective(names, weights, self.alignment_weight)
 
     def _finish(
         self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState

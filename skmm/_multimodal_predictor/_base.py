@@ -148,14 +148,14 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
                 "warm_start=False."
             )
 
-    def _build(self, data: FitData, seed: int) -> PredictorNetwork:
+    def _build(self, data: FitData, seed: int) -> tuple[PredictorNetwork, PredictionObjective]:
         spec = self._network_spec()
         modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
         k, M, late = self._n_features_out, len(modalities), self.fusion == "late"
         fuse = partial(fusion_network, spec, self.fusion, k, M, k)
         n_outputs = sum(task.width for task in self._target.tasks)
         head = partial(FeedForward, k, self.head_layer_sizes, n_outputs, **spec.style)
-        return PredictorNetwork(
+        module = PredictorNetwork(
             fusion=None if late else build(fuse, seed + M),
             activation=ACTIVATIONS[self.activation](),
             heads=[build(head, seed + M + 1 + m) for m in range(M if late else 1)],
@@ -163,9 +163,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             modality_dropout=self.modality_dropout,
             **modality_networks(spec, modalities, seed, n_features=k),
         )
-
-    def _objective(self, data: FitData) -> PredictionObjective:
-        return PredictionObjective(self._target.tasks)
+        return module, PredictionObjective(self._target.tasks)
 
     def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
         if data.weight is None:

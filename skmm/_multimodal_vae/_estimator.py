@@ -406,27 +406,23 @@ class MultimodalVAE(LatentEstimator):
             noise=noise,
         )
 
-    def _build(self, data: FitData, seed: int) -> VAENetwork:
-        weights = self._weights(data.X)
-        return vae_network(
+    def _build(self, data: FitData, seed: int) -> tuple[VAENetwork, VAEObjective]:
+        weights = weights_of(data.X, self.modality_weights, balance(data.X))
+        module = vae_network(
             *self._described(data.X),
             seed,
             n_components=self.n_components,
             posterior=self.posterior,
             predicts=min(weights) < max(weights),
         )
-
-    def _objective(self, data: FitData) -> VAEObjective:
-        return VAEObjective(
+        objective = VAEObjective(
             self.modality_names_in_,
-            self._weights(data.X),
+            weights,
             beta=self.beta,
             kl_warmup=self.kl_warmup,
             free_bits=self.free_bits,
         )
-
-    def _weights(self, X: Modalities) -> list[float]:
-        return weights_of(X, self.modality_weights, balance(X))
+        return module, objective
 
     def _finish(
         self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState

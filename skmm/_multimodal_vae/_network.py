@@ -47,7 +47,7 @@ def _joint(
         width,
         M,
         2 * k,
-        hidden_layer_sizes=spec.hidden_layer_sizes[-1:],
+        hidden_layer_sizes=spec.mlp.hidden_layer_sizes[-1:],
         **spec.style,
     )
     return JointEncoder(encoders(spec, modalities, seed, width), build(fusion, seed + M))
