@@ -14,16 +14,16 @@ from skmm.inspection._plot._axes import (
     axes_for,
     legend_above,
     marks,
+    name_rows,
     plain_frame,
     require_pyplot,
-    shortened,
     style,
 )
 
 Array = np.ndarray
 COLUMNS = ["estimate", "lower", "upper", "baseline"]
 ONLY = "importance"  # name of a table that has none
-SPREAD = 0.5  # of a row, over which several tables are spread
+ROOM = 0.5  # of a row, for all tables
 
 
 class ModalityImportanceDisplay:
@@ -260,7 +260,7 @@ def _check_table(name: str, table: pd.DataFrame) -> None:
 
 def _shifts(n_tables: int) -> Array:
     """Return how far below the middle of a row each table is drawn."""
-    return SPREAD * ((np.arange(n_tables) + 0.5) / n_tables - 0.5)
+    return ROOM * ((np.arange(n_tables) + 0.5) / n_tables - 0.5)
 
 
 def _draw(ax: Any, table: pd.DataFrame, number: int, places: Array) -> Any:
@@ -281,13 +281,10 @@ def _draw(ax: Any, table: pd.DataFrame, number: int, places: Array) -> Any:
 
 
 def _finish(ax: Any, tables: Mapping[str, pd.DataFrame]) -> None:
-    names = [shortened(name) for name in next(iter(tables.values())).index]
+    names = list(next(iter(tables.values())).index)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(np.arange(len(names)), names, fontsize=FONT)
-    for label in ax.get_yticklabels():
-        label.set(parse_math=False)
+    name_rows(ax, np.arange(len(names)), names)
     ax.set_xlabel(_label(tables), fontsize=FONT + 1)
-    ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize=FONT)
     plain_frame(ax)
     if len(tables) > 1:

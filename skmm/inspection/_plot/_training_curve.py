@@ -13,7 +13,7 @@ from skmm.inspection._plot._axes import (
     GREY,
     plain_frame,
     require_pyplot,
-    text_size,
+    wrapped,
 )
 
 Array = np.ndarray
@@ -207,16 +207,8 @@ class TrainingCurveDisplay:
             has_both = any({f"valid_{t}", f"train_{t}"} <= set(self.lines_) for t in terms)
             heading = [self.title, "training dashed" if has_both else None]
             lines.insert(0, ", ".join(filter(None, heading)))
-        ax.set_title("\n".join(_wrapped(ax, [line for line in lines if line])), **TITLE)
-
-
-def _wrapped(ax: Any, lines: list[str]) -> list[str]:
-    """Break lines that are wider than the axes."""
-    width = ax.get_window_extent().width
-    return [
-        line.replace(", ", ",\n") if text_size(ax, [line], FONT)[0] > width else line
-        for line in lines
-    ]
+        text = "\n".join(line for line in lines if line)
+        ax.set_title(wrapped(ax, text, FONT), **TITLE)
 
 
 def _last_step(estimator: Any) -> Any:

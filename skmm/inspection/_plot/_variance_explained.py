@@ -10,8 +10,11 @@ from skmm.inspection._plot._axes import (
     FONT,
     GREY,
     axes_for,
+    name_columns,
+    name_rows,
     require_pyplot,
     shortened,
+    step_of_rows,
     text_size,
 )
 from skmm.inspection._variance_explained import variance_explained
@@ -138,7 +141,9 @@ class VarianceExplainedDisplay:
         self.image_ = ax.imshow(
             components, cmap=_colours(), vmin=0.0, vmax=top, aspect="auto", interpolation="nearest"
         )
-        _name_modalities(ax, [str(name) for name in self.table])
+        name_columns(ax, list(self.table))
+        if ax.figure.get_layout_engine() is not None:
+            ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
         _frame(ax, components.shape)
         self.bars_ = _draw_bars(ax, total)
         _number_components(ax, k)
@@ -199,27 +204,15 @@ def _frame(ax: Any, shape: tuple[int, int]) -> None:
     ax.vlines(np.arange(n_modalities + 1) - 0.5, -0.5, k - 0.5, color="#E8E8E8", lw=0.6)
 
 
-def _name_modalities(ax: Any, modalities: list[str]) -> None:
-    """Name the modalities below, upright if they would touch."""
-    names = [shortened(name) for name in modalities]
-    cell = ax.get_window_extent().width / len(names)
-    turn = 90 if text_size(ax, names, FONT)[0] > 0.95 * cell else 0
-    ax.set_xticks(np.arange(len(names)), names, rotation=turn)
-    for label in ax.get_xticklabels():
-        label.set_parse_math(False)
-    if ax.figure.get_layout_engine() is not None:
-        ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
-
-
 def _number_components(ax: Any, k: int) -> None:
     """Write the numbers of components, of every second or third if there is no room for all."""
-    height, row = text_size(ax, ["0"], FONT)[1], _row_height(ax)
-    step = max(1, int(np.ceil(height / row)))
-    ticks = {float(number): str(number) for number in range(0, k, step)}
+    row = _row_height(ax)
+    step = step_of_rows(ax, row)
+    places, numbers = [*range(0, k, step)], [*map(str, range(0, k, step))]
     bars = 0.5 + GAP + BARS / 2  # above component 0
-    if bars * row > height:
-        ticks[-bars] = "all"
-    ax.set_yticks(list(ticks), list(ticks.values()))
+    if bars >= step:
+        places, numbers = [-bars, *places], ["all", *numbers]
+    name_rows(ax, places, numbers)
     share = k / abs(float(np.subtract(*ax.get_ylim())))
     ax.set_ylabel("Component", fontsize=FONT + 1, y=share / 2)
 
