@@ -9,20 +9,20 @@ MIN_ROWS = 3  # two rows always correlate by 1 or -1
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuse what is not strictly between 0 and 1."""
+    """Raise ValueError unless a value is strictly between 0 and 1."""
     if not 0 < value < 1:
         raise ValueError(f"{name}={value!r} must be between 0 and 1, such as 0.95 or 0.5.")
 
 
 def check_count(name: str, value: int | None, least: int = 2, *, or_none: bool = False) -> None:
-    """Refuse what is not an integer of at least `least`."""
+    """Raise ValueError unless a value is an integer of at least `least`."""
     if not is_integer(value, least) and not (or_none and value is None):
         others = ", or None" if or_none else ""
         raise ValueError(f"{name}={value!r} must be an integer of at least {least}{others}.")
 
 
 def check_n_rows(what: str, n_rows: int) -> None:
-    """Refuse too few rows for a correlation that is not 1 or -1."""
+    """Raise ValueError if correlations of so few rows can only be 1 or -1."""
     if n_rows < MIN_ROWS:
         raise ValueError(f"{what} has n_samples={n_rows}, but needs at least {MIN_ROWS}.")
 

@@ -1,4 +1,4 @@
-"""Draws of a conditional model, and what the data say of its target."""
+"""Draws of a conditional model, and the values and names of its target."""
 
 from typing import Any
 

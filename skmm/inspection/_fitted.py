@@ -14,7 +14,7 @@ Array = np.ndarray
 
 
 def fitted_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the estimator at the end of fitted pipelines and searches, and what X is there."""
+    """Return the estimator at the end of fitted pipelines and searches, and X as it sees it."""
     check_is_fitted(estimator)
     model, inner = last_step(estimator, X)
     check_is_fitted(model)

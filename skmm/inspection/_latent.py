@@ -12,7 +12,7 @@ Array = np.ndarray
 
 
 def check_projection(projection: Any) -> None:
-    """Refuse what is neither "components" nor a transformer."""
+    """Raise TypeError unless the projection is "components" or a transformer."""
     is_name = isinstance(projection, str) and projection == "components"
     if not is_name and (isinstance(projection, type) or not hasattr(projection, "fit_transform")):
         raise TypeError(
@@ -59,7 +59,7 @@ def _encoded_each(model: Any, X: Any, y: Any, modality: str) -> dict[str, Array]
     if not hasattr(model, "transform_each"):
         raise TypeError(
             f"{type(model).__name__} has no transform_each: it gives no codes of modality="
-            f"{modality!r}. Use modality=None for what transform gives."
+            f"{modality!r}. Use modality=None to draw the joint codes of transform."
         )
     found = codes_by_modality(model, X, y)
     if modality == "each":

@@ -262,7 +262,7 @@ def _check_scoring(scoring: Any) -> None:
 
 
 def _read(estimator: Any, X: Any, y: Any, sample_weight: Any, modalities: Any) -> tuple[Any, _Data]:
-    """Return what is to be scored, and on what."""
+    """Return the estimator to score, and the data to score it on."""
     weights = None if sample_weight is None else np.asarray(sample_weight)
     columns: Mapping[str, Array] | None
     is_frame = isinstance(X, pd.DataFrame) and X.columns.nlevels == 2
@@ -295,7 +295,7 @@ def _check_flat(X: Any) -> Any:
 
 
 def _find_columns(estimator: Any, X: Any) -> tuple[Any, Any, Mapping[str, Array]]:
-    """Return the estimator from the step on that names columns, what X is there, and these."""
+    """Return the estimator from the step on that names columns, X before it, and the columns."""
     if hasattr(estimator, "best_estimator_"):
         model, X, columns = _find_columns(estimator.best_estimator_, X)
         search = copy.copy(estimator)  # keeps the search's own score

@@ -114,7 +114,7 @@ def read_modalities(model: Any, X: Any) -> Modalities:
 
 
 def decoded_modalities(model: Any, Z: Array) -> dict[str, Any]:
-    """Return what `inverse_transform` gives, by modality."""
+    """Decode codes by `inverse_transform`; return the modalities by name."""
     numbers = getattr(getattr(model, "_schema", None), "numbers", {})
     return _by_modality(model.inverse_transform(Z), numbers)
 
@@ -122,7 +122,7 @@ def decoded_modalities(model: Any, Z: Array) -> dict[str, Any]:
 def translated_modalities(
     model: Any, X: Modalities, names: Sequence[str]
 ) -> dict[str, dict[str, Array]]:
-    """Return by "from <source>" what each modality alone says of others; NaN without it."""
+    """Translate each modality alone to the others, by "from <source>"; NaN in rows without it."""
     found: dict[str, dict[str, Array]] = {}
     for source in X.names:
         here = np.flatnonzero(~X.missing[source].to_numpy())
@@ -162,14 +162,14 @@ def _by_modality(X: Any, numbers: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _means(model: Any, true: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the means of training; what the model does not keep, those of these rows."""
+    """Return the training means that the model keeps, of other modalities those of these rows."""
     known = getattr(model, "means_", None)
     known = known if isinstance(known, Mapping) else {}
     return {name: known[name] if name in known else _mean(value) for name, value in true.items()}
 
 
 def _mean(value: Array) -> Array:
-    """Return the mean of what is there; 0 for a column of which nothing is."""
+    """Return the means of the observed values; 0 for columns without any."""
     n_observed = (~np.isnan(value)).sum(axis=0)
     return np.nansum(value, axis=0) / np.maximum(n_observed, 1)
 

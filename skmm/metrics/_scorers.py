@@ -62,7 +62,7 @@ def get_scorer(name: str) -> Scorer:
           directions, among the rows of `X`;
         - ``"cross_reconstruction"``: R² of each numeric modality predicted by `translate` from the
           others, relative to the training means `means_`, over the columns that varied in
-          training; then the mean over the modalities of which any did. In the units that the
+          training; then the mean over the modalities with such columns. In the units that the
           last step of a pipeline sees. An estimator without `means_` is judged
           relative to the means of the rows of `X`;
         - ``"over_imputation"``: mean of :func:`over_imputation_score` with three tenths of the
@@ -244,7 +244,7 @@ def _check_scores_correlation(estimator: Any) -> None:
         raise TypeError(
             f"The score of {type(estimator).__name__} is not a total correlation (it has no "
             "canonical_correlations_). Use skmm.metrics.total_correlation(train_codes, "
-            "test_codes) with what transform_each gives on training and held-out rows."
+            "test_codes) with the codes of transform_each on training and held-out rows."
         )
 
 

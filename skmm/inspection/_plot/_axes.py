@@ -1,9 +1,10 @@
-"""What the displays share: axes, colours, legends and names. Settings stay local."""
+"""Parts of drawings that displays share: axes, colours, legends and names. Settings stay local."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array = np.ndarray
 
@@ -62,7 +63,7 @@ def wrapped(ax: Any, text: str, fontsize: float) -> str:
     return "\n".join(lines)
 
 
-def name_columns(ax: Any, names: Sequence[object]) -> None:
+def name_columns(ax: Any, names: Iterable[object]) -> None:
     """Name the ticks 0, 1, ... below the axes; names that would touch stand upright."""
     texts = [shortened(name) for name in names]
     room = 0.9 * ax.get_window_extent().width / len(texts)
@@ -70,7 +71,7 @@ def name_columns(ax: Any, names: Sequence[object]) -> None:
     ax.set_xticks(np.arange(len(texts)), texts, fontsize=FONT, rotation=turn, parse_math=False)
 
 
-def name_rows(ax: Any, places: Sequence[float], names: Sequence[object], **look: Any) -> None:
+def name_rows(ax: Any, places: ArrayLike, names: Iterable[object], **look: Any) -> None:
     """Write names to the left of the axes, without tick marks."""
     texts = [shortened(name) for name in names]
     ax.set_yticks(places, texts, parse_math=False, **{"fontsize": FONT, **look})
@@ -87,7 +88,7 @@ def legend_above(ax: Any, handles: Sequence[Any], texts: Sequence[str]) -> int:
     em = FONT * ax.get_figure(root=True).dpi / 72
     entry = text_size(ax, [shortened(text) for text in texts], FONT)[0] + 2.8 * em
     n_columns = int(np.clip(ax.get_window_extent().width // entry, 1, len(texts)))
-    # A legend is filled by column, the first ones taking what is left over.
+    # A legend is filled column by column, and the first columns take the remainder.
     order = [i for start in range(n_columns) for i in range(start, len(texts), n_columns)]
     legend = ax.legend(
         [handles[i] for i in order],

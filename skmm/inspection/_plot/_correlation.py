@@ -56,7 +56,7 @@ class CorrelationDisplay:
     held_out_bars_ : matplotlib ErrorbarContainer
         Means of the held-out correlations and one standard deviation over the splits.
     band_ : matplotlib FillBetweenPolyCollection or None
-        What permuted pairs reach.
+        Range of the training correlations of permuted pairs.
 
     See Also
     --------

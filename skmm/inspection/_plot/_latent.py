@@ -105,12 +105,12 @@ class LatentDisplay:
             classes, in a legend; other numbers are a quantity, in a colour bar. The name of a
             Series is the label of the colour bar.
         modality : str, default=None
-            Draw what `transform_each` gives for this modality; rows that lack it are left out.
-            For ``"each"`` all modalities share the picture, a marker each. None draws what
-            `transform` gives.
+            Draw the codes of this modality by `transform_each`; rows that lack it are left out.
+            For ``"each"`` all modalities share the picture, a marker each. None draws the
+            joint codes of `transform`.
         components : sequence of two int, int or None, default=None
-            Which columns to draw, of the codes or of what `projection` makes of them; a single one
-            in strips. None draws the first two, or the only one.
+            Which columns of the codes, or of their projection, to draw; a single one in strips.
+            None draws the first two, or the only one.
         projection : transformer, default="components"
             From codes to the plane, for instance ``PCA(2)`` or ``TSNE(2)``: a clone is fitted on
             the codes of these rows, of all modalities drawn. ``"components"`` draws the codes as

@@ -22,7 +22,7 @@ from skmm.inspection._plot._training_curve import _last_step
 
 Array = np.ndarray
 PRIOR = "prior"
-FAINT = 0.3  # opacity of what is not used
+FAINT = 0.3  # opacity of inactive components
 INACTIVE = "inactive"
 
 

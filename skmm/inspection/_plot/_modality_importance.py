@@ -157,7 +157,7 @@ class ModalityImportanceDisplay:
     def from_importances(
         cls, importances: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Any = None
     ) -> Self:
-        """Draw what is computed.
+        """Draw tables that were computed before.
 
         Parameters
         ----------
@@ -246,8 +246,8 @@ class ModalityImportanceDisplay:
 def _check_table(name: str, table: pd.DataFrame) -> None:
     if absent := [column for column in COLUMNS if column not in table]:
         raise ValueError(
-            f"The table {name!r} has no columns {absent}: it must be what modality_importance "
-            f"returns, but has {list(table)}."
+            f"The table {name!r} has no columns {absent}: pass a table of "
+            f"modality_importance; it has {list(table)}."
         )
     values = table[COLUMNS].to_numpy(np.float64)
     is_number = values.size and np.isfinite(values).all()
@@ -292,7 +292,7 @@ def _finish(ax: Any, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _label(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Say what falls, and from where if all tables agree."""
+    """Return the label of the axis, with the score of unspoilt rows if all tables agree."""
     baselines = np.concatenate([table["baseline"].to_numpy(float) for table in tables.values()])
     if not np.allclose(baselines, baselines[0], rtol=1e-6):
         return "Fall of the score"

@@ -33,7 +33,7 @@ def draw_points(ax: Any, x: Array, y: Array, labels: pd.Series | None) -> tuple[
 def draw_groups(
     ax: Any, groups: dict[str, tuple[Array, Array]], labels: dict[str, pd.Series] | None
 ) -> tuple[list[Any], int]:
-    """Draw points of one or more groups; return what `draw_points` returns.
+    """Draw points of one or more groups; return the same as `draw_points`.
 
     Several groups differ by marker, and have the collections of the first, the second and so on.
     """

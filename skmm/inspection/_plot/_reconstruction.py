@@ -1,4 +1,4 @@
-"""What a model with decoders makes of samples, beside the samples."""
+"""Samples beside their reconstructions by a model with decoders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -47,7 +47,7 @@ FEW = 12  # this many columns or fewer have a dot each
 
 
 class ReconstructionDisplay:
-    """Samples, and below them what a model makes of them.
+    """Samples, and below them their reconstructions by a model.
 
     Each modality has some rows: pictures of the originals, then of each version; or, if it
     is no image, a line over its columns per version, in front of the original as a thin grey
@@ -126,7 +126,7 @@ class ReconstructionDisplay:
             are those that its last step sees.
         X : Modalities, dict, DataFrame or array-like
             Rows to draw. Where a modality is missing, its original is blank, and the
-            reconstruction is what the others make expect.
+            reconstruction is its expectation given the others.
         n_samples : int, default=8
             How many rows are drawn at most, from the first on.
         modalities : list of str, default=None

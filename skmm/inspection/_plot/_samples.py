@@ -79,7 +79,7 @@ class SamplesDisplay:
 
     See Also
     --------
-    ReconstructionDisplay : What a model with decoders makes of samples.
+    ReconstructionDisplay : Reconstructions by a model with decoders.
 
     Examples
     --------
@@ -163,7 +163,7 @@ class SamplesDisplay:
         TypeError
             If it does not give an array of draws.
         ValueError
-            If `n_conditions` or `n_samples` is less than 1, or what is given does not fit.
+            If `n_conditions` or `n_samples` is less than 1, or the arguments do not fit together.
 
         Examples
         --------

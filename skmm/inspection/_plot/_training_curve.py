@@ -193,7 +193,7 @@ class TrainingCurveDisplay:
         plain_frame(ax)
 
     def _caption(self, ax: Any, history: pd.DataFrame, name: str, *, is_first: bool) -> None:
-        """Write what is drawn into the titles: a legend would cover small panels."""
+        """Name the curves in the titles: a legend would cover small panels."""
         kinds = [kind for kind in KINDS if f"{kind}_{name}" in self.lines_]
         lines = [", ".join([name, *(KINDS[kind][0] for kind in kinds if len(kinds) == 1)])]
         if name == "score":

@@ -25,7 +25,7 @@ GAP = 0.4  # between map and bars
 CELL = (0.75, 0.28)  # inches
 LEAST = 5.0  # points; smaller text cannot be read
 SHADES = ("#FFFFFF", "#9ECAE1", "#2171B5", "#08306B")
-LEAST_TOP = 0.1  # end of the scale at least: what explains little is pale
+LEAST_TOP = 0.1  # least end of the scale: components that explain little stay pale
 DARK = 0.179  # luminance below which white text has more contrast than black (WCAG 2.1)
 
 
@@ -33,8 +33,8 @@ class VarianceExplainedDisplay:
     """Heat map of the variance that components explain, with a bar per modality for all together.
 
     The figures are percentages of a modality's variance: in a cell that of a component by itself,
-    above a bar that of all components. If there are too many cells for text, a colour bar says
-    what the colours mean. The colours end at white for 0 or less.
+    above a bar that of all components. If there are too many cells for text, a colour bar
+    explains the colours. The colours end at white for 0 or less.
 
     Parameters
     ----------
