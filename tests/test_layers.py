@@ -77,7 +77,6 @@ KNOWN_CIRCLES = {
         "skmm.benchmark._tables",
         "skmm.benchmark._verdicts",
     ),
-    ("skmm.io._networks", "skmm.io._stored"),
 }
 
 

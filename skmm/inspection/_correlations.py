@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -15,6 +14,7 @@ from skmm._linalg import CONSTANT, pearson
 from skmm._modalities import check_modalities, missing_mask
 from skmm._permutation import step_down_permutation
 from skmm._permutation._variates import Variates
+from skmm.compose._steps import chosen, last_step
 from skmm.inspection._fitted import codes_of, fitted_step
 
 Array = np.ndarray
@@ -32,10 +32,8 @@ def training_correlations(model: Any) -> Array:
 
 def unfitted_choice(estimator: Any, model: Any) -> Any:
     """Return a clone that searches no more: the best estimator, the number of components found."""
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    unfitted = clone(estimator)
-    last = unfitted[-1] if isinstance(unfitted, Pipeline) else unfitted
+    unfitted = clone(chosen(estimator))
+    last = last_step(unfitted)
     if getattr(last, "n_components", None) == "auto":
         last.set_params(n_components=model.n_components_)
     return unfitted

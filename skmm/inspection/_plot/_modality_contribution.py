@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skmm.inspection._fitted import fitted_model
 from skmm.inspection._plot._axes import (
     FONT,
     GREY,
@@ -18,7 +19,6 @@ from skmm.inspection._plot._axes import (
     step_of_rows,
     style,
 )
-from skmm.inspection._plot._training_curve import _last_step
 
 Array = np.ndarray
 PRIOR = "prior"
@@ -102,7 +102,7 @@ class ModalityContributionDisplay:
         ['left', 'right', 'prior']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        model = _last_step(estimator)
+        model = fitted_model(estimator)
         if not hasattr(model, "modality_contribution_"):
             raise TypeError(
                 f"{type(model).__name__} has no modality_contribution_: this display is for "

@@ -4,9 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
+from skmm.inspection._fitted import fitted_model
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
@@ -115,7 +114,7 @@ class TrainingCurveDisplay:
         ['train_correlation', 'valid_correlation', 'valid_score']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        model = _last_step(estimator)
+        model = fitted_model(estimator)
         if not hasattr(model, "history_"):
             raise TypeError(
                 f"{type(model).__name__} has no history_: only deep estimators are trained in "
@@ -209,16 +208,6 @@ class TrainingCurveDisplay:
             lines.insert(0, ", ".join(filter(None, heading)))
         text = "\n".join(line for line in lines if line)
         ax.set_title(wrapped(ax, text, FONT), **TITLE)
-
-
-def _last_step(estimator: Any) -> Any:
-    """Return the fitted estimator at the end of pipelines and searches."""
-    check_is_fitted(estimator)
-    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
-        is_pipeline = isinstance(estimator, Pipeline)
-        estimator = estimator[-1] if is_pipeline else estimator.best_estimator_
-    check_is_fitted(estimator)
-    return estimator
 
 
 def _terms(history: pd.DataFrame) -> list[str]:
