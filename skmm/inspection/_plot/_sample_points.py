@@ -51,6 +51,16 @@ def strips(values: Array, centres: Array, width: float, shift: float) -> Places:
     return (centres + shift + places[:, None]).ravel(), values[..., 0].ravel()
 
 
+def name_points(ax: Any, points: Any, truth: Any, *, above: bool) -> None:
+    """Say which are the draws and which the truth, above the figure or in the axes."""
+    look: dict[str, Any] = {"fontsize": FONT, "handletextpad": 0.2}
+    if above:
+        look |= {"loc": "outside upper right", "ncols": 2, "frameon": False}
+    legend = (ax.figure if above else ax).legend([points, truth], ["samples", "truth"], **look)
+    for handle in legend.legend_handles:
+        handle.set(sizes=[25.0], alpha=1.0)
+
+
 def one_axes(ax: Any) -> Any:
     """Return the only one of the axes."""
     given = np.asarray(ax, dtype=object).ravel()

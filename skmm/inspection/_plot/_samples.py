@@ -24,6 +24,7 @@ from skmm.inspection._plot._sample_arrays import (
 from skmm.inspection._plot._sample_points import (
     Places,
     columns_of,
+    name_points,
     one_axes,
     panels_across,
     panels_for,
@@ -334,7 +335,8 @@ class SamplesDisplay:
         label = getattr(self.conditions, "name", None)
         label = "condition" if label is None else shortened(label)
         panel.set_xlabel(label, parse_math=False, fontsize=FONT + 1)
-        self._legend(own=ax is None, truth=truth)
+        if truth is not None:
+            name_points(panel, self.points_[0], self.truth_points_[0], above=ax is None)
 
     def _draw_clouds(
         self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[str]
@@ -360,7 +362,8 @@ class SamplesDisplay:
                 panel.set_xlabel(shortened(columns[0]), parse_math=False, fontsize=FONT)
             if across is None or i % across == 0:
                 panel.set_ylabel(shortened(columns[1]), parse_math=False, fontsize=FONT)
-        self._legend(own=ax is None, truth=truth)
+        if truth is not None:
+            name_points(panels[0], self.points_[0], self.truth_points_[0], above=ax is None)
 
     def _add_points(
         self, panel: Any, samples: Places, truth: Places | None, *, single: bool
@@ -389,15 +392,3 @@ class SamplesDisplay:
     def _set_axes(self, axes: Any) -> None:
         self.axes_ = np.atleast_1d(np.asarray(axes, dtype=object))
         self.figure_ = self.axes_[0].figure
-
-    def _legend(self, *, own: bool, truth: Array | None) -> None:
-        """Say which is which, above a figure of its own, else in the first axes."""
-        if truth is None:
-            return
-        handles, texts = [self.points_[0], self.truth_points_[0]], ["samples", "truth"]
-        look: dict[str, Any] = {"fontsize": FONT, "handletextpad": 0.2}
-        if own:
-            look |= {"loc": "outside upper right", "ncols": 2, "frameon": False}
-        legend = (self.figure_ if own else self.axes_[0]).legend(handles, texts, **look)
-        for handle in legend.legend_handles:
-            handle.set(sizes=[25.0], alpha=1.0)
