@@ -26,6 +26,7 @@ import skmm
 from skmm import datasets, metrics, nn
 from skmm._deep_cca._objectives import OBJECTIVES
 from skmm.benchmark._suites import SUITES
+from skmm.io._trusted import TRUSTED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -166,6 +167,9 @@ FUSION_NETWORK = Recipe(
             f"{n.capitalize()}Fusion" in nn.__all__
         ),
         "add it to MAKERS in tests/test_nn_fusion.py": lambda n: n in test_nn_fusion.MAKERS,
+        "let files name its class: skmm/io/_trusted.py": lambda n: (
+            f"skmm.nn.{n.capitalize()}Fusion" in TRUSTED
+        ),
         "let MultimodalClassifier take it": lambda n: (
             n in _options("MultimodalClassifier", "fusion")
         ),
@@ -191,6 +195,9 @@ LIKELIHOOD = Recipe(
         ),
         "name it in the text of `likelihoods` of each estimator": lambda n: all(
             _says(_parameter_text(e, "likelihoods"), n) for e in _with_likelihoods()
+        ),
+        "let files name its class: skmm/io/_trusted.py": lambda n: (
+            f"skmm.nn.{n.capitalize()}Likelihood" in TRUSTED
         ),
         "name it in docs/multimodal_vae.md": lambda n: f'"{n}"' in _text("docs/multimodal_vae.md"),
     },
@@ -265,6 +272,7 @@ ESTIMATOR = Recipe(
             _says(_text("docs/models/which_estimator.svg"), name)
             for name in (n, n.replace("Multimodal", "…"))
         ),
+        "let files name its class: skmm/io/_trusted.py": lambda n: f"skmm.{n}" in TRUSTED,
         "add a subject of malformed input to tests/malformed.py": lambda n: (
             n in {subject.name for subject in malformed.SUBJECTS}
         ),
