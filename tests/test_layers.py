@@ -68,15 +68,6 @@ KNOWN_CIRCLES = {
         "skmm._deep_cca._training",
     ),
     ("skmm._multimodal_vae", "skmm._multimodal_vae._estimator", "skmm._multimodal_vae._network"),
-    ("skmm.benchmark._kinds", "skmm.benchmark._tasks"),
-    (
-        "skmm.benchmark._markdown",
-        "skmm.benchmark._report",
-        "skmm.benchmark._results",
-        "skmm.benchmark._strips",
-        "skmm.benchmark._tables",
-        "skmm.benchmark._verdicts",
-    ),
 }
 
 
