@@ -4,7 +4,7 @@ Missing rows are zero. Each modality is whitened on the rows that have it, and t
 cross-covariances are sums over the rows that have both, divided by their number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -25,6 +25,7 @@ from skmm._cca._route import (
 )
 from skmm._cca._sparse import Columns, DualSpread
 from skmm._linalg import product, psd_eigh
+from skmm._modalities._chunks import CACHE, row_chunks
 
 Array = np.ndarray
 
@@ -189,7 +190,6 @@ class DeviceGramRoute(GramRoute):
         return block.standardised(self.means[m], divisor, root)
 
 
-def _column_chunks(block: Array) -> list[slice]:
-    """Return slices of columns that cut the block into chunks of a few MiB."""
-    width = max(64, 2**18 // max(1, len(block)))
-    return [slice(start, start + width) for start in range(0, block.shape[1], width)]
+def _column_chunks(block: Array) -> Iterator[slice]:
+    """Yield slices of columns that cut the block into chunks of a few MiB."""
+    return row_chunks(block.shape[1], len(block), CACHE, least=64)

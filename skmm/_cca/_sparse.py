@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._route import DEPENDENT, Spread
 from skmm._linalg import psd_eigh
+from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
@@ -269,4 +269,4 @@ def _dense(part: Any) -> Array:
 
 
 def _batches(n_rows: int, n_columns: int) -> Iterator[slice]:
-    return gen_batches(n_rows, max(1, 2**22 // max(1, n_columns)))
+    return row_chunks(n_rows, n_columns)
