@@ -63,7 +63,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes left unfinished."""
-        for path in self.folder.glob(f"{CELLS}/*/{UNFINISHED}*"):
+        for path in self.folder.glob(f"{CELLS}/*/*{UNFINISHED}*"):
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
