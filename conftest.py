@@ -33,6 +33,11 @@ SLOW = {
         "test_conditions_may_be_missing_if_training_hid_them",
         "test_images_of_digits_are_completed",
         "test_nearly_the_exact_conditional_of_a_simulated_task",
+        *(
+            f"test_any_target_from_conditions_of_any_kind[{target}-{loss}]"
+            for target in ("vector", "image", "bits", "label", "count")
+            for loss in ("wasserstein", "hinge", "standard")
+        ),
     ],
     "test_contract": [
         f"test_parameter_has_no_effect[{name}-compile]"
@@ -70,7 +75,7 @@ SLOW = {
                 "test_draws_given_rows_have_the_conditional_mean",
                 "test_labels_are_a_modality",
             )
-            for posterior in ("mopoe", "mvtcae", "joint")
+            for posterior in ("moe", "mopoe", "mvtcae", "joint")
         ),
     ],
 }
