@@ -68,6 +68,7 @@ SLOW = {
     "test_vae": [
         "test_a_linear_model_is_factor_analysis",
         "test_active_units",
+        "test_experts_do_not_outbid_each_other[joint]",
         *(
             f"{name}[{posterior}]"
             for name in (
