@@ -168,6 +168,13 @@ def test_what_cannot_be_told_apart_is_refused():
         describe(lock)
 
 
+def test_code_without_source_is_refused():
+    namespace = {"__name__": "__main__"}
+    exec("def typed(x):\n    return x", namespace)
+    with pytest.raises(TypeError, match="write it into a file, or run without a path"):
+        describe(namespace["typed"])
+
+
 # Resuming
 
 
