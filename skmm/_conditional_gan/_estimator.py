@@ -38,7 +38,8 @@ from skmm._nets import AdversarialNet, n_rows_at_once
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
-from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective, Generator
+from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective
+from skmm.nn._generator import Generator
 
 Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")

@@ -28,14 +28,10 @@ from skmm._deep._networks import (
 from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm.nn import MLP, Conv
-from skmm.nn._adversarial import (
-    ConditionalGANNetwork,
-    Discriminator,
-    Generator,
-    SpectralNorm,
-    Target,
-)
+from skmm.nn._adversarial import ConditionalGANNetwork
 from skmm.nn._atoms import Atoms
+from skmm.nn._discriminator import Discriminator, SpectralNorm
+from skmm.nn._generator import Generator, Target
 from skmm.nn._modality_networks import OneHot
 
 if TYPE_CHECKING:
@@ -111,7 +107,7 @@ def _atoms(
         at=torch.tensor(at, dtype=dtype),
         gap=torch.tensor(gap),
         centre=torch.tensor(np.nanmean(scaled, axis=0)),
-        spread=torch.tensor(np.where(spread > 0, spread, 1.0)),
+        scale=torch.tensor(np.where(spread > 0, spread, 1.0)),
         offset=torch.tensor(offset),
         between=torch.tensor(between),
         network=build(partial(BITS, (width,), len(columns)), seed),

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from skmm.nn import AttentionFusion, ConcatFusion, MeanFusion
-from skmm.nn._autoencoder import Fused
+from skmm.nn._fusion import Fused
 
 MOST_HEADS = 4
 
