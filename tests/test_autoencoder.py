@@ -14,12 +14,11 @@ from skmm._deep._split import split_rows
 from skmm.metrics import get_scorer
 from skmm.nn import MLP, AttentionFusion, MeanFusion
 from skmm.nn._autoencoder import (
-    GaussianNoise,
-    ModalityDropout,
     Reconstruction,
     ReconstructionObjective,
     disagreement,
 )
+from skmm.nn._layers import GaussianNoise, ModalityDropout
 
 QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0, "early_stopping": False}
 

@@ -42,8 +42,8 @@ from skmm.nn._adversarial import (
     N_DRAWS_IN_VALIDATION,
     AdversarialObjective,
     ConditionalGANNetwork,
-    Generator,
 )
+from skmm.nn._generator import Generator
 
 Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")

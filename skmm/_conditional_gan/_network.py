@@ -19,14 +19,10 @@ from skmm._deep._networks import encoder_factory, n_features, scaler, standardiz
 from skmm._deep._spec import ModalitySpec, NetworkSpec
 from skmm._nets import build
 from skmm.nn import MLP, Conv
-from skmm.nn._adversarial import (
-    ConditionalGANNetwork,
-    Discriminator,
-    Generator,
-    SpectralNorm,
-    Target,
-)
+from skmm.nn._adversarial import ConditionalGANNetwork
 from skmm.nn._atoms import Atoms
+from skmm.nn._discriminator import Discriminator, SpectralNorm
+from skmm.nn._generator import Generator, Target
 from skmm.nn._modality_networks import OneHot
 
 N_REGRESSED = 10_000  # rows at most
@@ -112,7 +108,7 @@ def _atoms(target: Target, values: Any, width: int, dtype: torch.dtype, seed: in
         at=torch.tensor(at, dtype=dtype),
         gap=torch.tensor(gap),
         centre=torch.tensor(np.nanmean(scaled, axis=0)),
-        spread=torch.tensor(np.where(deviation > 0, deviation, 1.0)),
+        scale=torch.tensor(np.where(deviation > 0, deviation, 1.0)),
         offset=torch.tensor(offset),
         between=torch.tensor(between),
         network=build(partial(BITS, (width,), len(columns)), seed),

@@ -26,7 +26,7 @@ from skmm.nn import (
     Tokens,
     check_token_ids,
 )
-from skmm.nn._autoencoder import Fused
+from skmm.nn._fusion import Fused
 from skmm.nn._modality_networks import ModalityNetworks, OneHot, Standardize, TokenIds
 
 N_FEATURES = 64  # of encoders, where no hidden layer says how many

@@ -93,8 +93,9 @@ class DeepCCA(
 
     likelihoods : "auto" or dict of str to str, default="auto"
         Of the reconstructions: "gaussian", "laplace" (of standardised columns, learned scale),
-        "bernoulli", "poisson". "auto", also for modalities that are not named, follows the kind:
-        gaussian for numbers and images, bernoulli for binary data, poisson for counts.
+        "bernoulli", "poisson"; "categorical" for labels and tokens. "auto", also for modalities
+        that are not named, follows the kind: gaussian for numbers and images, bernoulli for binary
+        data, poisson for counts.
 
     latent_density : estimator, default=None
         Density of the fused codes that `sample` draws from, any with `fit` and `sample`. None is a

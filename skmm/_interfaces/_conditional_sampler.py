@@ -160,6 +160,13 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         X : Modalities, DataFrame, ndarray or tuple
             In the form of `X`; observed values are untouched. A pair (X, y) where the target was
             `y` in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a condition is missing in some rows: only the target can be filled in.
         """
         checked = check_held(self._check(X, y))
         conditions = self._without_target(checked)

@@ -77,6 +77,15 @@ class ReconstructionMixin:
         -------
         X : Modalities, DataFrame or ndarray
             In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `Z` holds modalities or is no array.
+        ValueError
+            If `Z` has not as many columns as `transform` returns.
         """
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
@@ -165,6 +174,13 @@ class ReconstructionMixin:
         X : Modalities, DataFrame, ndarray or tuple; or list of n_samples of them
             `n_samples` rows in the form of `fit` ((X, y) where `y` was the second modality), or,
             with `given`, a list of `n_samples` completions in the form of `given`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `n_samples` is less than 1, or `given` does not fit the data of `fit`.
         """
         check_is_fitted(self)
         if not is_integer(n_samples):
