@@ -56,18 +56,6 @@ NEEDS_EXTRA = {"benchmark"}  # itself imported only by those who have the extra
 # Circles between modules that are still there. The list only gets shorter.
 KNOWN_CIRCLES = {
     ("skmm._cca._device", "skmm._cca._moments"),
-    (
-        "skmm._conditional_gan",
-        "skmm._conditional_gan._estimator",
-        "skmm._conditional_gan._network",
-    ),
-    (
-        "skmm._deep_cca",
-        "skmm._deep_cca._estimator",
-        "skmm._deep_cca._network",
-        "skmm._deep_cca._training",
-    ),
-    ("skmm._multimodal_vae", "skmm._multimodal_vae._estimator", "skmm._multimodal_vae._network"),
 }
 
 
