@@ -612,9 +612,10 @@ def known_answers(
     return _KNOWN[key]
 
 
-def changed() -> list[str]:
-    """Return which of the shared models are no longer as fit left them."""
-    return [str(_KNOWN[key]) for key, state in _STATES.items() if _state(_KNOWN[key]) != state]
+def changed(of: Any = None) -> list[str]:
+    """Return which of the shared models, or whether this one, are no longer as fit left them."""
+    models = [(_KNOWN[key], state) for key, state in _STATES.items()]
+    return [str(m) for m, state in models if (of is None or m is of) and _state(m) != state]
 
 
 def _key(

@@ -86,9 +86,9 @@ def shared_models_are_only_asked():
 def test_a_changed_model_would_be_seen(case):
     model = known(case.small, partial(complete, seed=2))
     model.more_ = 1
-    assert changed() == [str(model)]
+    assert changed(model) == [str(model)]
     del model.more_
-    assert changed() == []
+    assert changed(model) == []
 
 
 another = partial(complete, seed=1)
