@@ -25,7 +25,7 @@ from skmm._cca._array_api import (
     projections_follow,
     results_follow,
 )
-from skmm._cca._model import Model
+from skmm._cca._model import Model, total_correlation
 from skmm._cca._moments import Moments, Rows
 from skmm._cca._n_components import (
     check_n_components,
@@ -264,6 +264,16 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
             local=self.n_components == "auto",
         )  # fmt: skip
+        return self._fit_checked(X, sample_weight)
+
+    def _fit_checked(
+        self, X: Modalities, sample_weight: Any = None, *, at_most: bool = False
+    ) -> Self:
+        """Fit on data as `check_modalities` returns them: 2-D floats, NaN in missing rows.
+
+        With `at_most`, more components than the smallest rank are no error: all are taken.
+        """
+        self.modality_names_in_ = X.names
         rows = self._rows(X, sample_weight)
         self._moments: Moments | None = None
         route = choose_route(
@@ -275,9 +285,26 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
             wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, rows.shared(), wanted)
+        self._solve(route, rows.shared(), wanted, at_most)
         if rows.observed is not None:
             self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
+        return self
+
+    def _fit_moments(
+        self,
+        names: tuple[str, ...],
+        moments: Moments,
+        *,
+        strict: bool = False,
+        at_most: bool = False,
+    ) -> Self:
+        """Fit by moments of rows; if `strict`, those that cost digits raise IllConditionedError."""
+        self.modality_names_in_ = names
+        route = MomentRoute(moments, self._shrinkages(), self.scale, strict=strict)
+        self._solve(route, moments.shared, self.n_components, at_most)
+        if moments.gaps:
+            weights = list(self._model.solution.weights)
+            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -323,7 +350,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
-            self._solve_moments(moments)
+            self._fit_moments(self.modality_names_in_, moments)
         self._moments = moments
         return self
 
@@ -413,7 +440,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
         weight = None if sample_weight is None else check_weight(sample_weight, X)
-        return self._model.total_correlation(X, weight)
+        return total_correlation(self._model.held_out_pairs(X), weight)
 
     @results_follow
     def score_samples(self, X: Any, y: Any = None) -> Array:
@@ -494,7 +521,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
         self._moments = None
-        return self._solve_moments(moments)
+        return self._fit_moments(self.modality_names_in_, moments)
 
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
@@ -541,17 +568,13 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
                 )
         return values
 
-    def _solve_moments(self, moments: Moments) -> Self:
-        route = MomentRoute(moments, self._shrinkages(), self.scale)
-        self._solve(route, moments.shared, self.n_components)
-        if moments.gaps:
-            weights = list(self._model.solution.weights)
-            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
-        return self
-
-    def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
+    def _solve(
+        self, route: Route, shared: Array, n_components: int | str | None, at_most: bool = False
+    ) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
+        if at_most and not isinstance(n_components, str | None) and n_components > min(route.ranks):
+            n_components = None
         additive = self.objective == "maxvar" and len(names) > 2
         k = check_n_components(n_components, names, route.ranks, additive=additive)
         check_shared_rows(names, route.ranks, route.shrinkages, shared)
@@ -581,7 +604,8 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     def _named(self, read: Callable[[int], Array]) -> dict[str, Any]:
         """Return what belongs to the columns of each modality, named if `fit` saw names."""
         found = {name: read(m) for m, name in enumerate(self.modality_names_in_)}
-        known = {n: index for n, index in self._schema.columns.items() if index is not None}
+        columns = self._schema.columns if hasattr(self, "_schema") else {}
+        known = {n: index for n, index in columns.items() if index is not None}
         numbers = self._component_names()
         framed = {n: pd.DataFrame(found[n], known[n], numbers) for n in known}
         return {name: framed.get(name, values) for name, values in found.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -123,19 +123,18 @@ class Model:
                 result[part] = self.solution.gaussian.log_density(centred, self._positions(names))
         return result
 
-    def total_correlation(self, X: Modalities, weight: Array | None) -> float:
-        """Return the sum of correlations along the training axes, averaged over the pairs."""
-        codes, totals = to_numpy(self.codes(X)), []
+    def held_out_pairs(self, X: Modalities) -> list["HeldOutPair"]:
+        """Return for each pair of modalities its projections along the axes of training rows."""
+        codes = to_numpy(self.codes(X))
         present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
+        pairs = []
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
             if both.sum() < 2:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
             A, B = self._axes(a, b)
-            part = None if weight is None else weight[both]
-            along = codes[a][both] @ A, codes[b][both] @ B
-            totals.append(pearson(*along, part, constant=CONSTANT).sum())
-        return float(np.mean(totals))
+            pairs.append(HeldOutPair(both, codes[a][both] @ A, codes[b][both] @ B))
+        return pairs
 
     def _axes(self, a: str, b: str) -> tuple[Array, Array]:
         """Return the canonical axes of the training projections of two modalities."""
@@ -184,6 +183,23 @@ class Model:
             names = [name for name, there in zip(X.names, pattern, strict=True) if there]
             if names:
                 yield names, np.flatnonzero(which.reshape(-1) == number)
+
+
+class HeldOutPair(NamedTuple):
+    """Projections of two modalities along their canonical axes of training rows."""
+
+    both: Array  # (n,) bool: rows that have both modalities
+    first: Array  # (n_both, k)
+    second: Array  # (n_both, k)
+
+
+def total_correlation(pairs: Sequence[HeldOutPair], weight: Array | None = None) -> float:
+    """Return the sum of the correlations of rows with weights (n,), averaged over the pairs."""
+    totals = []
+    for both, first, second in pairs:
+        part = None if weight is None else weight[both]
+        totals.append(pearson(first, second, part, constant=CONSTANT).sum())
+    return float(np.mean(totals))
 
 
 def _parts(X: Modalities, names: Sequence[str], rows: Array) -> Iterator[Array]:
