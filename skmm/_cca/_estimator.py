@@ -1,19 +1,16 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import _fit_context, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from skmm._base import BaseEstimator
 from skmm._cca._array_api import (
@@ -26,17 +23,14 @@ from skmm._cca._array_api import (
     results_follow,
 )
 from skmm._cca._model import Model, total_correlation
-from skmm._cca._moments import Moments, Rows
-from skmm._cca._n_components import (
-    check_n_components,
-    check_shared_rows,
-    n_beyond_chance,
-)
+from skmm._cca._moments import Moments
+from skmm._cca._n_components import n_beyond_chance
 from skmm._cca._pairs import PairSums
 from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_pieces
-from skmm._cca._route import Route
-from skmm._cca._solution import solve
-from skmm._cca._whitening import MomentRoute, choose_route
+from skmm._cca._routes import choose_route, rows_of
+from skmm._cca._rows import Rows
+from skmm._cca._solution import check_n_components, check_shared_rows, solve
+from skmm._cca._whitening import MomentRoute, Route
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._ids import warn_of_other_rows
@@ -47,7 +41,7 @@ Array = np.ndarray
 _SHARE = Numbers(Real, 0, 1, closed="both")
 
 
-class CCA(FollowsInput, TransformerMixin, BaseEstimator):
+class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseEstimator):
     """Canonical correlation analysis of two or more modalities.
 
     Finds, in each modality, the directions whose projections agree best with those of the other
@@ -346,7 +340,9 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         for piece in chunks:
             warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
-            moments = (Moments.of(rows, pairs=True) if moments is None else moments).update(rows)
+            if moments is None:
+                moments = Moments.around(rows.shifts(), pairs=True)
+            moments = rows.add_to(moments)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
@@ -477,12 +473,15 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             ``cca0``, ``cca1``, ...; with the modality's name before (``image__cca0``) for
             ``fusion="concat"``.
         """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        names = self._component_names()
-        if self.fusion == "concat":
-            names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
+        columns = super().get_feature_names_out(input_features)
+        if self.fusion != "concat":
+            return columns
+        names = [f"{name}__{column}" for name in self.modality_names_in_ for column in columns]
         return np.asarray(names, dtype=object)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _varies(self, name: str) -> Array:
         return self._model.varies(name)
@@ -516,7 +515,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         check_rows(X, y, weight)
         first = self._piece_rows(head(X, y, weight), reset=True)
-        start = Moments.around(Moments.of(first).shifts, pairs=True)
+        start = Moments.around(first.shifts(), pairs=True)
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
@@ -549,8 +548,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(sample_weight, X, **options)
-        blocks = [X[name] for name in X.names]
-        return Rows(blocks, ~mask if mask.any() else None, sample_weight)
+        return rows_of(X, sample_weight)
 
     def _shrinkages(self) -> list[float | str]:
         names = self.modality_names_in_
@@ -573,10 +571,8 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     ) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
-        if at_most and not isinstance(n_components, str | None) and n_components > min(route.ranks):
-            n_components = None
         additive = self.objective == "maxvar" and len(names) > 2
-        k = check_n_components(n_components, names, route.ranks, additive=additive)
+        k = check_n_components(n_components, names, route.ranks, additive=additive, at_most=at_most)
         check_shared_rows(names, route.ranks, route.shrinkages, shared)
         if inexact := [names[m] for m in route.inexact]:
             warnings.warn(
@@ -592,8 +588,8 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         self.scales_ = dict(zip(names, scales, strict=True))
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
-        self.loadings_ = self._named(solution.loadings)
-        self.projection_covariances_ = self._named(solution.covariances)
+        self.loadings_ = self._named(solution.loadings())
+        self.projection_covariances_ = self._named(solution.covariances())
         self.eigenvalues_ = solution.eigenvalues
         self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
@@ -601,17 +597,14 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         self._model = Model(names, self.means_, solution)
         return self
 
-    def _named(self, read: Callable[[int], Array]) -> dict[str, Any]:
+    def _named(self, values: Sequence[Array]) -> dict[str, Any]:
         """Return what belongs to the columns of each modality, named if `fit` saw names."""
-        found = {name: read(m) for m, name in enumerate(self.modality_names_in_)}
+        found: dict[str, Any] = dict(zip(self.modality_names_in_, values, strict=True))
         columns = self._schema.columns if hasattr(self, "_schema") else {}
-        known = {n: index for n, index in columns.items() if index is not None}
-        numbers = self._component_names()
-        framed = {n: pd.DataFrame(found[n], known[n], numbers) for n in known}
-        return {name: framed.get(name, values) for name, values in found.items()}
-
-    def _component_names(self) -> list[str]:
-        return [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
+        for name, index in columns.items():
+            if index is not None:
+                found[name] = pd.DataFrame(found[name], index, super().get_feature_names_out())
+        return found
 
     def _set_correlations(self, sums: PairSums, shared: Array) -> None:
         """Set the correlations of training rows of which some lack a modality."""
@@ -644,7 +637,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
 
 
 def _add_piece(model: CCA, piece: Piece, moments: Moments) -> Moments:
-    return moments.update(model._piece_rows(piece, reset=False))
+    return model._piece_rows(piece, reset=False).add_to(moments)
 
 
 def _mean_over_pairs(correlations: Array) -> Array:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmm._cca._route import Spread, draw_normal
+from skmm._cca._covariance import Covariance, draw_normal
 from skmm._linalg import psd_eigh, psd_pinv
 
 Array = np.ndarray
@@ -34,18 +34,18 @@ class Margin:
     Constant columns stay what they are: they have no variance in the model either.
     """
 
-    spread: Spread
+    covariance: Covariance
     shrinkage: float
-    target: float
+    mean_variance: float
     scales: Array
     varying: Array
 
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        rows = self.spread.draw(n_samples, rng) * np.sqrt(1.0 - self.shrinkage)
+        rows = self.covariance.draw(n_samples, rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape) * self.varying
-            rows += np.sqrt(self.shrinkage * self.target) * noise
+            rows += np.sqrt(self.shrinkage * self.mean_variance) * noise
         return rows * np.where(self.varying, self.scales, 0.0)
 
     def log_density(self, x: Array) -> Array:
@@ -54,10 +54,10 @@ class Margin:
         Where S is singular and nothing is shrunk it is the density within the range of S.
         """
         x = x / np.where(self.varying, self.scales, np.inf)
-        values = self.spread.values
-        floor = self.shrinkage * self.target
+        values = self.covariance.values
+        floor = self.shrinkage * self.mean_variance
         shrunk = (1.0 - self.shrinkage) * values + floor
-        inside = self.spread.into(x)
+        inside = self.covariance.coordinates(x)
         distance = np.sum(inside**2 / shrunk, axis=1)
         n_free, log_det = len(values), float(np.sum(np.log(shrunk)))
         if floor > 0:

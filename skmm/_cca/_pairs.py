@@ -21,7 +21,7 @@ Array = np.ndarray
 
 @dataclass
 class PairSums:
-    """Weighted sums over the rows that have both of a pair i, j of modalities.
+    """Weighted sums over the rows that have both modalities i and j.
 
     Attributes
     ----------
