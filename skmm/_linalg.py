@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import CACHE
+from skmm._modalities._chunks import row_chunks as chunks_within
 from skmm._modalities._columns import varies
 
 Array = np.ndarray
@@ -23,7 +24,7 @@ def row_chunks(n_rows: int, n_columns: int) -> Iterator[slice]:
     Small enough to stay in the cache from one product to the next, and at least 512 rows, from
     where on longer chunks make the products of matrices no faster.
     """
-    return gen_batches(n_rows, max(512, 2**18 // max(1, n_columns)))
+    return chunks_within(n_rows, n_columns, CACHE, least=512)
 
 
 def product(a: Array, b: Array) -> Array:
@@ -76,18 +77,18 @@ def _centred(a: Array, sample_weight: Array | None) -> Array:
 
 def _unit_columns(a: Array, sample_weight: Array | None, constant: float) -> Array:
     """Centre the columns and scale them to unit (weighted) length; constant ones become zero."""
-    share: Any = 1.0 / len(a)
+    share: Any = 1.0 / len(a)  # of a row in the mean: a number, or (n, 1)
     if sample_weight is not None:
         a, sample_weight = a[sample_weight > 0], sample_weight[sample_weight > 0]
         share = (sample_weight / np.sum(sample_weight))[:, None]
     if not len(a):
         return np.zeros_like(a)
-    centred = _centred(a, sample_weight)
-    mean = a[0] - centred[0]
-    size = np.abs(centred).max(axis=0)
+    centred = _centred(a, sample_weight)  # (n, k)
+    mean = a[0] - centred[0]  # (k,)
+    size = np.abs(centred).max(axis=0)  # (k,)
     centred *= np.sqrt(share) / np.where(size > 0, size, 1.0)  # squares cannot overflow
     length = np.sqrt(np.sum(centred**2, axis=0))
-    kept = varies(mean, size * length) & (size > constant)
+    kept = varies(mean, size * length) & (size > constant)  # size * length: standard deviations
     return centred / np.where(kept, length, np.inf)
 
 
@@ -109,7 +110,8 @@ def whitener(cov: Array, rtol: float | None = None) -> Array:
     """Return K (p, rank) with ``K.T @ cov @ K = I``, from the equilibrated eigenproblem."""
     variance = np.diag(cov)
     scale = np.sqrt(np.where(variance > 0, variance, np.inf))  # constant columns drop out
-    values, vectors = psd_eigh(cov / np.outer(scale, scale), rtol)
+    # Of the correlation matrix, so that its rank does not depend on the units of the columns.
+    values, vectors = psd_eigh(cov / np.outer(scale, scale), rtol)  # (rank,), (p, rank)
     return vectors / np.sqrt(values) / scale[:, None]
 
 
@@ -143,6 +145,7 @@ def canonical_axes(
         Canonical correlations, descending.
     """
     whiten_a, whiten_b = whitener(cov_a, rtol), whitener(cov_b, rtol)
+    # Between whitened blocks canonical correlations are singular values of their covariance.
     left, rho, right = linalg.svd(
         whiten_a.T @ cov_ab @ whiten_b, full_matrices=False, check_finite=False
     )
@@ -223,8 +226,9 @@ def positive_part(joint: Array, blocks: Sequence[slice]) -> Array:
     diagonal = np.zeros_like(joint)
     for block in blocks:
         diagonal[block, block] = joint[block, block]
-    root = whitener(diagonal)
+    root = whitener(diagonal)  # block by block: root' joint root = I + O, O off the diagonal
     smallest = linalg.eigvalsh(root.T @ joint @ root, subset_by_index=[0, 0])[0]
-    # The whitened matrix is I + O; its smallest eigenvalue is 1 + min eig(O).
+    # The smallest eigenvalue of I + t O is 1 - t (1 - smallest), which is 0 at the largest t that
+    # leaves the matrix semi-definite.
     damping = 1.0 if smallest >= -1e-10 else 1.0 / (1.0 - smallest)
     return diagonal + damping * (joint - diagonal)

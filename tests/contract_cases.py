@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import GaussianMixture
@@ -588,33 +589,54 @@ def fitted(estimator: BaseEstimator, X: Any, **params: Any) -> Any:
 
 
 _KNOWN: dict[tuple[Any, ...], Any] = {}
+_STATES: dict[tuple[Any, ...], bytes] = {}
 
 
-def known(
-    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
-) -> Any:
-    """Return a fitted clone that tests share: they only ask it."""
-    return _once("model", estimator, data, params, lambda: fitted(estimator, data(), **params))
+def known(estimator: BaseEstimator, data: Callable[[], Any] = complete, **params: Any) -> Any:
+    """Return a fitted clone that tests share: they only ask it, see `changed`."""
+    key = _key("model", estimator, data, params)
+    if key not in _KNOWN:
+        _KNOWN[key] = fitted(estimator, data(), **params)
+        _STATES[key] = _state(_KNOWN[key])
+    return _KNOWN[key]
 
 
 def known_answers(
-    estimator: BaseEstimator, data: Callable[..., Modalities] = complete, **params: Any
+    estimator: BaseEstimator, data: Callable[[], Any] = complete, **params: Any
 ) -> dict[str, Any]:
     """Return everything that the shared fitted clone says about its training data."""
-
-    def ask() -> dict[str, Any]:
-        model, X = known(estimator, data, **params), data()
-        return answers(model, X, holes=model.modality_names_in_ == X.names)
-
-    return _once("answers", estimator, data, params, ask)
-
-
-def _once(what: str, estimator: Any, data: Any, params: dict[str, Any], make: Any) -> Any:
-    values = {**estimator.get_params(deep=False), **params}
-    key = what, type(estimator), data, repr(sorted(values.items()))
+    key = _key("answers", estimator, data, params)
     if key not in _KNOWN:
-        _KNOWN[key] = make()
+        model, X = known(estimator, data, **params), data()
+        _KNOWN[key] = answers(model, X, holes=model.modality_names_in_ == X.names)
     return _KNOWN[key]
+
+
+def changed() -> list[str]:
+    """Return which of the shared models are no longer as fit left them."""
+    return [str(_KNOWN[key]) for key, state in _STATES.items() if _state(_KNOWN[key]) != state]
+
+
+def _key(
+    what: str, estimator: BaseEstimator, data: Callable[[], Any], params: dict[str, Any]
+) -> tuple[Any, ...]:
+    values = {**estimator.get_params(deep=False), **params}
+    return what, type(estimator), data, repr(sorted(values.items()))
+
+
+def _state(model: BaseEstimator) -> bytes:
+    """Return parameters, numbers and weights."""
+    parts = [repr(sorted(vars(model))), repr(model.get_params())]
+    parts += [str(joblib.hash(value)) for value in vars(model).values() if _is_plain(value)]
+    if hasattr(model, "net_"):
+        weights = model.net_.module_.state_dict()
+        parts += [joblib.hash([weight.float().numpy() for weight in weights.values()])]
+        parts += [str(model.net_.module_.training)]
+    return "".join(parts).encode()
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, np.ndarray | dict | tuple | int | float | str)
 
 
 def answers(estimator: Any, X: Any, *, holes: bool = True, draws: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import inspect
 import pickle
 import sys
 from contextlib import contextmanager
+from functools import cache, partial
 from unittest import SkipTest
 
 import joblib
@@ -20,6 +21,7 @@ from contract_cases import (
     answers,
     arrays,
     assert_same,
+    changed,
     complete,
     differ,
     fitted,
@@ -49,6 +51,24 @@ per_variant = pytest.mark.parametrize(
 per_linear_variant = pytest.mark.parametrize(
     "variant", [variant for case in CASES if case.linear for variant in case.variants], ids=str
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_models_are_only_asked():
+    yield
+    assert changed() == []
+
+
+@per_case
+def test_a_changed_model_would_be_seen(case):
+    model = known(case.small, partial(complete, seed=2))
+    model.more_ = 1
+    assert changed() == [str(model)]
+    del model.more_
+    assert changed() == []
+
+
+another = partial(complete, seed=1)
 
 
 def test_every_estimator_has_a_case():
@@ -136,10 +156,18 @@ def _generator_states():
     return states
 
 
+@cache
+def _run(variant, random_state):
+    """Return answers, and the states of the global generators before and after them."""
+    before, X = _generator_states(), complete()
+    found = answers(fitted(variant.estimator, X, random_state=random_state), X)
+    return found, before, _generator_states()
+
+
 @per_variant
 def test_same_seed_gives_the_same_result(variant):
-    again = answers(fitted(variant.estimator, complete()), complete())
-    assert_same(again, known_answers(variant.estimator))
+    assert variant.estimator.random_state == 0
+    assert_same(_run(variant, 0)[0], known_answers(variant.estimator))
 
 
 @per_variant
@@ -148,7 +176,10 @@ def test_same_seed_gives_the_same_result_in_threads(variant):
         X = complete(seed=seed)
         return answers(fitted(variant.estimator, X, random_state=seed), X)
 
-    serial = [run(seed) for seed in range(2)]
+    serial = [
+        known_answers(variant.estimator),
+        known_answers(variant.estimator, another, random_state=1),
+    ]
     threaded = joblib.Parallel(n_jobs=2, prefer="threads")(
         joblib.delayed(run)(seed) for seed in range(2)
     )
@@ -161,10 +192,8 @@ def test_same_seed_gives_the_same_result_in_threads(variant):
 def test_global_generators_are_not_moved(variant, random_state):
     if random_state == "RandomState":
         random_state = np.random.RandomState(0)
-    before = _generator_states()
-    X = complete()
-    answers(fitted(variant.estimator, X, random_state=random_state), X)
-    for old, new in zip(before, _generator_states(), strict=True):
+    _, before, after = _run(variant, random_state)
+    for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
 
 
@@ -247,7 +276,7 @@ def test_settings_of_others_do_not_matter(case, setting):
         pytest.skip("has nothing to do with torch")
     X = complete()
     stopping = STOPPING if hasattr(case.default, "max_epochs") else {}
-    expected = _said(fitted(case.small, X, **stopping), X)
+    expected = known_answers(case.small, **stopping)
     with SETTINGS[setting]():
         before = _settings()
         model = clone(case.small).set_params(**stopping).fit(X)
@@ -326,8 +355,10 @@ def test_copies_answer_as_the_original(variant, duplicate, tmp_path):
 
 # Law 5: inputs
 
+FORMS = ("Modalities", "dict", "two-level DataFrame", "array", "flat DataFrame")
 
-@pytest.mark.parametrize("form", forms(complete()))
+
+@pytest.mark.parametrize("form", FORMS)
 @per_variant
 def test_forms_agree_and_inputs_are_not_modified(variant, form):
     X, params = forms(complete())[form]
@@ -595,6 +626,10 @@ def test_impute_keeps_the_dtypes_of_columns(case):
     assert list(translated.dtypes.astype(str)) == ["Float32", "Float64", "Float64"]
 
 
+def test_the_forms_are_all():
+    assert list(FORMS) == list(forms(complete()))
+
+
 def test_the_slices_are_those_of_the_widths():
     assert {name: s.stop - s.start for name, s in SLICES.items()} == WIDTHS
 
@@ -604,11 +639,16 @@ def test_the_slices_are_those_of_the_widths():
 CONSTANTS = {"image": 2, "sound": 1}  # a column of each
 
 
-def _with_constants(X, value):
+@cache
+def _with_constants(value):
+    X = complete()
     parts = {name: np.array(X[name]) for name in X.names}
     for name, column in CONSTANTS.items():
         parts[name][:, column] = value
     return Modalities(parts)
+
+
+CONSTANT = {value: partial(_with_constants, value) for value in (0.0, 0.1, 7.5e8, 5.0)}
 
 
 def _without_constants(found):
@@ -626,17 +666,14 @@ def _without_constants(found):
 
 @per_variant
 def test_constant_columns_have_no_say(variant):
-    X = _with_constants(complete(), 0.0)
-    model = fitted(variant.estimator, X)
-    expected = answers(model, X)
+    model = known(variant.estimator, CONSTANT[0.0])
+    expected = known_answers(variant.estimator, CONSTANT[0.0])
     for value in (0.1, 7.5e8):
-        other = _with_constants(complete(), value)
-        found = answers(fitted(variant.estimator, other), other)
+        found = known_answers(variant.estimator, CONSTANT[value])
         tolerance = max(variant.tolerance, 1e-9)
         _assert_same_but_for_the_target(model, found, expected, tolerance)
     # Neither where they vary later on.
-    strange = _with_constants(complete(), 5.0)
-    found = answers(model, strange)
+    found = answers(model, CONSTANT[5.0]())
     said = {k: v for k, v in expected.items() if k.startswith(("score", "transform", "predict"))}
     assert_same({key: found[key] for key in said}, said, 1e-12)
 
@@ -656,8 +693,7 @@ def _assert_same_but_for_the_target(model, found, expected, tolerance):
 @pytest.mark.parametrize("value", [0.0, 0.1, 7.5e8])
 @per_variant
 def test_constant_columns_are_drawn_and_filled_in_as_their_constant(variant, value):
-    X = _with_constants(complete(), value)
-    model = fitted(variant.estimator, X)
+    X, model = CONSTANT[value](), known(variant.estimator, CONSTANT[value])
     parts = []
     if hasattr(model, "target"):
         column = CONSTANTS[model.target]
@@ -684,7 +720,7 @@ def test_offsets_cost_nothing(variant):
     offsets = {n: 1e8 * plain[n].std(axis=0) * rng.choice([-1, 0, 1], WIDTHS[n]) for n in WIDTHS}
     offsets["sound"][0] = 1e8 * plain["sound"][:, 0].std()
     far = Modalities({name: plain[name] + offsets[name] for name in plain.names})
-    expected = _around(fitted(variant.estimator, plain), plain, dict.fromkeys(WIDTHS, 0.0))
+    expected = _around(known(variant.estimator), plain, dict.fromkeys(WIDTHS, 0.0))
     found = _around(fitted(variant.estimator, far), far, offsets)
     for key, value in expected.items():
         size = np.ptp(value) or np.abs(value).max()
@@ -720,8 +756,7 @@ def test_columns_that_are_always_nan_are_refused(variant):
 
 @per_variant
 def test_expectations_stay_near_the_training_data(variant):
-    X = complete()
-    model = fitted(variant.estimator, X)
+    X, model = complete(), known(variant.estimator)
     if not hasattr(model, "translate") or isinstance(model, skmm.CCA):
         pytest.skip("does not predict modalities, or is linear by definition")
     to = getattr(model, "target", "sound")

@@ -95,18 +95,35 @@ def _same_default(stated, default, module):
     return type(value) is type(default) and value == default
 
 
-def _check_parameters(doc, callable_):
+def _wrong_parameters(doc, callable_):
+    """Yield what the documented parameters say that the signature does not."""
     documented, accepted = _documented(doc), _accepted(callable_)
-    assert list(documented) == list(accepted)
+    if list(documented) != list(accepted):
+        yield f"documents {list(documented)}, takes {list(accepted)}"
+        return
     for name, default in accepted.items():
         stated = _stated_default(documented[name])
         if default is inspect.Parameter.empty:
-            assert stated is None, f"{name} has no default"
+            if stated is not None:
+                yield f"{name} has no default"
         elif documented[name] != "None":  # "y : None" is there for the sake of the interface
-            assert stated is not None, f"{name} has the default {default!r}"
-            assert _same_default(stated, default, callable_.__module__), (
-                f"{name}: {stated} is not {default!r}"
-            )
+            if stated is None:
+                yield f"{name} has the default {default!r}"
+            elif not _same_default(stated, default, callable_.__module__):
+                yield f"{name}: {stated} is not {default!r}"
+
+
+def _wrong_function(function):
+    """Yield what the docstring of a function lacks or gets wrong."""
+    doc = FunctionDoc(function)
+    if not doc["Summary"]:
+        yield "no summary"
+        return
+    yield from _wrong_parameters(doc, function)
+    returns = inspect.signature(function).return_annotation
+    said = doc["Returns"] or doc["Yields"] or doc["Summary"][0].startswith("Return")
+    if returns not in (None, "None", inspect.Signature.empty) and not said:
+        yield "says nothing of what it returns"
 
 
 def test_public_names_exist_once():
@@ -115,34 +132,52 @@ def test_public_names_exist_once():
         assert all(hasattr(module, name) for name in module.__all__)
 
 
-@pytest.mark.parametrize("name", CALLABLES)
-def test_public_names_have_a_summary_and_an_example(name):
-    doc = (ClassDoc if name in CLASSES else FunctionDoc)(CALLABLES[name])
-    summary = " ".join(doc["Summary"])
-    assert summary
-    assert summary.endswith(".")
-    assert ">>>" in "\n".join(doc["Examples"])
+def test_public_names_have_a_summary_and_an_example():
+    wrong = []
+    for name, thing in CALLABLES.items():
+        doc = (ClassDoc if name in CLASSES else FunctionDoc)(thing)
+        summary = " ".join(doc["Summary"])
+        if not summary.endswith(".") or ">>>" not in "\n".join(doc["Examples"]):
+            wrong.append(name)
+    assert wrong == []
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_document_what_they_take_and_give(name):
-    function = FUNCTIONS[name]
-    doc = FunctionDoc(function)
-    assert doc["Summary"]
-    _check_parameters(doc, function)
-    returns = inspect.signature(function).return_annotation
-    if returns not in (None, "None", inspect.Signature.empty):
-        assert doc["Returns"] or doc["Yields"] or doc["Summary"][0].startswith("Return")
+def test_functions_document_what_they_take_and_give():
+    wrong = {name: list(_wrong_function(function)) for name, function in FUNCTIONS.items()}
+    assert {name: faults for name, faults in wrong.items() if faults} == {}
 
 
-@pytest.mark.parametrize("name", [n for n, c in CLASSES.items() if not issubclass(c, Exception)])
-def test_classes_document_their_parameters(name):
-    _check_parameters(ClassDoc(CLASSES[name]), CLASSES[name])
+def test_classes_document_their_parameters():
+    wrong = {
+        name: list(_wrong_parameters(ClassDoc(cls), cls))
+        for name, cls in CLASSES.items()
+        if not issubclass(cls, Exception)
+    }
+    assert {name: faults for name, faults in wrong.items() if faults} == {}
 
 
-@pytest.mark.parametrize("name", [n for n, (a, _) in METHODS.items() if isinstance(a, property)])
-def test_properties_have_a_summary(name):
-    assert METHODS[name][1].__doc__
+def test_properties_have_a_summary():
+    properties = {n: f for n, (a, f) in METHODS.items() if isinstance(a, property)}
+    assert [name for name, function in properties.items() if not function.__doc__] == []
+
+
+def test_checks_of_docstrings_see_errors():
+    def wrong(a, b=1, c=2):
+        """Return.
+
+        Parameters
+        ----------
+        a : int, default=3
+            .
+        b : int, default=2
+            .
+        c : int
+            .
+        """
+
+    found = list(_wrong_function(wrong))
+    assert found == ["a has no default", "b: 2 is not 1", "c has the default 2"]
+    assert list(_wrong_function(lambda a: a)) == ["no summary"]
 
 
 @pytest.mark.filterwarnings("ignore:.* collapsed:sklearn.exceptions.ConvergenceWarning")

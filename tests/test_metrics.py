@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn import config_context
 from sklearn.metrics import average_precision_score, r2_score
 
 from skmm import Modalities, metrics
@@ -522,18 +523,20 @@ def test_chunks_do_not_change_the_result(monkeypatch, make, similarity):
 
     expected = results()
     for entries in (1, 7 * len(a)):
-        monkeypatch.setattr(similarity_module, "CHUNK_SIZE", entries)
-        np.testing.assert_allclose(results(), expected, rtol=1e-12)
+        with config_context(working_memory=entries / 512):
+            assert len(list(similarity_module.Closeness.of(a, b, "cosine").chunks())) > 1
+            found = results()
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_memory_is_bounded_by_the_chunk(monkeypatch):
+def test_memory_is_bounded_by_the_chunk():
     a, b = noisy_pair(0, n=3000)
     chunks = [part.size for _, part, _ in similarity_module.Closeness.of(a, b, "cosine").chunks()]
-    assert max(chunks) <= similarity_module.CHUNK_SIZE < sum(chunks) == 3000**2
-    assert max(chunks) > similarity_module.CHUNK_SIZE - 3000  # as many rows as there is room for
-    monkeypatch.setattr(similarity_module, "CHUNK_SIZE", 1)
+    assert max(chunks) <= 2**19 < sum(chunks) == 3000**2
+    assert max(chunks) > 2**19 - 3000  # as many rows as there is room for
     few = similarity_module.Closeness.of(a[:5], b[:7], "cosine")
-    assert [part.shape for _, part, _ in few.chunks()] == [(1, 7)] * 5
+    with config_context(working_memory=1 / 512):
+        assert [part.shape for _, part, _ in few.chunks()] == [(1, 7)] * 5
 
 
 def test_float32_codes_give_the_same_figures():

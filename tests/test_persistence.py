@@ -9,6 +9,8 @@ import io as standard_io
 import json
 import os
 import pickle
+import re
+import types
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 from skorch.callbacks import Callback
 
@@ -39,6 +41,7 @@ from skmm import (
     MultimodalAutoencoder,
     MultimodalClassifier,
     _base,
+    _interfaces,
     baselines,
     compose,
     io,
@@ -46,7 +49,10 @@ from skmm import (
     preprocessing,
 )
 from skmm.compose import PerModality, SelectModality
-from skmm.io import _files, _stored
+from skmm.inspection import variance_explained
+from skmm.io import _codec, _files, _networks, parts  # noqa: F401
+from skmm.io.parts import stable_name
+from skmm.metrics import get_scorer, make_alignment_scorer, recall_at_k
 from skmm.nn import MLP, Conv, Tokens
 from skmm.preprocessing import ImageScaler, LogMel, Tokenizer
 
@@ -229,11 +235,15 @@ def test_labels_of_other_dtypes_are_refused():
         io.dump(model, standard_io.BytesIO())
 
 
+def _through_skops(state):
+    data = _files._archive(_files._with_stable_names(_files._parts(skops.io.dumps(state))))
+    return skops.io.loads(data, trusted=io.TRUSTED)
+
+
 def test_frames_and_series():
     frame = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", "y"], "c": [True, False]}, index=[7, 3])
     state = {"frame": frame, "series": frame["a"], "none": frame[[]], 3: {"x": (1, {2.0})}}
-    found = skops.io.loads(skops.io.dumps(_stored.encoded(state)), trusted=io.TRUSTED)
-    found = _stored.decoded(found) if isinstance(found, dict) else _stored.decode(found, {})
+    found = _codec.decode(_through_skops(_codec.encode(state)))
     pd.testing.assert_frame_equal(found["frame"], frame)
     pd.testing.assert_series_equal(found["series"], frame["a"])
     pd.testing.assert_frame_equal(found["none"], frame[[]])
@@ -246,8 +256,7 @@ def test_tensors_of_all_dtypes_and_tied_ones():
     module[1].bias = tied.weight
     half = torch.tensor([1.0, -2.5], dtype=torch.float16)
     state = {"module": module.eval(), "parts": [half, half > 0, torch.float16]}
-    data = skops.io.dumps(_stored.encoded(state))
-    found = _stored.decoded(skops.io.loads(data, trusted=io.TRUSTED))
+    found = _codec.decode(_through_skops(_codec.encode(state)))
     assert found["module"][1].bias is found["module"][0].weight
     assert not found["module"].training
     assert torch.equal(found["module"][1].weight, module[1].weight)
@@ -334,7 +343,7 @@ def _edited(file, change, part="schema.json", *, with_checksums=True):
                 continue
             archive.writestr(name, change(content) if name == part else content)
     data = buffer.getvalue()
-    return standard_io.BytesIO(_files._with_contents(data) if with_checksums else data)
+    return _with_contents(data) if with_checksums else standard_io.BytesIO(data)
 
 
 def _nodes(node):
@@ -455,7 +464,7 @@ def test_the_pickle_inside_nets_of_skorch_is_never_read(tmp_path):
 
 
 def _with_contents(data):
-    return standard_io.BytesIO(_files._with_contents(data))
+    return standard_io.BytesIO(_files._archive(_files._parts(data)))
 
 
 OWN = """
@@ -529,8 +538,8 @@ def _defined_by(module, base):
 
 
 REVIEWED = {  # torch's fill in attributes of former versions; ours are told of in the decision
-    "skmm._cca._estimator.CCA",
-    "skmm._modalities._container.Modalities",
+    "skmm.CCA",
+    "skmm.Modalities",
     "torch.nn.modules.activation.MultiheadAttention",
     "torch.nn.modules.conv.Conv1d",
     "torch.nn.modules.conv.Conv2d",
@@ -543,7 +552,7 @@ REVIEWED = {  # torch's fill in attributes of former versions; ours are told of 
 def test_what_is_trusted_is_a_class_without_ways_of_its_own_to_be_made(name):
     kind = _resolved(name)
     assert inspect.isclass(kind)
-    assert f"{kind.__module__}.{kind.__name__}" == name
+    assert ".".join(stable_name(kind.__module__, kind.__name__)) == name
     plain = (torch.nn.Module, BaseEstimator, _base.BaseEstimator, object, tuple)
     special = ("__new__", "__setstate__", "__reduce__", "__reduce_ex__", "__del__")
     own = {
@@ -566,20 +575,119 @@ def test_all_estimators_and_networks_are_trusted():
         if path.stem != "__init__":
             module = importlib.import_module(f"skmm.nn.{path.stem}")
             expected |= _defined_by(module, torch.nn.Module)
-    names = {f"{kind.__module__}.{kind.__name__}" for kind in expected}
-    criteria = {n for n in names if n.endswith("Objective")}  # not stored: training makes them
+    expected = {k for k in expected if not k.__module__.startswith("contract_cases")}
     abstract = {
-        "skmm._interfaces._conditional_sampler.ConditionalSampler",
-        "skmm.baselines._Baseline",
-        "skmm.nn._layers.Drawing",
-        "skmm.nn._likelihoods._Likelihood",
-        "skmm.nn._likelihoods._LocationScale",
-        "skmm.nn._adversarial.ConditionNetworks",
-        "skmm.nn._modality_networks.ModalityNetworks",
-        "skmm.nn._processes.Shared",
+        _interfaces._conditional_sampler.ConditionalSampler,
+        baselines._Baseline,
+        nn._layers.Drawing,
+        nn._likelihoods._Likelihood,
+        nn._likelihoods._LocationScale,
+        nn._adversarial.ConditionNetworks,
+        nn._modality_networks.ModalityNetworks,
+        nn._processes.Shared,
     }
-    own = {name for name in names if not name.startswith("contract_cases")}
-    assert own - criteria - abstract <= set(io.TRUSTED)
+    criteria = {k for k in expected if k.__name__.endswith("Objective")}  # training makes them
+    stored = expected - abstract - criteria
+    names = {kind: stable_name(kind.__module__, kind.__name__) for kind in stored}
+    assert not {kind for kind, name in names.items() if name is None}
+    assert {".".join(name) for name in names.values()} <= set(io.TRUSTED)
+
+
+# Names in files
+
+
+def _names(file):
+    """Return module and name of each object of skmm that a file names."""
+    schema = json.loads(_files._parts(file.getvalue())["schema.json"])
+    nodes = ((node["__module__"], node["__class__"]) for node in _nodes(schema))
+    return {(module, name) for module, name in nodes if module.partition(".")[0] == "skmm"}
+
+
+STORED = {
+    **{name: lambda name=name: _small(name) for name in BY_NAME},
+    **{name: lambda name=name: _fitted(name) for name in NETWORKS},
+    "sparse": lambda: _sparse_cca()[0],
+    "scorers": lambda: GridSearchCV(
+        CCA(),
+        {"shrinkage": [0.0, 0.1]},
+        scoring={
+            **{name: get_scorer(name) for name in ("total_correlation", "foscttm")},
+            "own": make_alignment_scorer(recall_at_k, k=3),
+        },
+        refit="foscttm",
+    ).fit(complete()),
+    "function": lambda: make_pipeline(FunctionTransformer(variance_explained), CCA()),
+}
+
+
+def _fitted(name):
+    y = np.stack([_labels(), 1 - _labels()], axis=1) if name == "two labels" else _labels()
+    return clone(NETWORKS[name]).fit(_data(), y)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_files_name_nothing_by_a_private_path(name):
+    file = _file(STORED[name]())
+    for part, content in _files._parts(file.getvalue()).items():
+        assert not re.search(rb"skmm(\.\w+)*\._", content), part
+    assert _names(file)
+    for module, attribute in _names(file):
+        if module == parts.__name__:
+            assert attribute in parts.PATHS
+        else:
+            assert attribute in importlib.import_module(module).__all__
+
+
+def test_a_file_loads_after_a_class_has_moved(monkeypatch):
+    X, model = complete(), _small("CCA")
+    file = _file(model)
+    before, _, attribute = parts.PATHS["CCAModel"].rpartition(".")
+    old, moved = importlib.import_module(before), types.ModuleType("skmm._elsewhere")
+    moved.Model = getattr(old, attribute)
+    monkeypatch.setattr(moved.Model, "__module__", moved.__name__)
+    monkeypatch.setitem(importlib.sys.modules, moved.__name__, moved)
+    monkeypatch.delattr(old, attribute)
+    with pytest.raises(TypeError, match=r"skmm\._elsewhere\.Model.*private"):
+        _file(model)
+    monkeypatch.setitem(parts.PATHS, "CCAModel", "skmm._elsewhere.Model")
+    np.testing.assert_array_equal(io.load(file).transform(X), model.transform(X))
+    assert _names(_file(model)) == _names(file)
+
+
+def test_names_in_files_are_of_one_class_each():
+    assert len(set(parts.PATHS.values())) == len(parts.PATHS)
+    assert list(parts.PATHS) == sorted(parts.PATHS)
+    with pytest.raises(AttributeError, match="no attribute 'Net'"):
+        _ = parts.Net
+
+
+@pytest.mark.parametrize("path", ["skmm._cca._model.Model", "skmm._nets._net.Net"])
+def test_private_paths_in_a_file_are_not_trusted(saved, path):
+    module, _, name = path.rpartition(".")
+
+    def change(content):
+        schema = json.loads(content)
+        node = next(n for n in _nodes(schema) if n["__module__"] == parts.__name__)
+        node.update({"__module__": module, "__class__": name})
+        return json.dumps(schema).encode()
+
+    with pytest.raises(UntrustedTypesFoundException, match=re.escape(path)):
+        io.load(_edited(standard_io.BytesIO(saved), change))
+
+
+def test_scorers_of_a_name_need_no_trust():
+    model = GridSearchCV(CCA(), {"shrinkage": [0.0, 0.1]}, scoring=get_scorer("foscttm"))
+    again = io.load(_file(model.fit(complete())))
+    assert again.score(complete()) == model.score(complete())
+    assert io.get_untrusted_types(_file(STORED["scorers"]())) == ["skmm.metrics.recall_at_k"]
+
+
+def test_functions_of_skmm_are_trusted_by_public_name():
+    file = _file(STORED["function"]())
+    name = "skmm.inspection.variance_explained"
+    assert io.get_untrusted_types(file) == [name]
+    for trusted in ([name], [variance_explained]):
+        assert io.load(file, trusted=trusted).steps[0][1].func is variance_explained
 
 
 # Damaged files
@@ -635,8 +743,8 @@ DAMAGES = {
     "more": (lambda data: _added(data, "more"), "damaged.*'more'"),
     "of skops": (_without_contents, r"skmm\.json.*skops\.io\.load"),
     "of later": (
-        lambda data: _replaced(data, b'{"format": 2, "sha256": {}}', _files.CONTENTS),
-        "format is 2",
+        lambda data: _replaced(data, b'{"format": 3, "sha256": {}}', _files.CONTENTS),
+        "format is 3",
     ),
     "contents": (lambda data: _replaced(data, b"[", _files.CONTENTS), "JSONDecodeError"),
 }
@@ -672,34 +780,34 @@ def test_arrays_of_another_dtype_with_new_checksums(tmp_path):
 
 def test_a_recurrent_network_of_other_shapes_with_new_checksums():
     module = torch.nn.LSTM(3, 2)
-    state = _stored.encoded({"module": module})
+    state = _codec.encode({"module": module})
     weights = state["module"].content["weights"]
     weights["weight_hh_l0"].content["array"] = np.zeros((1, 1), np.float32)
     with pytest.raises(RuntimeError, match="weight_hh_l0"):
-        _stored.decoded(state)
+        _codec.decode(state)
 
 
 def test_sparse_indices_outside_with_new_checksums():
-    state = _stored.encoded({"a": sp.csr_array(np.eye(3))})
+    state = _codec.encode({"a": sp.csr_array(np.eye(3))})
     state["a"].content["indices"] = np.array([0, 1, 10**6], dtype=np.int32)
     with pytest.raises(ValueError, match="ind"):
-        _stored.decoded(state)
+        _codec.decode(state)
 
 
 @pytest.mark.parametrize(
     ("stored", "words"),
     [
-        (_stored.Stored("code", ""), "'code' is no kind"),
-        (_stored.Stored("object", {"type": dict, "state": {}}), "class of skmm"),
-        (_stored.Stored("module", {"type": CCA, "state": {}}), "torch modules"),
-        (_stored.Stored("dtype", "load"), "'load' is no dtype"),
-        (_stored.Stored("recurrent", {"type": "Module"}), "'Module' is none of"),
-        (_stored.Stored("sparse", {"type": "load_npz"}), "'load_npz' is no sparse"),
+        (_codec.Stored("code", ""), "'code' is no kind"),
+        (_codec.Stored("object", {"type": dict, "state": {}}), "class of skmm"),
+        (_codec.Stored("torch module", {"type": CCA, "state": {}}), "torch modules"),
+        (_codec.Stored("torch dtype", "load"), "'load' is no dtype"),
+        (_codec.Stored("torch recurrent", {"type": "Module"}), "'Module' is none of"),
+        (_codec.Stored("sparse", {"type": "load_npz"}), "'load_npz' is no sparse"),
     ],
 )
 def test_kinds_that_nobody_stores(stored, words):
     with pytest.raises(ValueError, match=words):
-        _stored.decoded({"a": stored})
+        _codec.decode({"a": stored})
 
 
 def test_skops_alone_says_what_to_use(saved):

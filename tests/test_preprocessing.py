@@ -27,7 +27,7 @@ from sklearn.utils import estimator_checks, get_tags
 from skmm import Modalities, MultimodalAutoencoder
 from skmm.compose import ConcatModalities, PerModality
 from skmm.datasets import fetch_fsdd
-from skmm.preprocessing import ImageScaler, LogMel, Tokenizer, _log_mel
+from skmm.preprocessing import ImageScaler, LogMel, Tokenizer
 
 RATE = 8000
 TEXTS = [
@@ -604,8 +604,13 @@ def test_many_clips_are_read_in_chunks(monkeypatch, n_at_a_time):
     clips = [WAVES[i % 6, : 300 + i] for i in range(60)]
     log_mel = LogMel(sampling_rate=RATE, n_mels=20).fit(clips)
     expected = [log_mel.transform([clip])[0] for clip in clips]
-    monkeypatch.setattr(_log_mel, "_CHUNK", n_at_a_time * 129 * log_mel.n_frames_)
-    assert_allclose(log_mel.transform(clips), expected, atol=1e-5)
+    chunks = []
+    power = LogMel._power
+    monkeypatch.setattr(LogMel, "_power", lambda self, x: chunks.append(len(x)) or power(self, x))
+    with sklearn.config_context(working_memory=n_at_a_time * 129 * log_mel.n_frames_ / 512):
+        found = log_mel.transform(clips)
+    assert max(chunks) == n_at_a_time
+    assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist, pdist
 from scipy.special import comb
+from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -43,11 +44,16 @@ def length(z):
     return np.sqrt(np.sum(np.square(z)))
 
 
+def room_for(n_values):
+    """Let chunks have so many values, instead of 2**20."""
+    return config_context(working_memory=n_values / 1024)
+
+
 @pytest.fixture(params=[2**20, 8])
-def chunk(request, monkeypatch):
+def chunk(request):
     """Everything at once, or a few values at a time."""
-    for module in (_draws, _energy, _two_sample, _synthetic):
-        monkeypatch.setattr(module, "N_VALUES", request.param)
+    with room_for(request.param):
+        yield
 
 
 def test_memory_holds_a_few_values_at_once(monkeypatch):
@@ -58,9 +64,8 @@ def test_memory_holds_a_few_values_at_once(monkeypatch):
         sizes.append(found.size)
         return found
 
-    for module in (_draws, _energy, _two_sample, _synthetic):
-        monkeypatch.setattr(module, "N_VALUES", 40)
-        monkeypatch.setattr(module, "cdist", recorded, raising=False)
+    for module in (_energy, _two_sample, _synthetic):
+        monkeypatch.setattr(module, "cdist", recorded)
     A, B = two_samples(0)
     calls = (
         lambda: energy_distance(A, B),
@@ -70,19 +75,20 @@ def test_memory_holds_a_few_values_at_once(monkeypatch):
     )
     for call in calls:
         sizes.clear()
-        call()
+        with room_for(40):
+            call()
         assert 20 <= max(sizes) <= 40
-    batches = list(_draws.row_batches(np.zeros((3, 10, 4), dtype=np.float32)))
+    with room_for(40):
+        batches = list(_draws.row_batches(np.zeros((3, 10, 4), dtype=np.float32)))
     assert [rows for rows, _ in batches] == [slice(i, min(i + 3, 10)) for i in range(0, 10, 3)]
     assert {part.dtype for _, part in batches} == {np.dtype(np.float64)}
-    for module in (_draws, _energy, _two_sample, _synthetic):
-        monkeypatch.setattr(module, "N_VALUES", 4)  # one row at a time
     sizes.clear()
-    for call in calls:
-        call()
+    with room_for(4):  # one row at a time
+        for call in calls:
+            call()
+        assert len(list(_draws.row_batches(np.zeros((3, 10, 4))))) == 10
     assert max(sizes) == 9
-    assert len(list(_draws.row_batches(np.zeros((3, 10, 4))))) == 10
-    monkeypatch.undo()  # 2**20 values of 20 per row
+    # 2**20 values of 20 per row
     first, _ = next(_draws.row_batches(np.broadcast_to(0.0, (2, 100_000, 10))))
     assert first == slice(0, 52_428)
 

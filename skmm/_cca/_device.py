@@ -22,6 +22,7 @@ from sklearn.utils._array_api import (
 from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, Rows, StandardisedColumns, fourth_moment
+from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_lazy
 
 Array = np.ndarray
@@ -116,7 +117,7 @@ class DeviceBlock:
     def project(self, mean: Array, weights: Array) -> Any:
         """Return (x - mean) @ weights on the device."""
         there = self.home.double(weights)
-        parts = [self[rows].standardised(mean) @ there for rows in _batches(*self.shape)]
+        parts = [self[rows].standardised(mean) @ there for rows in row_chunks(*self.shape, CHUNK)]
         return self.home.xp.concat(parts, axis=0)
 
 
@@ -214,7 +215,7 @@ class DeviceRows(Rows):
     ) -> Iterator[tuple[list[Any], Any]]:
         """Yield standardised chunks of all blocks, and the roots of their rows' weights."""
         over = [None for _ in means] if divisors is None else divisors
-        for batch in _batches(len(self), sum(self.widths), least):
+        for batch in row_chunks(len(self), sum(self.widths), CHUNK, least):
             part = self[batch]
             weight = np.ones(len(part)) if part.weight is None else part.weight
             root = self._home.double(np.sqrt(weight))
@@ -258,11 +259,6 @@ class _DeviceColumns(StandardisedColumns):
 
     def _standardised(self) -> Any:
         return self.block.standardised(self.mean, self.divisor, self.root)
-
-
-def _batches(n_rows: int, width: int, least: int = 1) -> list[slice]:
-    step = max(CHUNK // max(1, width), least)
-    return [slice(start, min(start + step, n_rows)) for start in range(0, max(1, n_rows), step)]
 
 
 def _is_host(device: Any) -> bool:

@@ -12,11 +12,11 @@ from sklearn.utils import gen_batches
 
 from skmm._cca._moments import Moments
 from skmm._modalities import Modalities, missing_mask
-from skmm._modalities._stream import mapping_of
+from skmm._modalities._chunks import rows_within
+from skmm._modalities._stream import LARGE, mapping_of
 from skmm._modalities._values import is_lazy
 
 Array = np.ndarray
-LARGE = 2**28  # bytes of a mapped file from which on it is read in pieces
 PIECE = 2**25  # bytes of a piece
 HEAD = 1000  # rows that the shifts are taken from
 FAN_IN = 8  # moments that are added at once on the way to one
@@ -173,4 +173,4 @@ def _rows_per_piece(X: Any, y: Any) -> int:
     width = [value.dtype.itemsize * int(np.prod(value.shape[1:])) for value in _values(X)]
     if y is not None:
         width.append(y.dtype.itemsize * int(np.prod(y.shape[1:])))
-    return max(512, PIECE // max(1, sum(width)))
+    return rows_within(PIECE, sum(width), least=512)

@@ -19,7 +19,8 @@ from scipy.linalg import blas
 
 from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
-from skmm._linalg import product, row_chunks
+from skmm._linalg import product
+from skmm._modalities._chunks import CACHE, row_chunks
 
 Array = np.ndarray
 
@@ -244,7 +245,7 @@ class HostRows(Rows):
         """
         plain = [self._is_plain(block, shift) and scales is None
                  for block, shift in zip(self.blocks, shifts, strict=True)]  # fmt: skip
-        batches = list(row_chunks(len(self), sum(self.widths)))
+        batches = list(row_chunks(len(self), sum(self.widths), CACHE, least=512))
         longest = batches[0].stop
         buffers = [np.empty((0 if p else longest, width))
                    for p, width in zip(plain, self.widths, strict=True)]  # fmt: skip
@@ -385,7 +386,6 @@ def _add_gaps(moments: Moments, chunk: Sequence[Array], there: Array) -> None:
             blas.dsyrk(1.0, alone.T, 1.0, moments.gap(i, j), lower=True, overwrite_c=True)
 
 
-def _column_chunks(block: Array) -> list[slice]:
-    """Return slices of columns that cut the block into chunks of a few MiB."""
-    width = max(64, 2**18 // max(1, len(block)))
-    return [slice(start, start + width) for start in range(0, block.shape[1], width)]
+def _column_chunks(block: Array) -> Iterator[slice]:
+    """Yield slices of columns that cut the block into chunks of a few MiB."""
+    return row_chunks(block.shape[1], len(block), CACHE, least=64)

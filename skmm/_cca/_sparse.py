@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import gen_batches
 
 from skmm._cca._covariance import Covariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, HostRows, StandardisedColumns, fourth_moment
 from skmm._linalg import psd_eigh
+from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
@@ -83,7 +83,7 @@ class SparseRows(HostRows):
 
     def batches(self) -> Iterator[slice]:
         """Yield slices of rows whose dense copies take a few MiB."""
-        return _batches(len(self), sum(self.widths))
+        return row_chunks(len(self), sum(self.widths))
 
     def centred(self, m: int, mean: Array) -> Array:
         """Return x - mean of one modality as a dense array (n, d_m) of doubles."""
@@ -160,7 +160,7 @@ class SparseColumns(StandardisedColumns):
     def _gram_chunks(self) -> Iterator[tuple[slice, Array]]:
         A, a, b = self.entries, self.root, self.shift
         turned, along, square = _turned(A), A @ b, b @ b
-        for rows in _batches(len(a), len(a)):
+        for rows in row_chunks(len(a), len(a)):
             part = _dense(A[rows] @ turned)
             part -= np.outer(along[rows] - square * a[rows], a)
             part -= np.outer(a[rows], along)
@@ -170,7 +170,7 @@ class SparseColumns(StandardisedColumns):
         turned, B = _turned(self.entries), other.entries
         below, aside = turned @ other.root, B.T @ self.root
         total = float(self.root @ other.root)
-        for columns in _batches(self.shape[1], other.shape[1]):
+        for columns in row_chunks(self.shape[1], other.shape[1]):
             part = _dense(turned[columns] @ B)
             part -= np.outer(self.shift[columns], aside - total * other.shift)
             part -= np.outer(below[columns], other.shift)
@@ -249,7 +249,7 @@ def project_sparse(X: Any, mean: Array, scale: Array, weights: Array) -> Array:
         return X @ weights - mean @ weights
     near = np.where(far[:, None], 0.0, weights)
     result = X @ near - mean @ near
-    for rows in _batches(X.shape[0], int(far.sum())):
+    for rows in row_chunks(X.shape[0], int(far.sum())):
         result[rows] += (X[rows][:, far].toarray() - mean[far]) @ weights[far]
     return result
 
@@ -316,7 +316,3 @@ def _turned(entries: Any) -> Any:
 
 def _dense(part: Any) -> Array:
     return part.toarray() if is_sparse(part) else part
-
-
-def _batches(n_rows: int, n_columns: int) -> Iterator[slice]:
-    return gen_batches(n_rows, max(1, 2**22 // max(1, n_columns)))

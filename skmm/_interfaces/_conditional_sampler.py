@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import BaseEstimator
 from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
+from skmm._modalities._chunks import slices_of
 from skmm._modalities._columns import ColumnStatistics, column_statistics
 from skmm._modalities._ids import ids_of
 from skmm._modalities._labels import find_categories, number_labels
@@ -23,7 +24,9 @@ from skmm.metrics._energy import energy_scores, marginal_scores
 Array = np.ndarray
 N_DRAWS = 100  # per row, where the result is a statistic or a score of draws
 N_REFERENCE = 2000  # training targets that the score is relative to
-N_VALUES = 2**21  # in the draws for some rows at once
+# Numbers in the draws for a chunk of rows. It does not follow `working_memory`, since the chunks
+# decide which random numbers a row gets: draws of the same seed have to stay the same.
+N_VALUES = 2**21
 
 
 class ConditionalSampler(TransformerMixin, BaseEstimator):
@@ -398,8 +401,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     def _chunks(self, X: Modalities, n_draws: int) -> Iterator[tuple[slice, Modalities]]:
         """Yield some rows at a time, whose draws fit into memory."""
         size = max(1, N_VALUES // (n_draws * max(32, len(self._judged))))
-        for i in range(0, len(X), size):
-            rows = slice(i, i + size)
+        for rows in slices_of(len(X), size):
             yield rows, X if size >= len(X) else X[rows]
 
     def __sklearn_tags__(self) -> Any:

@@ -1,21 +1,62 @@
-"""Checking what a Modalities is made of and asked for."""
+"""Checking what a Modalities is made of, and what it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from skmm._modalities._foreign import described, remedy
-from skmm._modalities._values import Value, as_value
+from skmm._modalities._ids import Ids, declared_ids, find_ids, refuse_other_missing
+from skmm._modalities._kinds import check_kind, default_kind, stack_cells
+from skmm._modalities._values import Value, as_value, hide_rows, missing_rows
 
 Mask: TypeAlias = NDArray[np.bool_]
 
 
-def check_mapping(mapping: Any) -> dict[str, Any]:
+class Parts(NamedTuple):
+    """What a Modalities is made of: values and kinds by name, the missing rows, the ids."""
+
+    values: dict[str, Value]
+    kinds: dict[str, str]
+    mask: Mask  # (n_samples, n_modalities)
+    ids: Ids
+
+
+def read_parts(mapping: Any, missing: Any, kinds: Any, index: Any, before: Parts | None) -> Parts:
+    """Check and convert what Modalities are made of, `before` if it is other Modalities."""
+    named: Mapping[str, Any] = _as_dict(mapping)
+    ids = None
+    if index is not None:
+        named, ids = declared_ids(named, index)
+    given_kinds = {} if kinds is None else as_mapping(kinds, "kinds=")
+    check_names(given_kinds, named, "kinds=")
+    values = _as_values(named)
+    mask = np.column_stack([missing_rows(value) for value in values.values()])
+    ids = find_ids(values, len(mask), ids, before.ids if before else None)
+    for j, (name, value) in enumerate(values.items()):
+        if (stacked := stack_cells(value)) is not value:
+            values[name] = stacked
+            mask[:, j] |= missing_rows(stacked)
+    if before is not None:
+        mask |= before.mask
+        given_kinds = {**before.kinds, **given_kinds}
+    if missing is not None:
+        refuse_other_missing(ids, missing)
+        mask |= _as_mask_of_all(missing, tuple(values), len(mask))
+    if mask.any():
+        values = {n: hide_rows(v, mask[:, j]) for j, (n, v) in enumerate(values.items())}
+    for j, (name, value) in enumerate(values.items()):
+        if name in given_kinds:
+            check_kind(name, value, given_kinds[name], mask[:, j])
+    found = {n: given_kinds.get(n) or default_kind(v) for n, v in values.items()}
+    return Parts(values, found, mask, ids)
+
+
+def _as_dict(mapping: Any) -> dict[str, Any]:
     if isinstance(mapping, pd.DataFrame):
         raise TypeError("Got a DataFrame; use Modalities.from_frame, or a dict of DataFrames.")
     if not callable(getattr(mapping, "keys", None)) or isinstance(mapping, type):
@@ -31,7 +72,7 @@ def check_mapping(mapping: Any) -> dict[str, Any]:
     return dict(mapping.items())
 
 
-def check_values(named: Mapping[str, Any]) -> dict[str, Value]:
+def _as_values(named: Mapping[str, Any]) -> dict[str, Value]:
     values = {name: as_value(name, value) for name, value in named.items()}
     lengths = {name: value.shape[0] for name, value in values.items()}
     if len(set(lengths.values())) > 1:
@@ -42,18 +83,20 @@ def check_values(named: Mapping[str, Any]) -> dict[str, Value]:
     return values
 
 
-def check_missing(missing: Any, names: tuple[str, ...], n_samples: int) -> Mask:
+def _as_mask_of_all(missing: Any, names: tuple[str, ...], n_samples: int) -> Mask:
     if isinstance(missing, pd.DataFrame | Mapping):
         columns: dict[Any, Any] = {name: missing[name] for name in missing}
         check_names(columns, names, "missing=")
         mask = np.zeros((n_samples, len(names)), dtype=bool)
         for name, column in columns.items():
-            mask[:, names.index(name)] = as_mask(column, (n_samples,), f"missing={{{name!r}: ...}}")
+            mask[:, names.index(name)] = _as_mask(
+                column, (n_samples,), f"missing={{{name!r}: ...}}"
+            )
         return mask
-    return as_mask(missing, (n_samples, len(names)), "missing=")
+    return _as_mask(missing, (n_samples, len(names)), "missing=")
 
 
-def as_mask(mask: ArrayLike, shape: tuple[int, ...], what: str) -> Mask:
+def _as_mask(mask: ArrayLike, shape: tuple[int, ...], what: str) -> Mask:
     array = np.asarray(mask)
     if array.dtype != bool or array.shape != shape:
         raise ValueError(
@@ -63,8 +106,6 @@ def as_mask(mask: ArrayLike, shape: tuple[int, ...], what: str) -> Mask:
 
 
 def as_mapping(given: Any, what: str) -> dict[Any, Any]:
-    if given is None:
-        return {}
     if not isinstance(given, Mapping):
         raise TypeError(f"{what} takes a dict from the name of a modality, got {given!r}.")
     return dict(given)

@@ -11,21 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import blas
 
-from skmm._modalities._cells import refuse_cells
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._modalities._container import Modalities
-from skmm._modalities._dtypes import labels_of
-from skmm._modalities._kinds import check_kind, refuse_mixed
+from skmm._modalities._kinds import check_kind, refuse_cells, refuse_mixed
 from skmm._modalities._read import class_name, read_modalities
-from skmm._modalities._schema import PLAIN
+from skmm._modalities._schema import PLAIN, labels_of
 from skmm._modalities._stream import Stream, open_streams
 from skmm._modalities._values import (
+    DENSE,
     FLOATS,
+    PANDAS,
     Array,
     Value,
     flat_array,
     hide_rows,
     is_lazy,
-    is_pandas,
     is_sparse,
     missing_rows,
     n_columns,
@@ -134,13 +134,16 @@ def check_modalities(
     values: dict[str, Any] = {}
     X = open_streams(X) if accept_lazy else X
     for j, (name, value) in enumerate(X._values.items()):
-        _check_usable(estimator, name, value, X._kinds[name], kinds, accept_sparse)
+        kind, missing = X._kinds[name], X._mask[:, j]
+        _check_usable(estimator, name, value, kind, kinds, accept_sparse)
         if isinstance(value, Stream):
-            values[name] = _inspect(estimator, value, X._kinds[name], allow_partial)
+            values[name] = _inspect(estimator, value, kind, allow_partial)
             continue
-        value = _convert(name, value, X._kinds[name], flatten)
-        values[name] = read_only(hide_rows(value, X._mask[:, j]))
-        _check_finite(estimator, name, values[name], X._mask[:, j], allow_partial)
+        converted = _convert(name, value, kind, flatten)
+        if converted is not value:  # stored values are read-only and hidden already
+            converted = read_only(hide_rows(converted, missing))
+        values[name] = converted
+        _check_finite(estimator, name, converted, missing, allow_partial)
     X = Modalities._make(values, X._kinds, _mask_of(values, X._mask), X._ids)
     _check_missing(estimator, X, reset, allow_missing, allow_empty_rows)
     return X
@@ -156,6 +159,19 @@ def _check_usable(
 ) -> None:
     if kind == "image":
         _check_channels(name, value.shape)
+    if not isinstance(value, DENSE):
+        _check_storage(estimator, name, value, accept_sparse)
+    if kind == "categorical":
+        _check_labels(name, value)
+    if kinds is not None and kind not in kinds:
+        raise ValueError(
+            f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "
+            f"{tuple(kinds)}. {_encoding(name, kind)}, or declare what it is with kinds=."
+        )
+
+
+def _check_storage(estimator: Any, name: str, value: Any, accept_sparse: bool) -> None:
+    """Refuse lazy and sparse values where they cannot be used."""
     if is_lazy(value) and not isinstance(value, Stream):
         raise TypeError(
             f"Modality {name!r} is a {type(value).__name__}, which {class_name(estimator)} would "
@@ -167,13 +183,6 @@ def _check_usable(
             f"Sparse data was passed for modality {name!r}, but {class_name(estimator)} requires "
             f"dense data. Reduce it first, e.g. PerModality({{{name!r}: TruncatedSVD()}}), or use "
             "'.toarray()'."
-        )
-    if kind == "categorical":
-        _check_labels(name, value)
-    if kinds is not None and kind not in kinds:
-        raise ValueError(
-            f"{class_name(estimator)} cannot use modality {name!r} of kind {kind!r}; it takes "
-            f"{tuple(kinds)}. {_encoding(name, kind)}, or declare what it is with kinds=."
         )
 
 
@@ -205,7 +214,7 @@ def _encoding(name: str, kind: str) -> str:
 
 
 def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
-    if is_sparse(value):
+    if not isinstance(value, DENSE):  # a CSR matrix
         return value if value.dtype in FLOATS else value.astype(np.float64)
     if kind == "categorical":
         if (width := n_columns(value)) > 1:
@@ -219,14 +228,14 @@ def _convert(name: str, value: Value, kind: str, flatten: bool) -> Value:
         if value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:  # no objects, no long doubles
             return value.astype(value.dtype.newbyteorder("="), copy=False)
     array = _as_float(name, value)
-    return flat_array(array) if flatten else array
+    return flat_array(array) if flatten and array.ndim != 2 else array
 
 
 def _as_float(name: str, value: Any) -> Array:
     """Return floats: float32 stays, everything else becomes float64, floats are not copied."""
-    if value.ndim > 1 and not is_pandas(value) and value.dtype == object:
+    if value.ndim > 1 and not isinstance(value, PANDAS) and value.dtype == object:
         return _as_float(name, pd.DataFrame(flat_array(value))).reshape(value.shape)
-    if not is_pandas(value) and value.dtype != object:
+    if not isinstance(value, PANDAS) and value.dtype != object:
         return value if value.dtype in FLOATS else value.astype(np.float64)
     frame = pd.DataFrame(value)
     if all(isinstance(t, np.dtype) and t.kind in "fiub" for t in set(frame.dtypes)):
@@ -257,16 +266,15 @@ def _check_finite(
     estimator: Any, name: str, value: Any, missing: NDArray[np.bool_], allow_partial: bool
 ) -> None:
     """Refuse infinity, and NaN in rows that are not missing. One pass when all is well."""
-    data = value.data if is_sparse(value) else value
+    is_dense = isinstance(value, np.ndarray)
+    data = value if is_dense else value.data
     if data.dtype.kind != "f":
         return
     if _sum_is_finite(data):
         return
-    if is_sparse(value):
+    if not is_dense:
         data, missing = _strange_entries(value), np.zeros(len(missing), dtype=bool)
-    n_infinite, n_huge = (_count_rows(test, data, missing) for test in (np.isinf, _is_huge))
-    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
-    _refuse_strange(estimator, name, data.dtype, n_infinite, n_huge, n_partial)
+    _refuse_strange(estimator, name, data.dtype, *_count_strange(data, missing, allow_partial))
 
 
 def _refuse_strange(
@@ -294,16 +302,14 @@ def _refuse_strange(
 def _inspect(estimator: Any, stream: Stream, kind: str, allow_partial: bool) -> Stream:
     """Read a stream once: refuse what it must not hold, and note the rows that are missing."""
     missing = np.array(stream.missing)
-    n_infinite = n_huge = n_partial = 0
+    strange = np.zeros(3, dtype=int)
     for start, block in stream.blocks():
         hidden = missing[start : start + len(block)]
         if block.dtype.kind == "f" and not _sum_is_finite(block):
             hidden |= missing_rows(block)
-            n_infinite += _count_rows(np.isinf, block, hidden)
-            n_huge += _count_rows(_is_huge, block, hidden)
-            n_partial += 0 if allow_partial else _count_rows(np.isnan, block, hidden)
+            strange += _count_strange(block, hidden, allow_partial)
         check_kind(stream.name, block, kind, hidden)
-    _refuse_strange(estimator, stream.name, stream.dtype, n_infinite, n_huge, n_partial)
+    _refuse_strange(estimator, stream.name, stream.dtype, *strange.tolist())
     stream.missing = missing
     return stream
 
@@ -329,15 +335,23 @@ def _strange_entries(value: Any) -> Array:
     return entries
 
 
+def _count_strange(
+    data: Array, missing: NDArray[np.bool_], allow_partial: bool
+) -> tuple[int, int, int]:
+    """Count the rows with infinity, with what is huge, and with NaN where it is not allowed."""
+    n_partial = 0 if allow_partial else _count_rows(np.isnan, data, missing)
+    return _count_rows(np.isinf, data, missing), _count_rows(_is_huge, data, missing), n_partial
+
+
 def _is_huge(data: Array) -> Array:
     return np.abs(data) > np.float64(LARGEST)  # compared in double precision
 
 
 def _count_rows(test: Callable[[Array], Array], data: Array, missing: NDArray[np.bool_]) -> int:
-    """Count the observed rows in which `test` holds anywhere, in chunks to save memory."""
+    """Count the observed rows in which `test` holds anywhere, in chunks."""
     flat = flat_array(data)
-    step = max(1, 2**20 // flat.shape[1])
-    chunks = (slice(i, i + step) for i in range(0, len(flat), step))
+    n_rows, width = flat.shape
+    chunks = row_chunks(n_rows, width, SMALL)
     return sum(int((test(flat[c]).any(axis=1) & ~missing[c]).sum()) for c in chunks)
 
 
@@ -345,8 +359,8 @@ def _check_missing(
     estimator: Any, X: Modalities, reset: bool, allow_missing: bool, allow_empty_rows: bool
 ) -> None:
     n_missing = X._mask.sum(axis=0)
-    for name, n_rows in zip(X.names, n_missing, strict=True):
-        if reset and n_rows == len(X):
+    for name, n_rows in zip(X._values, n_missing, strict=True):
+        if reset and n_rows == len(X._mask):
             raise ValueError(
                 f"Modality {name!r} is missing (NaN) in every row of the training data. Leave it "
                 "out, e.g. with X.select([...])."

@@ -47,9 +47,9 @@ class ColumnStatistics:
         """Take the statistics of rows that are `here`, in one pass; weights of 0 leave rows out."""
         if weight is not None:
             here = weight > 0 if here is None else here & (weight > 0)
-        parts = _parts(value, here, weight)
-        count, mean, scale, low, high = next(parts, _nothing(value.shape[1:]))
-        for more in parts:
+        chunks = _by_chunk(value, here, weight)
+        count, mean, scale, low, high = next(chunks, _nothing(value.shape[1:]))
+        for more in chunks:
             low, high = np.fmin(low, more[3]), np.fmax(high, more[4])
             count, mean, scale = _joined((count, mean, scale), more[:3])
         varying = varies(mean, scale)
@@ -145,17 +145,17 @@ def column_statistics(X: Modalities, schema: Schema) -> dict[str, ColumnStatisti
     return found
 
 
-def _parts(value: Any, here: Array | None, weight: Array | None) -> Iterator[tuple[Array, ...]]:
-    """Yield count, mean, standard deviation, lowest and highest of some rows after the other."""
+def _by_chunk(value: Any, here: Array | None, weight: Array | None) -> Iterator[tuple[Array, ...]]:
+    """Yield count, mean, standard deviation, lowest and highest entry of each chunk of rows."""
     weights = None if weight is None or here is None else weight[here]
     start = 0
-    for piece in pieces(value, here):
-        part = None if weights is None else weights[start : start + len(piece)]
-        start += len(piece)
-        yield _of_piece(np.asarray(piece, dtype=np.float64), part)
+    for chunk in pieces(value, here):
+        own = None if weights is None else weights[start : start + len(chunk)]
+        start += len(chunk)
+        yield _of_chunk(np.asarray(chunk, dtype=np.float64), own)
 
 
-def _of_piece(x: Array, weight: Array | None) -> tuple[Array, ...]:
+def _of_chunk(x: Array, weight: Array | None) -> tuple[Array, ...]:
     low, high = np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)
     known = ~np.isnan(x)
     shares = np.ones(len(x)) if weight is None else weight
@@ -177,13 +177,13 @@ def _of_piece(x: Array, weight: Array | None) -> tuple[Array, ...]:
 
 def _joined(first: tuple[Array, ...], second: tuple[Array, ...]) -> tuple[Array, Array, Array]:
     """Return count, mean and standard deviation of two sets of rows together (Chan et al. 1979)."""
-    (n, mean, scale), (more, other, spread) = first, second
+    (n, mean, scale), (more, other_mean, other_scale) = first, second
     share = more / np.maximum(n + more, np.finfo(np.float64).tiny)
-    gap = np.where((n > 0) & (more > 0), other - mean, 0.0)
-    mean = np.where(n > 0, mean + share * gap, other)
-    size = np.maximum(np.maximum(scale, spread), np.abs(gap))
+    gap = np.where((n > 0) & (more > 0), other_mean - mean, 0.0)
+    mean = np.where(n > 0, mean + share * gap, other_mean)
+    size = np.maximum(np.maximum(scale, other_scale), np.abs(gap))
     unit = np.where(size > 0, size, 1.0)
-    inside = (1 - share) * (scale / unit) ** 2 + share * (spread / unit) ** 2
+    inside = (1 - share) * (scale / unit) ** 2 + share * (other_scale / unit) ** 2
     between = share * (1 - share) * (gap / unit) ** 2
     return n + more, mean, unit * np.sqrt(inside + between)
 

@@ -10,26 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from skmm._modalities._arguments import (
-    Mask,
-    as_mapping,
-    as_names,
-    check_mapping,
-    check_missing,
-    check_names,
-    check_rows,
-    check_values,
-)
-from skmm._modalities._cells import stack_cells
+from skmm._modalities._arguments import Mask, Parts, as_names, check_rows, read_parts
 from skmm._modalities._frames import frame_to_mapping, join_frames, mapping_to_frame
-from skmm._modalities._ids import Ids, declared_ids, find_ids, refuse_other_missing
-from skmm._modalities._kinds import check_kind, default_kind
+from skmm._modalities._ids import Ids, declared_ids
 from skmm._modalities._polars import as_pandas
 from skmm._modalities._values import (
+    PANDAS,
     Value,
     hide_rows,
-    is_pandas,
-    missing_rows,
     n_bytes,
     take_rows,
 )
@@ -125,28 +113,8 @@ class Modalities:
         kinds: Mapping[str, str] | None = None,
         index: ArrayLike | str | None = None,
     ) -> None:
-        named, ids = declared_ids(check_mapping(mapping), index)
-        values = check_values(named)
-        mask = np.column_stack([missing_rows(value) for value in values.values()])
-        ids = find_ids(values, len(mask), ids, getattr(mapping, "_ids", None))
-        for j, (name, value) in enumerate(values.items()):
-            if (stacked := stack_cells(value)) is not value:
-                values[name] = stacked
-                mask[:, j] |= missing_rows(stacked)
-        given_kinds = as_mapping(kinds, "kinds=")
-        check_names(given_kinds, values, "kinds=")
-        if isinstance(mapping, Modalities):
-            mask |= mapping._mask
-            given_kinds = {**mapping._kinds, **given_kinds}
-        if missing is not None:
-            refuse_other_missing(ids, missing)
-            mask |= check_missing(missing, tuple(values), len(mask))
-        values = {n: hide_rows(v, mask[:, j]) for j, (n, v) in enumerate(values.items())}
-        for j, (name, value) in enumerate(values.items()):
-            if name in given_kinds:
-                check_kind(name, value, given_kinds[name], mask[:, j])
-        kinds = {n: given_kinds.get(n) or default_kind(v) for n, v in values.items()}
-        self._set(values, kinds, mask, ids)
+        before = mapping._parts() if isinstance(mapping, Modalities) else None
+        self._set(*read_parts(mapping, missing, kinds, index, before))
 
     @classmethod
     def _make(
@@ -158,9 +126,16 @@ class Modalities:
         return self
 
     def _set(self, values: dict[str, Value], kinds: dict[str, str], mask: Mask, ids: Ids) -> None:
-        self._values = {name: ids.put_on(value) for name, value in values.items()}
+        # Of all values only frames carry ids.
+        self._values = {
+            name: ids.put_on(value) if isinstance(value, PANDAS) else value
+            for name, value in values.items()
+        }
         self._kinds, self._mask, self._ids = kinds, mask.view(), ids
         self._mask.flags.writeable = False
+
+    def _parts(self) -> Parts:
+        return Parts(self._values, self._kinds, self._mask, self._ids)
 
     def _with_ids(self, ids: Ids) -> Modalities:
         return self._make(self._values, self._kinds, self._mask, ids)
@@ -381,7 +356,7 @@ class Modalities:
             if key not in self._values:
                 raise KeyError(f"no modality {key!r}; there are {list(self.names)}")
             value = self._values[key]
-            return value.copy(deep=False) if is_pandas(value) else value
+            return value.copy(deep=False) if isinstance(value, PANDAS) else value
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]
         rows = check_rows(key, len(self))

@@ -14,7 +14,7 @@ from sklearn.utils._indexing import _get_column_indices
 
 from skmm._modalities._ids import Ids, is_in, looks_alike, split_column
 from skmm._modalities._polars import as_pandas, is_polars
-from skmm._modalities._values import Array, Value, flat_array, is_pandas, is_sparse
+from skmm._modalities._values import PANDAS, Array, Value, flat_array, is_sparse
 from skmm.exceptions import IndexMismatchWarning
 
 
@@ -99,7 +99,7 @@ def as_frame(name: str, value: Value) -> pd.DataFrame:
     """Return one modality as a flat DataFrame."""
     if is_sparse(value):
         raise TypeError(f"Modality {name!r} is sparse; reduce it first (e.g. TruncatedSVD).")
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         return pd.DataFrame(value)
     return pd.DataFrame(flat_array(np.asarray(value)))
 
@@ -131,7 +131,7 @@ def _indexed(name: str, frame: Any, column: str | None) -> Any:
         frame, ids = split_column(frame, column)
         frame = as_pandas(frame).set_axis(ids.index, axis=0)
     frame = as_pandas(frame)
-    if not is_pandas(frame):
+    if not isinstance(frame, PANDAS):
         raise TypeError(f"Modality {name!r} is a {type(frame).__name__}, not a DataFrame.")
     if not frame.index.is_unique:
         raise ValueError(f"Modality {name!r} has duplicates in its index; make it unique.")

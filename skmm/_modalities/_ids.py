@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_integer_dtype
 
 from skmm._modalities._polars import as_pandas, is_polars
-from skmm._modalities._values import Array, as_array, is_pandas
+from skmm._modalities._values import PANDAS, Array, as_array
 from skmm.exceptions import IndexMismatchWarning
 
 REMEDY = "Align them with Modalities.join, or reset_index(drop=True) if rows already correspond."
@@ -47,7 +47,7 @@ class Ids:
 
     def put_on(self, value: Any) -> Any:
         """Return a value whose index, if it has one, is these ids."""
-        return value.set_axis(self.index, axis=0) if is_pandas(value) else value
+        return value.set_axis(self.index, axis=0) if isinstance(value, PANDAS) else value
 
 
 def is_default(index: pd.Index) -> bool:
@@ -57,10 +57,10 @@ def is_default(index: pd.Index) -> bool:
 
 def ids_of(X: Any) -> Ids | None:
     """Return the ids of data in any form, None where it has none; nothing is checked."""
-    if is_pandas(X):
+    if isinstance(X, PANDAS):
         return Ids.of(X.index)
     if isinstance(X, Mapping):
-        found = [Ids.of(value.index) for value in X.values() if is_pandas(value)]
+        found = [Ids.of(value.index) for value in X.values() if isinstance(value, PANDAS)]
         return next((one for one in found if one.named), found[0] if found else None)
     ids = getattr(X, "_ids", None)
     return ids if isinstance(ids, Ids) else None

@@ -1,4 +1,7 @@
-"""What a modality's values are: numbers, 0/1, counts, labels, token ids or images."""
+"""What a modality's values are: numbers, 0/1, counts, labels, token ids or images, or cells.
+
+Cells of a column that are arrays or lists are stacked; labels are scalars; all else is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype, is_object_dtype
+from pandas.api.types import (
+    infer_dtype,
+    is_bool_dtype,
+    is_numeric_dtype,
+    is_object_dtype,
+    is_scalar,
+)
 
-from skmm._modalities._cells import has_cells
+from skmm._modalities._foreign import described
+from skmm._modalities._frames import as_frame
 from skmm._modalities._values import (
     ONE_SHAPE,
+    PANDAS,
     Array,
     Value,
+    dtypes_of,
+    flat_array,
     is_lazy,
-    is_pandas,
     is_sparse,
+    missing_rows,
     n_columns,
     take_rows,
 )
@@ -27,16 +40,19 @@ ENCODE = "use 'categorical' or encode it with PerModality."
 _NUMBER_OBJECTS = {
     "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty",
 }  # fmt: skip
+_DATES = {"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"}
 
 
 def default_kind(value: Value) -> str:
     """Return the kind that follows from dtype and rank alone, so that no fold changes it."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":  # most values
+        return "image" if value.ndim == 4 else "numeric"
     if not is_number(value):
         return "categorical"
-    whole = all(_is_whole(t) for t in _dtypes(value))
+    whole = all(_is_whole(t) for t in dtypes_of(value))
     if value.ndim == 1 and whole:
         return "categorical"
-    if value.ndim == 2 and all(is_bool_dtype(t) for t in _dtypes(value)):
+    if value.ndim == 2 and all(is_bool_dtype(t) for t in dtypes_of(value)):
         return "binary"
     return "image" if value.ndim == 4 else "numeric"
 
@@ -76,11 +92,6 @@ def refuse_mixed(name: str, value: Value) -> None:
         )
 
 
-def _listed(columns: dict[Any, Any]) -> str:
-    """Return the names of columns for a message, of many the first."""
-    return f"{list(columns)[:5]}".replace("]", ", ...]" if len(columns) > 5 else "]")
-
-
 def check_kind(name: str, value: Value, kind: str, missing: NDArray[np.bool_]) -> None:
     """Raise ValueError unless the observed rows of `value` can be of this kind."""
     if not isinstance(kind, str) or kind not in KINDS:
@@ -88,6 +99,89 @@ def check_kind(name: str, value: Value, kind: str, missing: NDArray[np.bool_]) -
     problem = _problem(value, kind, missing)
     if problem:
         raise ValueError(f"Modality {name!r} cannot be of kind {kind!r}: {problem}")
+
+
+def has_cells(value: Any) -> bool:
+    """Whether the value is a single column of objects, the first of which is an array or a list.
+
+    Missing cells are passed over.
+    """
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return False  # most values: no need to look closer
+    if is_lazy(value) or is_sparse(value) or n_columns(value) != 1 or not _holds_objects(value):
+        return False
+    cells = _column(value)
+    here = np.flatnonzero(~missing_rows(cells))
+    return bool(len(here)) and _is_array(cells[here[0]])
+
+
+def stack_cells(value: Value) -> Any:
+    """Return cells that are numbers of one shape as an array; vectors in a Series as a DataFrame.
+
+    A row without a cell becomes NaN, or 0 where the numbers are no floats. Everything else is
+    returned as it is.
+    """
+    if not has_cells(value):
+        return value
+    cells = _column(value)
+    missing = missing_rows(cells)
+    try:
+        stacked = np.stack([np.asarray(cell) for cell in cells[~missing]])
+    except (ValueError, TypeError, RuntimeError):  # shapes that differ, or cells that are no arrays
+        return value
+    if stacked.dtype.kind not in "biuf" or 0 in stacked.shape:
+        return value
+    out = np.zeros((len(cells), *stacked.shape[1:]), dtype=stacked.dtype)
+    out[~missing] = stacked
+    if out.dtype.kind == "f":
+        out[missing] = np.nan
+    return (
+        pd.DataFrame(out, index=value.index) if isinstance(value, PANDAS) and out.ndim == 2 else out
+    )
+
+
+def open_cells(name: str, value: Any) -> Any:
+    """Return cells as numbers where no mask goes with them: NaN for a row without one."""
+    if not isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or not has_cells(value):
+        return value
+    out, missing = stack_cells(value), missing_rows(value)
+    if out is value:
+        refuse_cells(name, value)
+    if missing.any():
+        out = out.astype(np.float64)
+        out[missing] = np.nan
+    return out
+
+
+def as_table(name: str, value: Any, n_columns: int) -> pd.DataFrame:
+    """Return a modality as a DataFrame of so many columns: of one, if it was one of cells."""
+    frame = as_frame(name, value)
+    if frame.shape[1] == n_columns:
+        return frame
+    cells = np.fromiter(np.asarray(value), dtype=object, count=len(frame))
+    return pd.DataFrame({name: cells}, index=frame.index)
+
+
+def refuse_cells(name: str, value: Any) -> None:
+    """Raise unless the cells of columns that are no numbers can be labels."""
+    if is_lazy(value) or is_sparse(value):
+        return
+    frame = pd.DataFrame(value if value.ndim < 3 else flat_array(value))
+    alone = frame.shape[1] == 1
+    for label, column in frame.items():
+        cells = np.asarray(column)
+        if cells.dtype.kind not in "OmM":
+            continue
+        what = f"Modality {name!r}" if alone else f"Modality {name!r}, column {label!r},"
+        if infer_dtype(cells, skipna=True) in _DATES:
+            raise TypeError(f"{what} holds dates or durations: make numbers of them.")
+        if strange := [cell for cell in cells if not is_scalar(cell)]:
+            _refuse(what, strange, alone=alone)
+
+
+def _listed(columns: dict[Any, Any]) -> str:
+    """Return the names of columns for a message, of many the first."""
+    return f"{list(columns)[:5]}".replace("]", ", ...]" if len(columns) > 5 else "]")
 
 
 def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
@@ -99,7 +193,7 @@ def _problem(value: Value, kind: str, missing: NDArray[np.bool_]) -> str:
         return _not_numbers(value)
     if kind == "image" and value.ndim != 4:
         return f"images are N x C x H x W, got shape {value.shape}."
-    if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in _dtypes(value))):
+    if kind == "tokens" and not (value.ndim == 2 and all(_is_int(t) for t in dtypes_of(value))):
         return f"token ids are 2-D integers, got shape {value.shape}, dtype {_dtype_name(value)}."
     if kind in ("binary", "count", "tokens") and not is_lazy(value):  # else when it is read
         numbers = _observed_numbers(value, missing)
@@ -125,7 +219,7 @@ def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:
         numbers: Any = value.data
     else:
         numbers = take_rows(value, ~missing) if missing.any() else value
-        if is_pandas(numbers) or numbers.dtype == object:
+        if isinstance(numbers, PANDAS) or numbers.dtype == object:
             numbers = pd.DataFrame(numbers).to_numpy(dtype=float, na_value=np.nan)
     if numbers.dtype.kind == "b":
         return numbers.view(np.uint8)
@@ -135,10 +229,6 @@ def _observed_numbers(value: Value, missing: NDArray[np.bool_]) -> Array:
 def _hold_numbers(value: Any) -> bool:
     columns = np.asarray(value, dtype=object).ravel()
     return infer_dtype(columns, skipna=True) in _NUMBER_OBJECTS
-
-
-def _dtypes(value: Value) -> list[Any]:
-    return list(value.dtypes) if isinstance(value, pd.DataFrame) else [value.dtype]
 
 
 def _is_numeric(dtype: Any) -> bool:
@@ -154,4 +244,39 @@ def _is_whole(dtype: Any) -> bool:
 
 
 def _dtype_name(value: Value) -> str:
-    return "/".join(sorted({str(t) for t in _dtypes(value)}))
+    return "/".join(sorted({str(t) for t in dtypes_of(value)}))
+
+
+def _is_array(cell: Any) -> bool:
+    """Whether a cell is an array or a list."""
+    return isinstance(cell, list | tuple) or getattr(cell, "shape", ()) != ()
+
+
+def _refuse(what: str, cells: list[Any], *, alone: bool) -> None:
+    if not _is_array(cells[0]):
+        raise TypeError(
+            f"{what} has a cell that is {described(cells[0])}, but labels are texts or numbers. In "
+            "PerModality, ImageScaler and LogMel read images, sounds and their paths, "
+            "DictVectorizer and MultiLabelBinarizer make columns of dicts and sets."
+        )
+    shapes = ", ".join(str(shape) for shape in [*dict.fromkeys(map(_shape, cells))][:3])
+    got = f"{type(cells[0]).__name__}s of shapes {shapes}"
+    if not alone:
+        raise ValueError(f"{what} has cells that are {got}: make it a modality of its own.")
+    raise ValueError(
+        f"{what} has cells that are {got}; they are stacked where they are numbers of one shape. "
+        f"{ONE_SHAPE}"
+    )
+
+
+def _shape(cell: Any) -> tuple[int, ...]:
+    return tuple(getattr(cell, "shape", (len(cell),) if _is_array(cell) else ()))
+
+
+def _holds_objects(value: Any) -> bool:
+    return all(is_object_dtype(t) or isinstance(t, pd.ArrowDtype) for t in dtypes_of(value))
+
+
+def _column(value: Any) -> Array:
+    """Return the only column as objects."""
+    return np.asarray(value, dtype=object).reshape(-1)

@@ -66,7 +66,7 @@ def _numbers(name: str, value: Array, observed: Array, categories: Array) -> Arr
     try:
         known = np.isin(found, categories)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"Modality {name!r} holds what are no labels: {error}") from error
+        raise TypeError(f"Modality {name!r} holds cells that are not labels: {error}") from error
     if not known.all():
         unknown = sorted({str(label) for label in found[~known]})[:5]
         raise ValueError(

@@ -15,7 +15,7 @@ from sklearn.utils._set_output import _get_output_config
 
 from skmm._modalities._ids import Ids, ids_of
 from skmm._modalities._polars import as_polars, is_polars
-from skmm._modalities._values import is_pandas
+from skmm._modalities._values import PANDAS
 
 F = TypeVar("F", bound=Callable[..., Any])
 _arrays: ContextVar[bool] = ContextVar("arrays", default=False)
@@ -75,7 +75,9 @@ def arrays_only() -> Iterator[None]:
 
 def in_library(estimator: Any, value: Any) -> Any:
     """Return a frame of pandas as one of polars if `set_output` says so."""
-    if _get_output_config("transform", estimator)["dense"] == "polars" and is_pandas(value):
+    if _get_output_config("transform", estimator)["dense"] == "polars" and isinstance(
+        value, PANDAS
+    ):
         return as_polars(value)
     return value
 
@@ -86,7 +88,7 @@ def _with_ids(transform: F) -> F:
         if _arrays.get():
             return cast(Any, transform).__wrapped__(self, X, *args, **kwargs)
         out = transform(self, X, *args, **kwargs)
-        return _named(out, X) if is_pandas(out) or is_polars(out) else out
+        return _named(out, X) if isinstance(out, PANDAS) or is_polars(out) else out
 
     return cast(F, follow)
 
@@ -96,9 +98,9 @@ def _in_container(estimator: Any, X: Any, value: Any, columns: Sequence[str]) ->
     container = _get_output_config("transform", estimator)["dense"]
     if container == "default" or value.ndim > 2 or _arrays.get():
         return value
-    if not is_pandas(value) and value.ndim == 1:
+    if not isinstance(value, PANDAS) and value.ndim == 1:
         value = pd.Series(np.asarray(value), name=columns[0])
-    elif not is_pandas(value):
+    elif not isinstance(value, PANDAS):
         value = pd.DataFrame(np.asarray(value), columns=list(columns))
     return _named(as_polars(value) if container == "polars" else value, X)
 

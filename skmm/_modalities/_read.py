@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from pandas.api.types import infer_dtype
+from scipy.sparse import issparse
 from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
@@ -16,23 +17,22 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skmm._modalities._cells import has_cells, open_cells, refuse_cells
 from skmm._modalities._container import Modalities
 from skmm._modalities._foreign import refuse_foreign
 from skmm._modalities._frames import level_columns, resolve_selectors, take_columns
 from skmm._modalities._ids import ids_of, refuse_other_target
-from skmm._modalities._kinds import check_kind, refuse_mixed
-from skmm._modalities._polars import as_pandas, is_polars
+from skmm._modalities._kinds import check_kind, has_cells, open_cells, refuse_cells, refuse_mixed
+from skmm._modalities._polars import as_pandas
 from skmm._modalities._schema import COLUMNS, FRAME, NAMED, PLAIN, Schema, Spec
 from skmm._modalities._values import (
     FLOATS,
+    PANDAS,
     Array,
     Value,
     as_array,
+    dtypes_of,
     flat_array,
     is_lazy,
-    is_pandas,
-    is_sparse,
 )
 
 LOST_NAMES = (
@@ -59,26 +59,23 @@ def read_modalities(
     """
     if not reset:
         check_is_fitted(estimator, "_schema")
-    is_polars_frame = is_polars(X)
-    X, y = as_pandas(X), as_pandas(y)
-    params = {"ensure_min_samples": min_samples, "accept_sparse": "csr" if accept_sparse else False}
     if _is_named(X):
         X, schema = _read_named(estimator, X, reset)
-    elif _names_columns(estimator, reset):
-        X, schema = _read_columns(estimator, X, reset, params)
     else:
+        accepted = "csr" if accept_sparse else False
+        checks: dict[str, Any] = {"ensure_min_samples": min_samples, "accept_sparse": accepted}
         takes_y = min_modalities == 2 if reset else "y" in estimator._schema.specs
-        y = y if takes_y else None
-        X, schema = _read_plain(estimator, X, y, reset, params, convert)
-        if reset and takes_y and y is None:
-            raise ValueError(_requires_y(estimator))
-    _check_n_samples(estimator, X, min_samples)
-    if reset:
-        _check_n_modalities(estimator, X, min_modalities)
-        estimator._schema = replace(schema, is_polars=is_polars_frame, id_column=X._ids.column)
-        estimator.modality_names_in_ = schema.names
-        return X
-    return _compare(estimator, X)
+        X, schema = _read_flat(estimator, X, y, reset, takes_y, checks, convert)
+    n_samples, n_modalities = X._mask.shape
+    if n_samples < min_samples:
+        raise ValueError(_requires_samples(estimator, n_samples, min_samples))
+    if not reset:
+        return _compare(estimator, X)
+    if n_modalities < min_modalities:
+        raise ValueError(_requires_modalities(estimator, X, min_modalities))
+    estimator._schema = replace(schema, id_column=X._ids.column)
+    estimator.modality_names_in_ = schema.names
+    return X
 
 
 def _form(estimator: Any) -> int:
@@ -95,7 +92,7 @@ def _is_named(X: object) -> bool:
     """Whether X brings the names of its modalities: forms 1 and 2 (a dok matrix is a dict)."""
     if isinstance(X, pd.DataFrame):
         return X.columns.nlevels > 1
-    return isinstance(X, Modalities | Mapping) and not is_sparse(X)
+    return isinstance(X, Modalities) or (isinstance(X, Mapping) and not issparse(X))
 
 
 def _read_named(estimator: Any, X: Any, reset: bool) -> tuple[Modalities, Schema]:
@@ -107,7 +104,7 @@ def _read_named(estimator: Any, X: Any, reset: bool) -> tuple[Modalities, Schema
     elif not isinstance(X, Modalities):
         X = Modalities(X)
     X = _select(estimator, X, reset)
-    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    specs = {name: Spec.of(value, X._kinds[name]) for name, value in X._values.items()}
     width = sum(s.width for s in specs.values()) if columns_in is None else len(columns_in)
     if reset:
         estimator.n_features_in_ = width
@@ -138,6 +135,26 @@ def _select(estimator: Any, X: Modalities, reset: bool) -> Modalities:
     return X.select(present)
 
 
+def _read_flat(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    reset: bool,
+    takes_y: bool,
+    checks: dict[str, Any],
+    convert: bool,
+) -> tuple[Modalities, Schema]:
+    """Forms 3 and 4."""
+    flat, y = as_pandas(X), as_pandas(y) if takes_y else None
+    if _names_columns(estimator, reset):
+        found, schema = _read_columns(estimator, flat, reset, checks)
+    else:
+        found, schema = _read_plain(estimator, flat, y, reset, checks, convert)
+        if reset and takes_y and y is None:
+            raise ValueError(_requires_y(estimator))
+    return found, replace(schema, is_polars=flat is not X)
+
+
 def _read_columns(
     estimator: Any, X: Any, reset: bool, params: dict[str, Any]
 ) -> tuple[Modalities, Schema]:
@@ -158,7 +175,7 @@ def _read_columns(
     X = _validate_flat(estimator, X, reset, params)
     numbers = resolve_selectors(X, selectors) if reset else estimator._schema.numbers
     X = Modalities({name: take_columns(X, columns) for name, columns in numbers.items()})
-    specs = {name: Spec.of(X[name], X._kinds[name]) for name in X.names}
+    specs = {name: Spec.of(value, X._kinds[name]) for name, value in X._values.items()}
     return X, Schema(COLUMNS, specs, estimator.n_features_in_, columns_in, numbers)
 
 
@@ -166,23 +183,18 @@ def _validate_flat(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) 
     """Apply scikit-learn's checks of shape and names; DataFrames keep their columns' dtypes."""
     _refuse_nd(estimator, X)
     if isinstance(X, pd.DataFrame):
-        return _validate_data(estimator, X, reset, skip_check_array=True)
-    return _validate(estimator, X, reset, {"dtype": None, **params})
+        return _validate(estimator, X, reset, skip_check_array=True)
+    return _validate(estimator, X, reset, dtype=None, **params)
 
 
-def _validate(estimator: Any, X: Any, reset: bool, params: dict[str, Any]) -> Any:
+def _validate(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
+    """Apply scikit-learn's checks; say which columns changed places."""
     try:
-        return _validate_data(estimator, X, reset, ensure_all_finite=False, **params)
+        return validate_data(estimator, X, reset=reset, ensure_all_finite=False, **params)
     except RuntimeError as error:  # of a tensor with a gradient
         raise TypeError(
             f"X is a {type(X).__name__} that cannot be made an array: {error}"
         ) from error
-
-
-def _validate_data(estimator: Any, X: Any, reset: bool, **params: Any) -> Any:
-    """Apply scikit-learn's checks; say which columns changed places."""
-    try:
-        return validate_data(estimator, X, reset=reset, **params)
     except ValueError as error:
         if "must be in the same order" not in str(error):
             raise
@@ -204,10 +216,10 @@ def _read_plain(
     refuse_other_target(X, y)
     ids = ids_of({"X": X, "y": y})
     if convert:
-        X = _validate(estimator, X, reset, {"dtype": FLOATS, **params})
+        X = _validate(estimator, X, reset, dtype=FLOATS, **params)
     else:
         X = _validate_flat(estimator, X, reset, params)
-    values = {"X": X}
+    values = {"X": X}  # an array now, so the ids were taken before
     if y is not None:
         values["y"], y_spec = _read_y(estimator, X, y)
     out = Modalities(values)
@@ -226,7 +238,7 @@ def _read_y(estimator: Any, X: Any, y: Any) -> tuple[Array, Spec]:
     y = open_cells("y", y)
     if isinstance(y, pd.DataFrame):
         refuse_mixed("y", y)
-    raw = y if is_pandas(y) else as_array("y", y)
+    raw = y if isinstance(y, PANDAS) else as_array("y", y)
     if raw.ndim == 1 and _is_label(raw):
         warnings.warn(LOST_NAMES, UserWarning, stacklevel=2)
     try:
@@ -253,8 +265,8 @@ def _is_label(y: Any) -> bool:
 
 def _refuse_dates(what: str, value: Any) -> None:
     """Raise TypeError for dates, which scikit-learn would take for numbers of nanoseconds."""
-    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [getattr(value, "dtype", None)]
-    if any(getattr(dtype, "kind", "") in ("m", "M") for dtype in dtypes):
+    dtypes = dtypes_of(value) if hasattr(value, "dtype") or isinstance(value, PANDAS) else []
+    if any(dtype.kind in ("m", "M") for dtype in dtypes):
         raise TypeError(f"{what} holds dates or durations: make numbers of them.")
 
 
@@ -285,12 +297,14 @@ def _compare(estimator: Any, X: Modalities) -> Modalities:
         shape = tuple(value.shape[1:])
         if has_cells(value) and shape != spec.shape:
             refuse_cells(name, value)
+        # One number per row is a vector, or a matrix of one column: both are the same.
         if shape != spec.shape and not {shape, spec.shape} <= {(), (1,)}:
             raise ValueError(
                 f"Modality {name!r} has samples of shape {shape}, but {class_name(estimator)} was "
                 f"fitted with {spec.shape}."
             )
         _compare_columns(estimator, name, value, spec)
+        # Kinds are those of fit: the values of a few rows must not decide anew.
         if X._kinds[name] != spec.kind:
             check_kind(name, value, spec.kind, X._mask[:, j])
     kinds = {name: schema.kinds[name] for name in X.names}
@@ -315,7 +329,7 @@ def _compare_columns(estimator: Any, name: str, value: Value, spec: Spec) -> Non
 
 
 def _first_difference(given: Any, known: Any) -> str:
-    """Return a sentence about the first of two orders' places where they differ."""
+    """Return a sentence that names the first column that is not where it was in fit."""
     place = next(i for i, (a, b) in enumerate(zip(given, known, strict=True)) if a != b)
     return (
         f"Column {place} is {given[place]!r}, in fit it was {known[place]!r}: give them in the "
@@ -323,21 +337,19 @@ def _first_difference(given: Any, known: Any) -> str:
     )
 
 
-def _check_n_samples(estimator: Any, X: Modalities, min_samples: int) -> None:
-    if len(X) < min_samples:
-        raise ValueError(
-            f"Found Modalities with {len(X)} sample(s) (n_samples={len(X)}) while a minimum of "
-            f"{min_samples} is required by {class_name(estimator)}."
-        )
+def _requires_samples(estimator: Any, n_samples: int, min_samples: int) -> str:
+    return (
+        f"Found Modalities with {n_samples} sample(s) (n_samples={n_samples}) while a minimum of "
+        f"{min_samples} is required by {class_name(estimator)}."
+    )
 
 
-def _check_n_modalities(estimator: Any, X: Modalities, min_modalities: int) -> None:
-    if len(X.names) < min_modalities:
-        raise ValueError(
-            f"{class_name(estimator)} needs at least {min_modalities} modalities, got "
-            f"{list(X.names)}. If a step before made one array of them, name their columns: "
-            "modalities={name: columns}."
-        )
+def _requires_modalities(estimator: Any, X: Modalities, min_modalities: int) -> str:
+    return (
+        f"{class_name(estimator)} needs at least {min_modalities} modalities, got "
+        f"{list(X.names)}. If a step before made one array of them, name their columns: "
+        "modalities={name: columns}."
+    )
 
 
 def class_name(estimator: Any) -> str:

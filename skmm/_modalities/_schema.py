@@ -1,22 +1,29 @@
-"""What an estimator saw in fit, and the way back to the form its data had."""
+"""What an estimator saw in fit, and the way back to the form and dtypes its data had."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from skmm._modalities._cells import as_table, open_cells
 from skmm._modalities._container import Modalities
-from skmm._modalities._dtypes import as_series, fill_columns, special_dtypes, with_dtypes
 from skmm._modalities._frames import as_frame, level_columns, take_columns
 from skmm._modalities._ids import Ids, ids_of, split_column
-from skmm._modalities._kinds import default_kind
+from skmm._modalities._kinds import as_table, default_kind, open_cells
 from skmm._modalities._polars import as_given, as_pandas, as_polars, is_polars
-from skmm._modalities._values import Array, Value, as_value, flat_array, is_pandas, is_sparse
+from skmm._modalities._values import (
+    PANDAS,
+    Array,
+    Value,
+    as_value,
+    dtypes_of,
+    flat_array,
+    is_sparse,
+)
 
 NAMED, FRAME, COLUMNS, PLAIN = 1, 2, 3, 4  # the four forms of input
 
@@ -222,6 +229,81 @@ class Schema:
         return out
 
 
+def special_dtypes(value: Any) -> tuple[Any, ...]:
+    """Return the dtypes of pandas columns, or none if NumPy's arrays say as much."""
+    dtypes = dtypes_of(value)
+    plain = all(isinstance(t, np.dtype) and t.kind != "O" for t in dtypes)
+    return () if plain else tuple(dtypes)
+
+
+def labels_of(value: Any) -> Array:
+    """Return one column of labels as an array; nullable ones keep their type, with 0 for NA."""
+    dtype: Any = (special_dtypes(value) if isinstance(value, PANDAS) else ())[:1]
+    if not dtype or dtype[0].kind not in "iub" or isinstance(dtype[0], pd.SparseDtype):
+        return np.asarray(value)
+    kind: Any = {"i": np.int64, "u": np.uint64, "b": np.bool_}[dtype[0].kind]
+    return np.asarray(value.to_numpy(dtype=kind, na_value=kind(0)))
+
+
+def with_dtypes(array: Array, dtypes: Sequence[Any], columns: Any) -> pd.DataFrame:
+    """Return an array (n_samples, n_columns) as a DataFrame with these dtypes, as `as_series`."""
+    series = {j: as_series(array[:, j], dtype) for j, dtype in enumerate(dtypes)}
+    return pd.DataFrame(series).set_axis(columns, axis=1)
+
+
+def as_series(values: Array, dtype: Any, **labels: Any) -> pd.Series:
+    """Return values in a dtype of pandas, or in the nearest that holds them.
+
+    Where floats stand for whole numbers or truth values, they stay floats, nullable ones
+    (``"Float64"``) if the dtype was nullable.
+    """
+    if isinstance(dtype, pd.CategoricalDtype):
+        return pd.Series(_as_categories(values, dtype), **labels)
+    if isinstance(dtype, np.dtype | pd.SparseDtype):
+        is_text = dtype.kind == "O" and values.dtype.kind in "OUS"
+        return pd.Series(values, dtype=object if is_text else None, **labels)
+    if values.dtype.kind == "f" and dtype.kind in "iub":
+        dtype = "double[pyarrow]" if isinstance(dtype, pd.ArrowDtype) else "Float64"
+    return pd.Series(values, dtype=dtype, **labels)
+
+
+def fill_columns(value: pd.DataFrame, part: Array, missing: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return `value` with NaN entries and missing rows taken from `part`, as `as_series`.
+
+    A nullable column of truth values stays one, and gets the more probable ones.
+    """
+    columns = {j: _filled(value.iloc[:, j], part[:, j], missing) for j in range(value.shape[1])}
+    return pd.DataFrame(columns, index=value.index).set_axis(value.columns, axis=1)
+
+
+def _filled(column: pd.Series, part: Array, missing: NDArray[np.bool_]) -> pd.Series:
+    holes = np.flatnonzero(column.isna().to_numpy() | missing)
+    if not len(holes):
+        return column
+    dtype: Any = column.dtype
+    part = part[holes]
+    if not isinstance(dtype, np.dtype) and dtype.kind == "b" and part.dtype.kind == "f":
+        part = part > 0.5
+    found = as_series(part, dtype)
+    target: Any = found.dtype
+    if isinstance(dtype, np.dtype):
+        target = dtype if dtype.kind in "fO" else np.result_type(dtype, target)
+    if isinstance(dtype, pd.SparseDtype):
+        column = column.astype(dtype.subtype)
+    out = column.astype(target).copy()
+    out.iloc[holes] = found.astype(target).array
+    return out
+
+
+def _as_categories(values: Array, dtype: pd.CategoricalDtype) -> Any:
+    """Return labels as categories, to which those are added that it lacks."""
+    new = [label for label in dict.fromkeys(values) if label not in dtype.categories]
+    if new and values.dtype.kind == "f":
+        return values  # numbers between categories that are numbers
+    categories = dtype.categories.append(pd.Index(new)) if new else dtype.categories
+    return pd.Categorical(values, dtype=pd.CategoricalDtype(categories, dtype.ordered))
+
+
 def _fill_value(value: Value, part: Array | None, missing: Array | None = None) -> Value:
     """Return `value` with missing rows and NaN entries taken from `part` (n_samples, width).
 
@@ -238,14 +320,14 @@ def _fill_value(value: Value, part: Array | None, missing: Array | None = None) 
     if not holes.any():
         return value
     part = np.asarray(part).reshape(flat.shape)
-    if is_pandas(value) and special_dtypes(value):
+    if isinstance(value, PANDAS) and special_dtypes(value):
         rows = np.zeros(len(flat), dtype=bool) if missing is None else missing
         frame = fill_columns(pd.DataFrame(value), part, rows)
         return frame if value.ndim == 2 else frame.iloc[:, 0].rename(value.name)
     dtype = flat.dtype if flat.dtype.kind == "f" else np.result_type(flat, part)
     out = np.where(holes, part, flat).astype(dtype, copy=False)
     filled = Spec.of(value, "").restore(out)
-    return Ids(value.index).put_on(filled) if is_pandas(value) else filled
+    return Ids(value.index).put_on(filled) if isinstance(value, PANDAS) else filled
 
 
 def _fill_sparse(value: Any, part: Array, missing: Array | None) -> Value:
@@ -272,5 +354,4 @@ def _columns_in_order(
 
 
 def _is_discrete(value: Any) -> bool:
-    dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
-    return all(getattr(dtype, "kind", "O") in "biu" for dtype in dtypes)
+    return all(getattr(dtype, "kind", "O") in "biu" for dtype in dtypes_of(value))

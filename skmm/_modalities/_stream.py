@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from skmm._modalities._chunks import USUAL, rows_within, slices_of
 from skmm._modalities._container import Modalities
 from skmm._modalities._values import (
     FLOATS,
@@ -20,14 +21,14 @@ from skmm._modalities._values import (
     hide_rows,
     is_lazy,
     missing_rows,
+    n_columns,
 )
 
 Mask: TypeAlias = NDArray[np.bool_]
-HELD = 2**26  # bytes of lazy arrays up to which they are simply read
-LARGE = 2**28  # bytes of a mapped file from which on it is not copied
-BLOCK = 2**20  # bytes that a block has at least
-PIECE = 4096  # rows that sums are taken over at once, or fewer if they are wide
-N_VALUES = 2**22
+HELD = 2**26  # bytes up to which lazy arrays are read at once
+LARGE = 2**28  # bytes above which a mapped file is not copied
+BLOCK = 2**20  # least bytes of a block, the rows of a file that are read together
+PIECE = 4096  # most rows that sums are taken over at once
 
 
 class Stream:
@@ -53,8 +54,9 @@ class Stream:
         self.dtype = np.dtype(dtype)
         self.missing = missing
         self.shape = tuple(int(n) for n in source.shape)
+        # Whole chunks of the source, as each is decompressed whole, until they make BLOCK bytes.
         chunk = _rows_per_chunk(source)
-        self.n_rows = chunk * -(-BLOCK // (chunk * self.row_bytes))  # of a block
+        self.n_rows = chunk * -(-BLOCK // (chunk * self.row_bytes))
         self.chunks = (self.n_rows, *self.shape[1:])
 
     @property
@@ -65,7 +67,7 @@ class Stream:
     @property
     def row_bytes(self) -> int:
         """Bytes of a row in memory."""
-        return max(1, int(np.prod(self.shape[1:], dtype=int)) * self.dtype.itemsize)
+        return max(1, n_columns(self) * self.dtype.itemsize)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -99,7 +101,7 @@ class Stream:
     def flat(self) -> Self:
         """Return a stream of flattened rows."""
         flat = copy.copy(self)
-        flat.shape = len(self), int(np.prod(self.shape[1:], dtype=int))
+        flat.shape = len(self), n_columns(self)
         return flat
 
     def _read(self, start: int, stop: int) -> Array:
@@ -122,6 +124,7 @@ class Stream:
 
     def _gather(self, rows: Array) -> Array:
         out = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
+        # In the order of the file, one block after the other, so that each is read once.
         order = np.argsort(rows, kind="stable")
         cuts = np.flatnonzero(np.diff(rows[order] // self.n_rows)) + 1
         for at in np.split(order, cuts) if len(rows) else []:
@@ -165,7 +168,7 @@ def open_streams(X: Modalities) -> Modalities:
 
 
 def is_streamed(X: Modalities) -> bool:
-    """Return whether X should not be copied: streams, or large mapped files."""
+    """Return whether X holds streams or large mapped files, which should not be copied."""
     return any(isinstance(value, Stream) or is_large_map(value) for value in X._values.values())
 
 
@@ -184,21 +187,21 @@ def mapping_of(value: Any) -> mmap.mmap | None:
 
 
 def pieces(value: Any, here: Mask | None = None) -> Iterator[Array]:
-    """Yield the rows of an array or a stream that are `here`, by default all, in equal parts.
+    """Yield the rows of an array or a stream that are `here`, by default all, in equal chunks.
 
-    What is summed over them does not depend on how the rows are stored.
+    Their size depends on the width of a row alone, so that sums over an array and over the same
+    rows in a file are equal to the last bit.
     """
-    width = max(1, int(np.prod(value.shape[1:], dtype=int)))
-    n_rows = max(1, min(PIECE, N_VALUES // width))
+    n_rows = min(PIECE, rows_within(USUAL, n_columns(value)))
     held: list[Array] = []
     wanted = n_rows
     for start, block in _blocks(value, n_rows):
         block = block if here is None else block[here[start : start + len(block)]]
         while len(block):
-            part, block = block[:wanted], block[wanted:]
-            held.append(part)
-            wanted -= len(part)
-            if wanted == 0:
+            taken, block = block[:wanted], block[wanted:]
+            held.append(taken)
+            wanted -= len(taken)
+            if wanted == 0:  # a chunk is full, maybe of the ends of several blocks
                 yield held[0] if len(held) == 1 else np.concatenate(held)
                 held, wanted = [], n_rows
     if held:
@@ -206,13 +209,11 @@ def pieces(value: Any, here: Mask | None = None) -> Iterator[Array]:
 
 
 def row_slices(X: Modalities) -> Iterator[slice]:
-    """Yield slices of all rows, along the blocks of the first stream."""
+    """Yield slices of all rows that end where blocks of the first stream end: each is read once."""
     values: list[Any] = list(X._values.values())
     block = next((value.n_rows for value in values if isinstance(value, Stream)), 1)
-    width = sum(int(np.prod(value.shape[1:], dtype=int)) for value in values)
-    step = block * max(1, min(PIECE, N_VALUES // width) // block)
-    for start in range(0, len(X), step):
-        yield slice(start, min(start + step, len(X)))
+    width = sum(map(n_columns, values))
+    return slices_of(len(X), block * max(1, min(PIECE, rows_within(USUAL, width)) // block))
 
 
 def check_held(X: Modalities) -> Modalities:
@@ -246,7 +247,7 @@ def _blocks(value: Any, n_rows: int) -> Iterator[tuple[int, Array]]:
 
 
 def _would_be_copied(value: Any, kind: str) -> bool:
-    """Return whether a large mapped file is not what training reads: by type or by order."""
+    """Return whether training would copy a large mapped file, for its dtype or its order."""
     if not is_large_map(value):
         return False
     if kind in ("tokens", "image"):

@@ -9,7 +9,8 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skmm._modalities._foreign import described, refuse_foreign, refuse_masked, remedy
+from skmm._modalities._chunks import row_chunks
+from skmm._modalities._foreign import described, refuse_foreign, remedy
 from skmm._modalities._polars import as_pandas
 
 Array: TypeAlias = NDArray[Any]
@@ -17,7 +18,8 @@ Sparse: TypeAlias = sp.csr_matrix | sp.csr_array
 Value: TypeAlias = Array | pd.DataFrame | pd.Series | Sparse
 
 FLOATS = (np.float64, np.float32)
-N_VALUES = 2**22  # that are copied at once to be looked at
+PANDAS: tuple[Any, ...] = (pd.DataFrame, pd.Series)  # Any: the stubs know too little
+DENSE: tuple[Any, ...] = (np.ndarray, *PANDAS)
 TAKES = (
     "Pass an array, a sparse matrix, a Series or DataFrame of pandas or polars with samples on "
     "axis 0."
@@ -29,12 +31,7 @@ ONE_SHAPE = (
 NEUTRAL = {"f": np.nan, "i": 0, "u": 0, "b": False, "O": None, "U": "", "S": b""}
 
 
-# Narrowed to Any: the stubs of pandas and SciPy know only part of what is done with these.
-def is_pandas(value: object) -> TypeGuard[Any]:
-    """Whether `value` is a DataFrame or a Series."""
-    return isinstance(value, pd.DataFrame | pd.Series)
-
-
+# Narrowed to Any: the stubs of SciPy know only part of what is done with these.
 def is_sparse(value: object) -> TypeGuard[Any]:
     """Whether `value` is a SciPy sparse matrix or array."""
     return sp.issparse(value)
@@ -69,7 +66,12 @@ def as_array(what: str, value: object) -> Array:
         raise ValueError(f"{what} cannot be made an array: {error}{hint}") from error
 
 
-def n_columns(value: Value) -> int:
+def dtypes_of(value: Any) -> list[Any]:
+    """Return the dtype of each column of a DataFrame, of other values the only one."""
+    return list(value.dtypes) if isinstance(value, pd.DataFrame) else [value.dtype]
+
+
+def n_columns(value: Any) -> int:
     """Return the width of the flattened modality; a 1-D one has one column."""
     return int(np.prod(value.shape[1:], dtype=int))
 
@@ -80,14 +82,14 @@ def n_bytes(value: Any) -> int:
         return 0
     if is_sparse(value):
         return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         return int(np.sum(value.memory_usage(index=False)))
     return int(value.nbytes)
 
 
 def take_rows(value: Value, rows: Array | slice) -> Value:
     """Slice by position; a slice of an array is a view."""
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         return value.iloc[rows]
     return read_only(value[rows])
 
@@ -102,14 +104,16 @@ def read_only(value: Value) -> Value:
 
 def missing_rows(value: Value) -> NDArray[np.bool_]:
     """Return which rows are NaN or None throughout."""
-    if is_lazy(value):  # nobody knows before it is read
-        return np.zeros(value.shape[0], dtype=bool)
-    if is_sparse(value):
-        return _missing_sparse_rows(value)
+    if not isinstance(value, DENSE):
+        if is_sparse(value):
+            return _missing_sparse_rows(value)
+        return np.zeros(value.shape[0], dtype=bool)  # of lazy arrays nobody knows before reading
     if value.ndim == 1:
         return np.array(_is_nan(value))
     # The first column decides which rows need a closer look, so complete data are read once.
     rows = np.array(_is_nan(_first_column(value)))
+    if not rows.any():
+        return rows
     for part in _parts(rows, n_columns(value)):
         rows[part] = _is_nan(take_rows(value, part)).reshape(len(part), -1).all(axis=1)
     return rows
@@ -124,7 +128,7 @@ def hide_rows(value: Value, rows: NDArray[np.bool_]) -> Value:
         return value
     if is_sparse(value):
         return _hide_sparse_rows(value, rows)
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         hidden = _hide_frame_rows(pd.DataFrame(value), rows)
         return hidden if value.ndim == 2 else hidden.iloc[:, 0].rename(value.name)
     return _hide_array_rows(np.asarray(value), rows)
@@ -135,30 +139,34 @@ def flat_array(value: Array) -> Array:
     return value if value.ndim == 2 else value.reshape(len(value), -1)
 
 
-def _convert(name: str, value: object) -> Value:
-    value = as_pandas(value)
-    if isinstance(value, pd.DataFrame | pd.Series):
-        if isinstance(value, pd.DataFrame) and value.columns.nlevels > 1:
-            raise ValueError(
-                f"Modality {name!r} has {value.columns.nlevels} column levels; a modality has one. "
-                "Use Modalities.from_frame for a DataFrame of several modalities."
-            )
-        for dtype in value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]:
-            if isinstance(dtype, np.dtype) and dtype.kind == "c":
-                _check_dtype(name, dtype)
-        return value.copy(deep=False)
-    if is_lazy(value):
-        _check_dtype(name, value.dtype)
-        return value
-    if is_sparse(value) and value.ndim == 2:
-        _check_dtype(name, value.dtype)
-        return value.tocsr()
-    refuse_masked(f"Modality {name!r}", value)
-    if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
-        raise TypeError(f"Modality {name!r} is {described(value)}. {remedy(value)}{TAKES}")
-    array = as_array(f"Modality {name!r}", value)
-    _check_dtype(name, array.dtype)
-    return read_only(array.astype(object) if array.dtype.kind == "T" else array)
+def _convert(name: str, value: Any) -> Value:
+    if type(value) is not np.ndarray:  # arrays are what they should be already
+        value = as_pandas(value)
+        if isinstance(value, PANDAS):
+            _check_columns(name, value)
+            return value.copy(deep=False)
+        if is_lazy(value):
+            _check_dtype(name, value.dtype)
+            return value
+        if is_sparse(value) and value.ndim == 2:
+            _check_dtype(name, value.dtype)
+            return value.tocsr()
+        if not (isinstance(value, list | tuple) or hasattr(value, "__array__")):
+            raise TypeError(f"Modality {name!r} is {described(value)}. {remedy(value)}{TAKES}")
+        value = as_array(f"Modality {name!r}", value)
+    _check_dtype(name, value.dtype)
+    return read_only(value.astype(object) if value.dtype.kind == "T" else value)
+
+
+def _check_columns(name: str, value: Any) -> None:
+    if isinstance(value, pd.DataFrame) and value.columns.nlevels > 1:
+        raise ValueError(
+            f"Modality {name!r} has {value.columns.nlevels} column levels; a modality has one. "
+            "Use Modalities.from_frame for a DataFrame of several modalities."
+        )
+    for dtype in dtypes_of(value):
+        if isinstance(dtype, np.dtype) and dtype.kind == "c":
+            _check_dtype(name, dtype)
 
 
 def _check_dtype(name: str, dtype: np.dtype[Any]) -> None:
@@ -172,8 +180,8 @@ def _check_dtype(name: str, dtype: np.dtype[Any]) -> None:
 
 def _parts(rows: NDArray[np.bool_], width: int) -> list[Array]:
     """Return the positions of these rows, some at a time."""
-    numbers, size = np.flatnonzero(rows), max(1, N_VALUES // width)
-    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
+    numbers = np.flatnonzero(rows)
+    return [numbers[chunk] for chunk in row_chunks(len(numbers), width)]
 
 
 def _is_nan(value: Any) -> NDArray[np.bool_]:
@@ -181,7 +189,7 @@ def _is_nan(value: Any) -> NDArray[np.bool_]:
 
 
 def _first_column(value: Any) -> Any:
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         return value.iloc[:, 0]
     return value[(slice(None), *[0] * (value.ndim - 1))]
 

@@ -16,6 +16,7 @@ from skmm._deep._estimator import DEEP_CONSTRAINTS, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
+from skmm._modalities._chunks import LARGE, rows_within
 from skmm._multimodal_vae._diagnostics import (
     contributions,
     judged_rows,
@@ -32,7 +33,6 @@ ACTIVE = (
     0.01  # variance of the posterior mean from which on a component is used (Burda et al. 2016)
 )
 N_MEAN = 20  # draws from the posterior behind a conditional mean
-N_VALUES = 2**24  # in the rows of a step of the log-likelihood, all draws counted
 
 
 class MultimodalVAE(LatentEstimator):
@@ -397,7 +397,7 @@ class MultimodalVAE(LatentEstimator):
         return self._apply(
             _log_evidence,
             X,
-            n_rows=max(1, N_VALUES // (width * n_parts * len(noise))),
+            n_rows=rows_within(LARGE, width * n_parts * len(noise)),
             noise=noise,
         )
 
@@ -444,7 +444,7 @@ class MultimodalVAE(LatentEstimator):
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         noise, index = self._noise(N_MEAN), self.net_.module_.index
         width = max(64, *self.hidden_layer_sizes) if len(self.hidden_layer_sizes) else 64
-        n_rows = max(1, N_VALUES // (width * N_MEAN))
+        n_rows = rows_within(LARGE, width * N_MEAN)
         found = {}
         for name in names:
             mean = self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skmm._modalities._chunks import row_chunks
 from skmm._nets._device import canonical
 from skmm._nets._fork import settle
 from skmm.nn._rows import send_mask, to_device
@@ -16,7 +17,6 @@ from skmm.nn._rows import send_mask, to_device
 Array = np.ndarray
 Batch = tuple[dict[str, Any], Tensor]
 Units = tuple[Tensor, Tensor]  # mean and scale
-N_VALUES = 2**22  # that are standardised at once
 SPARE = 0.5  # share of the free memory of an accelerator that data may take
 
 
@@ -223,9 +223,8 @@ def _is_scattered(array: Array | None) -> bool:
 def _standardised(array: Array, mean: Tensor, scale: Tensor, dtype: torch.dtype) -> Array:
     """Return an array standardised in double precision and then rounded, some rows at a time."""
     out = np.empty(array.shape, np.float64 if dtype == torch.float64 else np.float32)
-    step = max(1, N_VALUES // max(1, array[:1].size))
-    for i in range(0, len(array), step):
-        out[i : i + step] = (array[i : i + step] - mean.numpy()) / scale.numpy()
+    for rows in row_chunks(len(array), array[:1].size):
+        out[rows] = (array[rows] - mean.numpy()) / scale.numpy()
     return out
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skmm._modalities._chunks import USUAL, rows_within
 from skmm._nets._data import TensorData
 from skmm.nn import initialize
 
 Array = np.ndarray
 M = TypeVar("M", bound=nn.Module)
-N_VALUES = 2**22  # in the rows of one step of prediction
 _GLOBAL_GENERATOR = threading.Lock()
 
 
@@ -73,7 +73,7 @@ def apply_in_chunks(
 def n_rows_at_once(inputs: Mapping[str, Tensor]) -> int:
     """Return how many rows make a chunk of bounded memory."""
     width = sum(math.prod(value.shape[1:]) for value in inputs.values())
-    return int(np.clip(N_VALUES // max(1, width), 16, 8192))
+    return min(8192, rows_within(USUAL, width, least=16))
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -200,8 +200,8 @@ def step_down_permutation(
     evaluate = _Evaluation.of(variates, statistic, steps)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_permutations)
     chunks = np.array_split(seeds, min(n_permutations, effective_n_jobs(n_jobs)))
-    parts = Parallel(n_jobs=n_jobs)(delayed(_permuted)(variates, evaluate, c) for c in chunks)
-    null = np.concatenate(parts)
+    runs = Parallel(n_jobs=n_jobs)(delayed(_permuted)(variates, evaluate, c) for c in chunks)
+    null = np.concatenate(runs)  # (n_permutations, steps)
     observed = evaluate(variates.placed())
     # Rounding must not turn a permutation that restores the data into a smaller statistic.
     reached = null >= observed - 1e-6 * np.abs(observed) - 1e-12
@@ -254,28 +254,39 @@ def _n_steps(variates: Variates, n_components: int | None, statistic: Statistic)
 
 @dataclass(frozen=True, eq=False)
 class _Evaluation:
-    """The statistics of all steps, as a function of the placed variates."""
+    """The statistics of all steps, as a function of the variates of the blocks in common rows.
+
+    With U_m (n, r_m) the variates of block m, every statistic depends on the products U_i' U_j
+    alone, so that a permutation costs one product of matrices per pair of blocks.
+    """
 
     compute: Callable[[Cross, Sequence[Array]], float]
-    grams: list[Array]  # of the variates of each block
-    earlier: Array  # (n, steps - 1) orthonormal basis of the components before the last step
+    grams: list[Array]  # U_m' U_m (r_m, r_m): the identity, or less with shrinkage
+    earlier: Array  # (n, steps - 1) orthonormal basis F of the components before the last step
 
     @classmethod
     def of(cls, variates: Variates, statistic: Statistic, steps: int) -> Self:
         compute = {"wilks": _wilks, "pillai": _pillai, "roy": _roy}[statistic]
+        # Permuting the rows of a block changes neither its products with itself nor F.
         grams = [u.T @ u for u in variates.scores]
         return cls(compute, grams, _fused_components(variates.placed(), steps - 1))
 
     def __call__(self, blocks: Sequence[Array]) -> Array:
         cross = cross_products(blocks)
-        along = [u.T @ self.earlier for u in blocks]
+        along = [u.T @ self.earlier for u in blocks]  # (r_m, steps - 1) each
         return np.array([self._step(cross, along, k) for k in range(self.earlier.shape[1] + 1)])
 
     def _step(self, cross: Cross, along: Sequence[Array], k: int) -> float:
+        """Return the statistic of what the first k components leave."""
         if k == 0:
             return self.compute(cross, self.grams)
-        # What lies along the earlier components is taken out of the permuted variates too.
-        inside = [c[k:, :k] for c in along]
+        # The variates from the k-th on, V = U[:, k:], are orthogonal to the first k components in
+        # the data, but no longer once they are permuted. So what lies along F_k = F[:, :k] is taken
+        # out again: with C = V' F_k, the products of V - F_k C' are V_i' V_j - C_i C_j', and
+        # I - C C' of a block with itself. Further steps only need smaller parts of the same
+        # matrices: columns of F span the first k components for every k.
+        inside = [c[k:, :k] for c in along]  # C: (r_m - k, k) each
+        # Whitened again by the Cholesky factors, so that the statistics see identities.
         roots = [linalg.cholesky(_ridged(np.eye(len(c)) - c @ c.T), lower=True) for c in inside]
         rest = {
             (i, j): _divided(block[k:, k:] - inside[i] @ inside[j].T, roots[i], roots[j])
@@ -296,31 +307,37 @@ def _ridged(gram: Array) -> Array:
 
 
 def _divided(block: Array, left: Array, right: Array) -> Array:
+    """Return left⁻¹ block right⁻ᵀ, for lower triangular factors."""
     half = linalg.solve_triangular(left, block, lower=True, check_finite=False)
     return linalg.solve_triangular(right, half.T, lower=True, check_finite=False).T
 
 
 def _wilks(cross: Cross, grams: Sequence[Array]) -> float:
+    """Return -log det of the joint correlation matrix, of two blocks -Σ log(1 - ρ²)."""
     joint = _ridged(joint_matrix(cross, [len(gram) for gram in grams]))
     factor = linalg.cholesky(joint, lower=True, check_finite=False)
-    return -2 * float(np.sum(np.log(np.diagonal(factor))))
+    return -2 * float(np.sum(np.log(np.diagonal(factor))))  # det = the squared product of these
 
 
 def _pillai(cross: Cross, grams: Sequence[Array]) -> float:
+    """Return Σ ρ², summed over the pairs of blocks."""
     return float(sum(np.vdot(block, block) for block in cross.values()))
 
 
 def _roy(cross: Cross, grams: Sequence[Array]) -> float:
+    """Return the correlation of the first component, averaged over the pairs of blocks."""
     if len(grams) == 2:
         left, _, right = linalg.svd(cross[0, 1], full_matrices=False, check_finite=False)
-        parts = [left[:, 0], right[0]]
+        weights = [left[:, 0], right[0]]  # (r_m,) each
     else:
         sizes = [len(gram) for gram in grams]
         last = sum(sizes) - 1
         vector = linalg.eigh(joint_matrix(cross, sizes), subset_by_index=[last, last])[1][:, 0]
-        parts = np.split(vector, np.cumsum(sizes)[:-1])
-    lengths = [np.sqrt(v @ gram @ v) for v, gram in zip(parts, grams, strict=True)]
+        weights = np.split(vector, np.cumsum(sizes)[:-1])
+    # The code U v has the length sqrt(v' U'U v): with shrinkage U is not orthonormal.
+    lengths = [np.sqrt(v @ gram @ v) for v, gram in zip(weights, grams, strict=True)]
     pairs = [
-        parts[i] @ block @ parts[j] / (lengths[i] * lengths[j]) for (i, j), block in cross.items()
+        weights[i] @ block @ weights[j] / (lengths[i] * lengths[j])
+        for (i, j), block in cross.items()
     ]
     return float(np.mean(pairs))

@@ -35,11 +35,13 @@ class Residuals:
         """Decompose confounds (n, c); a constant is added."""
         n = len(confounds)
         span = np.column_stack([np.full(n, n**-0.5), whitened(centred(confounds), confounds)])
-        # Left out are the rows that determine the confounds' coefficients best.
+        # Any r rows whose part of the span is invertible may be left out. Pivoting finds those that
+        # determine the confounds' coefficients best, so that S R S' below is far from singular.
         pivots = linalg.qr(span.T, mode="r", pivoting=True)[1]
-        kept = np.sort(pivots[span.shape[1] :])
+        kept = np.sort(pivots[span.shape[1] :])  # (n - r,)
         if len(kept) < 2:
             raise ValueError(f"confounds of rank {span.shape[1] - 1} leave nothing of {n} rows")
+        # R = I - span span', so S R S' = I - P P' with P = span[kept] = left diag(s) right'.
         left, s, _ = linalg.svd(span[kept], full_matrices=False)
         return cls(span, kept, left, (1 - s**2) ** -0.5 - 1)
 
@@ -54,9 +56,11 @@ class Residuals:
         return self._residual(full)
 
     def _residual(self, a: Array) -> Array:
+        """Return R a."""
         return a - self.span @ (self.span.T @ a)
 
     def _root(self, a: Array) -> Array:
+        """Return (S R S')^(-1/2) a: along `left` the factor (1 - s²)^(-1/2), elsewhere 1."""
         return a + self.left @ (self.gain[:, None] * (self.left.T @ a))
 
 
@@ -66,7 +70,7 @@ class Variates:
 
     scores: list[Array]  # per block (n_m, rank_m): components first, then the complement
     lifts: Sequence[Callable[[Array], Array] | None]  # back to common rows, where these differ
-    codes: list[Array | None]  # group of each exchangeable row
+    groups: list[Array | None]  # per block, the number of the group of each exchangeable row
     fixed: int  # the block that is not permuted
     correlations: Array  # (smallest rank,)
     shrunk: bool
@@ -85,13 +89,15 @@ class Variates:
         arrays = _checked_blocks(blocks)
         amounts = _checked_shrinkage(shrinkage, len(arrays))
         bases = _bases(confounds, arrays)
-        codes = _group_codes(groups, len(arrays[0]))
+        numbers = _group_numbers(groups, len(arrays[0]))
         whites = []
         for a, basis, amount in zip(arrays, bases, amounts, strict=True):
             rows = centred(a) if basis is None else basis.reduce(centred(a))
             whites.append(whitened(rows, a, shrinkage=amount, scale=scale))
         if constant := [m for m, w in enumerate(whites) if not w.shape[1]]:
             raise ValueError(f"block {constant[0]} is constant (or explained by the confounds)")
+        # Blocks that share their confounds lie in the same n - r rows. Otherwise each is permuted
+        # in its own rows, and lifted to the n rows of the data, where blocks can be compared.
         shared = all(basis is bases[0] for basis in bases)
         lifts = [None if shared or basis is None else basis.lift for basis in bases]
         common = [w if lift is None else lift(w) for w, lift in zip(whites, lifts, strict=True)]
@@ -99,7 +105,7 @@ class Variates:
         return cls(
             scores=[w @ v for w, v in zip(whites, axes, strict=True)],
             lifts=lifts,
-            codes=[codes if codes is None or b is None else codes[b.kept] for b in bases],
+            groups=[numbers if numbers is None or b is None else numbers[b.kept] for b in bases],
             # A block may depend on the confounds of others only: it is conditioned on.
             fixed=next((m for m, basis in enumerate(bases) if basis is None), 0),
             correlations=correlations,
@@ -117,7 +123,7 @@ class Variates:
         result = []
         for m, (scores, lift) in enumerate(zip(self.scores, self.lifts, strict=True)):
             if random_state is not None and m != self.fixed:
-                scores = scores[_permutation(random_state, len(scores), self.codes[m])]
+                scores = scores[_permutation(random_state, len(scores), self.groups[m])]
             result.append(scores if lift is None else lift(scores))
         return result
 
@@ -138,10 +144,14 @@ def whitened(a: Array, origin: Array, *, shrinkage: float = 0.0, scale: bool = T
     varying = varies(offset, size)
     if scale or not shrinkage:
         a = a / np.where(varying, size, np.inf)
-    left, s, _ = linalg.svd(a, full_matrices=False, check_finite=False)
+    left, s, _ = linalg.svd(a, full_matrices=False, check_finite=False)  # (n, k), (k,)
+    # Directions that rounding alone may have made are dropped: the rounding of the decomposition,
+    # and that of centring, which is `cancelled` times larger where a column is far from zero.
     cancelled = np.max(offset[varying] / size[varying], initial=1.0)
     keep = s > EPS * (max(a.shape) + 4 * cancelled) * np.max(s, initial=0.0)
     left, s = left[:, keep], s[keep]
+    # The covariance has the eigenvalues s², shrunk towards their mean over all columns. Without
+    # shrinkage the factor is 1 and the basis orthonormal.
     target = np.sum(s**2) / max(1, a.shape[1])
     return left * (s / np.sqrt((1 - shrinkage) * s**2 + shrinkage * target))
 
@@ -169,10 +179,12 @@ def _axes(blocks: list[Array]) -> tuple[list[Array], Array]:
     """
     steps = min(b.shape[1] for b in blocks)
     if len(blocks) == 2:
+        # Full orthogonal matrices: the wider block keeps the variates that have no partner.
         left, _, right = linalg.svd(blocks[0].T @ blocks[1], check_finite=False)
         directions = [left, right.T]
         axes = directions
     else:
+        # MAXVAR: the leading eigenvectors of the joint correlation matrix, cut into the blocks.
         sizes = [b.shape[1] for b in blocks]
         vectors = linalg.eigh(joint_matrix(cross_products(blocks), sizes))[1][:, ::-1]
         directions = np.split(vectors, np.cumsum(sizes)[:-1])
@@ -189,11 +201,14 @@ def _orthogonalised(directions: Array) -> Array:
     return basis * np.where(np.diagonal(triangle) < 0, -1.0, 1.0)
 
 
-def _permutation(rng: np.random.RandomState, n: int, codes: Array | None) -> Array:
-    if codes is None:
+def _permutation(rng: np.random.RandomState, n: int, groups: Array | None) -> Array:
+    """Return the rows in a random order, which exchanges them within their groups only."""
+    if groups is None:
         return rng.permutation(n)
+    # Both sorts put the groups one after the other, the second with random order inside: so each
+    # place of a group gets a row of the same group.
     order = np.empty(n, dtype=np.intp)
-    order[np.argsort(codes, kind="stable")] = np.lexsort((rng.uniform(size=n), codes))
+    order[np.argsort(groups, kind="stable")] = np.lexsort((rng.uniform(size=n), groups))
     return order
 
 
@@ -241,7 +256,7 @@ def _as_confounds(confounds: object, n_samples: int) -> Array:
     return array
 
 
-def _group_codes(groups: Array | None, n_samples: int) -> Array | None:
+def _group_numbers(groups: Array | None, n_samples: int) -> Array | None:
     if groups is None:
         return None
     groups = np.asarray(groups)
@@ -249,7 +264,7 @@ def _group_codes(groups: Array | None, n_samples: int) -> Array | None:
         raise ValueError(
             f"groups must have one value per sample ({n_samples}), got shape {groups.shape}"
         )
-    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
     if counts.max() < 2:
         raise ValueError("every group has one row: there is nothing to exchange")
-    return codes
+    return numbers

@@ -19,8 +19,9 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from skmm.benchmark._adapters import NotApplicable
-from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, final_step, fit, searched
+from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, fit
 from skmm.benchmark._metrics import COSTS
+from skmm.compose._steps import chosen, last_step
 
 Array = np.ndarray
 Record = dict[str, Any]
@@ -177,7 +178,7 @@ def n_candidates(estimator: Any) -> int:
 
 def n_parameters(estimator: Any) -> int:
     """Return the weights of networks; else the floating-point numbers of fitted attributes."""
-    estimator = searched(estimator)
+    estimator = chosen(estimator)
     module = getattr(getattr(estimator, "net_", None), "module_", None)
     if module is not None:
         return sum(weights.numel() for weights in module.parameters())
@@ -200,7 +201,7 @@ def _count(value: Any) -> int:
 
 def _curve(estimator: Any) -> dict[str, list[float]]:
     """Return the losses of the epochs of a network, not more than a picture can show."""
-    history = getattr(final_step(estimator), "history_", None)
+    history = getattr(last_step(estimator), "history_", None)
     if history is None:
         return {}
     names = [name for name in ("epoch", "train_loss", "valid_loss") if name in history]

@@ -13,8 +13,9 @@ import pandas as pd
 
 from skmm.benchmark._metrics import Metric
 from skmm.benchmark._results import Results
-from skmm.benchmark._statistics import FAILED, LEVEL, Margins, _Paired, holm
+from skmm.benchmark._statistics import FAILED, LEVEL, Margins, holm
 from skmm.benchmark._store import INDEX
+from skmm.metrics._paired import CorrectedMean
 
 BETTER, WORSE, REPAIRED, UNCLEAR = "better", "worse", "repaired", "unclear"
 CHANGED = (WORSE, FAILED[0], REPAIRED, BETTER)
@@ -165,8 +166,8 @@ def _row(names: tuple[str, ...], group: pd.DataFrame) -> dict[str, object] | Non
         return None
     means = done.groupby("split")[["value_old", "value_new"]].mean()
     difference = means["value_new"] - means["value_old"]
-    sizes = (done[f"{name}_new"].mean() for name in ("n_train", "n_test"))
-    paired = _Paired(difference, *sizes)
+    test_to_train = done["n_test_new"].mean() / done["n_train_new"].mean()
+    paired = CorrectedMean.of(difference, test_to_train)
     low, high = paired.interval()
     same = bool((done["value_old"] == done["value_new"]).all())
     row |= {"old": means["value_old"].mean(), "new": means["value_new"].mean()}

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._modalities import Modalities, read_modalities
-from skmm._modalities._values import flat_array, is_lazy, is_pandas, is_sparse
+from skmm._modalities._values import PANDAS, flat_array, is_lazy, is_sparse
 
 Array = NDArray[Any]
 STRATEGIES = ("median", "mean")
@@ -181,7 +181,7 @@ def _cells(X: Modalities, name: str) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def _floats(value: Any) -> Array:
-    if is_pandas(value):
+    if isinstance(value, PANDAS):
         return np.asarray(value.to_numpy(dtype=float, na_value=np.nan))
     return value if value.dtype.kind == "f" else value.astype(float)
 

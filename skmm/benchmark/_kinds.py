@@ -21,6 +21,7 @@ from skmm._modalities._output import arrays_only
 from skmm._modalities._values import take_rows
 from skmm._random import check_random_state
 from skmm.compose import ConcatModalities
+from skmm.compose._steps import chosen, last_step, last_step_and_input
 from skmm.metrics import (
     energy_skill,
     foscttm,
@@ -30,7 +31,6 @@ from skmm.metrics import (
     retrieval_report,
     total_correlation,
 )
-from skmm.metrics._scorers import last_step
 
 if TYPE_CHECKING:
     from skmm.benchmark._tasks import Task
@@ -106,33 +106,13 @@ def fit(estimator: Any, split: Split) -> None:
 
 def takes_target(estimator: Any) -> bool:
     """Return whether the target stays in X; otherwise it is y, as of a regressor."""
-    last = final_step(estimator)
+    last = last_step(estimator)
     return "target" in last.get_params(deep=False) or hasattr(type(last), "translate")
-
-
-def final_step(estimator: Any) -> Any:
-    """Return the last step inside pipelines and searches, fitted where it can be."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "cv") and hasattr(estimator, "estimator"):
-            estimator = estimator.estimator
-        else:
-            return estimator
-
-
-def searched(estimator: Any) -> Any:
-    """Return what a search has chosen, or the estimator itself."""
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    return estimator
 
 
 def modality_codes(estimator: Any, X: Any) -> Codes:
     """Return each modality's codes, from the end of pipelines and searches; none without."""
-    estimator, X = last_step(estimator, X)
+    estimator, X = last_step_and_input(estimator, X)
     with arrays_only():
         return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
 
@@ -296,10 +276,10 @@ def _measure_classify(estimator: Any, split: Split) -> Measured:
 
 def likelihood_family(estimator: Any, X: Modalities) -> str:
     """Return of what, and in which units, the likelihood of an estimator is one."""
-    last = final_step(estimator)
+    last = last_step(estimator)
     names = likelihood_names(X, getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian")))
     family = ", ".join(f"{name}: {names[name]}" for name in sorted(names))
-    estimator = searched(estimator)
+    estimator = chosen(estimator)
     steps = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
     changes = [s for s in steps if s != "passthrough" and not isinstance(s, ConcatModalities)]
     return f"{family} (of transformed data)" if changes else family
@@ -311,7 +291,7 @@ def _conditions(X: Modalities, task: Task) -> Modalities:
 
 def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None:
     """Return draws (N_DRAWS, n, ...) of the target; None from what does not draw."""
-    last, inner = last_step(estimator, conditions)
+    last, inner = last_step_and_input(estimator, conditions)
     if not hasattr(last, "sample"):
         return None
     draws = last.sample(N_DRAWS, given=inner, random_state=split.seed)
@@ -322,7 +302,7 @@ def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None
 
 
 def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
-    last, inner = last_step(estimator, conditions)
+    last, inner = last_step_and_input(estimator, conditions)
     if not hasattr(last, "translate"):
         return np.asarray(estimator.predict(conditions), dtype=float)
     with arrays_only():
@@ -332,7 +312,7 @@ def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
 
 def estimator_target(estimator: Any, values: Any, target: str) -> Array:
     """Return the target in the units of the data, from those that reach the last step."""
-    value, estimator = values[target], searched(estimator)
+    value, estimator = values[target], chosen(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         value = estimator[:-1].inverse_transform({target: value})[target]
     return np.asarray(value, dtype=float)

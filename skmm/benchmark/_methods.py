@@ -30,8 +30,9 @@ from skmm._multimodal_vae import MultimodalVAE
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.benchmark._adapters import PLS, BlockScaler, OracleSampler
 from skmm.benchmark._gaps import GapFiller, has_gaps
-from skmm.benchmark._kinds import final_step, inner_scoring
+from skmm.benchmark._kinds import inner_scoring
 from skmm.compose import ConcatModalities, PerModality
+from skmm.compose._steps import last_step
 
 if TYPE_CHECKING:
     from skmm.benchmark._tasks import Task
@@ -107,7 +108,7 @@ class Method:
         """
         given = self.estimator  # whose parameters stay as they are
         estimator = clone(given) if hasattr(given, "fit") else given(task)
-        last = final_step(estimator)
+        last = last_step(estimator)
         if task.kind == "transfer" and "target" in last.get_params(deep=False):
             _set_target(estimator, task)
         if self.grid is None:
@@ -135,7 +136,7 @@ class Method:
         -------
         role : str
         """
-        return self.role or ("deep" if _is_deep(final_step(estimator)) else "nonlinear")
+        return self.role or ("deep" if _is_deep(last_step(estimator)) else "nonlinear")
 
 
 def as_method(method: Any) -> Method:
@@ -188,7 +189,7 @@ def _is_deep(estimator: Any) -> bool:
 
 def _set_target(estimator: Any, task: Task) -> None:
     """Tell the last step its target where nothing is said."""
-    last = final_step(estimator)
+    last = last_step(estimator)
     if last.target is None:
         last.set_params(target=task.target)
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import stats
 
 from skmm.benchmark._methods import COMPETING
 from skmm.benchmark._metrics import Metric
+from skmm.metrics._paired import CorrectedMean
 
 Array = np.ndarray
 KEYS = ["task", "method", "metric"]
@@ -58,8 +59,8 @@ def corrected_interval(
     >>> round(low, 3), round(high, 3)
     (-0.129, 0.529)
     """
-    paired = _Paired(differences, n_train, n_test)
-    return paired.interval(confidence)
+    low, high = CorrectedMean.of(differences, n_test / n_train).interval(confidence)
+    return float(low), float(high)
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -148,7 +149,7 @@ def control_checks(
     for (task, method, name), group in groups:
         metric = metrics[str(name)]
         excess = group.assign(excess=group["value"] - group["chance"]).groupby("split")["excess"]
-        paired = _Paired(excess.mean(), group["n_train"].mean(), group["n_test"].mean())
+        paired = CorrectedMean.of(excess.mean(), group["n_test"].mean() / group["n_train"].mean())
         low, high = paired.interval(1 - level / len(groups))
         # A few splits may agree by accident: without variance there is no interval to go by.
         known = paired.n > 1 and (paired.error > 0 or paired.mean == 0)
@@ -221,30 +222,6 @@ def mean_ranks(summary: pd.DataFrame, metric: Metric) -> Ranks | None:
     return Ranks(metric.name, found, critical, float(p), N)
 
 
-class _Paired:
-    """Differences on the same splits: their mean, corrected variance, interval and p-value."""
-
-    def __init__(self, differences: ArrayLike, n_train: float, n_test: float) -> None:
-        values = np.asarray(differences, dtype=float)
-        self.n = len(values)
-        self.mean = float(values.mean()) if self.n else np.nan
-        factor = 1 / self.n + n_test / n_train if self.n > 1 else np.nan
-        self.error = float(np.sqrt(factor * values.var(ddof=1))) if self.n > 1 else np.nan
-
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        if self.n < 2:
-            return np.nan, np.nan
-        reach = float(special.stdtrit(self.n - 1, (1 + confidence) / 2)) * self.error
-        return self.mean - reach, self.mean + reach
-
-    def p_value(self) -> float:
-        if self.n < 2:
-            return np.nan
-        if self.error == 0:
-            return float(self.mean == 0)
-        return float(2 * special.stdtr(self.n - 1, -abs(self.mean) / self.error))
-
-
 def _compare_all(
     described: pd.DataFrame,
     means: Mapping[str, Mapping[int, float]],
@@ -264,7 +241,7 @@ def _compare_all(
         if baseline is None or name == baseline or name not in means or not comparable:
             continue
         difference = _paired_differences(means[name], means[baseline])
-        paired = _Paired(difference, n_train, n_test)
+        paired = CorrectedMean.of(difference, n_test / n_train)
         low, high = paired.interval()
         row |= {"baseline": baseline, "difference": paired.mean, "low": low, "high": high}
         if row["role"] in COMPETING:  # the others are no hypotheses

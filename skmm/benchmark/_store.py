@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+
+from skmm._atomic import UNFINISHED, replacing
 
 Record = dict[str, Any]
 FORMAT = 1
 INDEX = "benchmark.json"
 CELLS = "cells"
-_UNFINISHED = ".unfinished-"
 
 
 class Store:
@@ -63,7 +63,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes left unfinished."""
-        for path in self.folder.glob(f"{CELLS}/*/{_UNFINISHED}*"):
+        for path in self.folder.glob(f"{CELLS}/*/{UNFINISHED}*"):
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
@@ -79,14 +79,7 @@ def layout_of(cells: Iterable[Any]) -> dict[str, dict[str, list[str]]]:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all: to one beside it first, which then takes its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{_UNFINISHED}{uuid4().hex}")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path, durable=True) as unfinished:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        unfinished.write_text(text, encoding="utf-8")

@@ -28,6 +28,7 @@ from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._kinds import check_kind, default_kind, is_number
 from skmm._modalities._values import Value, hide_rows, n_columns, take_rows
 from skmm.compose._placing import Mask, as_input, place, takes_text
+from skmm.compose._steps import last_step
 
 
 class PerModality(  # type: ignore[call-arg]
@@ -369,7 +370,7 @@ class PerModality(  # type: ignore[call-arg]
 
     def _kind_out(self, X: Modalities, name: str, value: Value, observed: Mask) -> str:
         """Return the kind that the transformer declares, else that of its input or output."""
-        if declared := getattr(_last(self.transformers_[name]), "output_kind", None):
+        if declared := getattr(last_step(self.transformers_[name]), "output_kind", None):
             check_kind(name, value, declared, ~observed)
             return declared
         same = value.shape[1:] == X._values[name].shape[1:] and is_number(value)
@@ -382,7 +383,7 @@ class PerModality(  # type: ignore[call-arg]
             return value
         with _naming(name):
             rows: Any = take_rows(value, np.flatnonzero(observed))
-            is_table = not takes_text(_last(transformer))
+            is_table = not takes_text(last_step(transformer))
             out = transformer.inverse_transform(as_input(rows, None) if is_table else rows)
             n_rows, n_out = (out.shape[0], n_columns(out)) if hasattr(out, "shape") else (0, 0)
             is_as_in_fit = n_out == spec.width
@@ -415,11 +416,6 @@ def _method_mapping(transformer: Any) -> MethodMapping:
     callee = "fit_transform" if hasattr(transformer, "fit_transform") else "fit"
     mapping = MethodMapping()
     return mapping.add(caller="fit", callee=callee).add(caller="fit_transform", callee=callee)
-
-
-def _last(transformer: Any) -> Any:
-    """Return the last step of a Pipeline, and anything else as it is."""
-    return _last(transformer.steps[-1][1]) if isinstance(transformer, Pipeline) else transformer
 
 
 def _is_kept(transformer: Any) -> bool:

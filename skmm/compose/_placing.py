@@ -11,11 +11,11 @@ from sklearn.utils import get_tags
 
 from skmm._modalities._frames import as_frame
 from skmm._modalities._values import (
+    PANDAS,
     Value,
     as_value,
     flat_array,
     hide_rows,
-    is_pandas,
     n_columns,
     take_rows,
 )
@@ -38,11 +38,11 @@ def as_input(value: Any, transformer: Any) -> Any:
     """Return 1-D text or a 2-D table, whichever the transformer takes."""
     if takes_text(transformer):
         if value.ndim == 2 and value.shape[1] == 1 and not hasattr(value, "toarray"):
-            return value.iloc[:, 0] if is_pandas(value) else value[:, 0]
+            return value.iloc[:, 0] if isinstance(value, PANDAS) else value[:, 0]
         return value
     if isinstance(value, np.ndarray):
         return flat_array(value)
-    return as_frame("", value) if is_pandas(value) else value
+    return as_frame("", value) if isinstance(value, PANDAS) else value
 
 
 def place(name: str, out: Any, before: Value, observed: Mask) -> Value:

@@ -13,6 +13,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from skmm._modalities._chunks import row_chunks
 from skmm._random import check_random_state
 from skmm.datasets._base import (
     Loaded,
@@ -30,7 +31,6 @@ from skmm.datasets._base import (
 VARIANTS = ("halves", "noisy", "labels")
 SPLITS = {"train": slice(0, 50_000), "tune": slice(50_000, 60_000), "test": slice(60_000, 70_000)}
 _HALVES = {"left": range(14), "right": range(14, 28)}
-_CHUNK = 5_000  # images whose noise is drawn at once
 
 
 def _decompressed_sha256(path: Path) -> str:
@@ -202,9 +202,8 @@ def noisy_views(
     for row, angle in enumerate(np.rad2deg(angles)):
         ndimage.rotate(images[row], angle, reshape=False, output=rotated[row], order=1)
     noisy = images[partners]
-    for start in range(0, len(noisy), _CHUNK):
-        chunk = noisy[start : start + _CHUNK]
-        chunk += rng.uniform(size=chunk.shape)
+    for rows in row_chunks(len(noisy), noisy[:1].size):
+        noisy[rows] += rng.uniform(size=noisy[rows].shape)
     return np.clip(rotated, 0, 1, out=rotated), np.minimum(noisy, 1, out=noisy), angles, partners
 
 

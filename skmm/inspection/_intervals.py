@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import norm, t
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.model_selection import ShuffleSplit
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
@@ -16,9 +15,11 @@ from sklearn.utils.validation import _num_samples
 from skmm._modalities import check_modalities
 from skmm._parameters import is_integer
 from skmm._random import check_random_state
+from skmm.compose._steps import last_step
 from skmm.inspection._plot._correlation import _held_out, _to_clone
 from skmm.inspection._plot._loadings import _correlations
 from skmm.inspection._plot._model import codes_of, fitted_step, names_of_fit, sliceable
+from skmm.metrics._paired import CorrectedMean
 
 Array = np.ndarray
 MIN_ROWS = 3  # two rows always correlate by 1 or -1
@@ -290,16 +291,15 @@ def _corrected_intervals(
     held_out: Array, test_to_train: float, confidence: float, training: Array
 ) -> pd.DataFrame:
     """Return the table from the held-out correlations (n_repeats, n_components)."""
-    n_repeats, k = held_out.shape
+    k = held_out.shape[1]
     values = np.column_stack([held_out, held_out.sum(axis=1)])
-    estimate = values.mean(axis=0)
-    error = np.sqrt((1 / n_repeats + test_to_train) * values.var(axis=0, ddof=1))
-    margin = t.ppf((1 + confidence) / 2, n_repeats - 1) * error
+    corrected = CorrectedMean.of(values, test_to_train)
+    lower, upper = corrected.interval(confidence)
     bound = np.append(np.ones(k), k)
     columns = {
-        "estimate": estimate,
-        "lower": np.maximum(estimate - margin, -bound),
-        "upper": np.minimum(estimate + margin, bound),
+        "estimate": corrected.mean,
+        "lower": np.maximum(lower, -bound),
+        "upper": np.minimum(upper, bound),
         "training": np.append(training, training.sum()),
     }
     return pd.DataFrame(columns, index=pd.Index([*range(k), "total"], name="component"))
@@ -334,7 +334,7 @@ def _fit_at_any_rank(estimator: Any, X: Any, y: Any) -> Any:
     try:
         return estimator.fit(X, y)
     except ValueError:
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        last = last_step(estimator)
         if getattr(last, "n_components", None) is None:
             raise
         last.set_params(n_components=None)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import platform
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,15 @@ from typing import Any, BinaryIO
 from skmm._atomic import replacing
 from skmm._base import decoding, encoding
 from skmm._version import __version__
-from skmm.io._stored import decoded, encoded
+from skmm.io import _plain  # noqa: F401, adds its types to encode and decode
+from skmm.io._codec import decode, encode
 from skmm.io._trusted import TRUSTED
+from skmm.io.parts import stable_name
 
 File = str | Path | BinaryIO
 CONTENTS = "skmm.json"  # beside what skops writes
-FORMAT = 1
+SCHEMA = "schema.json"  # of skops: what the estimator consists of
+FORMAT = 2
 
 
 def dump(estimator: Any, file: File) -> None:
@@ -69,8 +73,10 @@ def dump(estimator: Any, file: File) -> None:
     (1797, 2)
     """
     skops_io = _skops_io()
-    with _hook(encoding, encoded):
-        data = _with_contents(skops_io.dumps(estimator))
+    if "torch" in sys.modules:  # else the estimator has nothing of torch
+        _import_networks()
+    with _hook(encoding, encode):
+        data = _archive(_with_stable_names(_parts(skops_io.dumps(estimator))))
     if not isinstance(file, str | Path):
         file.write(data)
         return
@@ -144,8 +150,10 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     skops_io = _skops_io()
     data = _read(file)
     _check_contents(data, file)
-    with _hook(decoding, decoded), _said_of(file):
-        return skops_io.loads(data, trusted=[*TRUSTED, *trusted])
+    if b"torch" in _parts(data)[SCHEMA]:
+        _import_networks()
+    with _hook(decoding, decode), _said_of(file):
+        return skops_io.loads(data, trusted=[*TRUSTED, *map(_name_in_files, trusted)])
 
 
 def get_untrusted_types(file: File) -> list[str]:
@@ -194,6 +202,11 @@ def _skops_io() -> ModuleType:
     return skops.io
 
 
+def _import_networks() -> None:
+    """Let `encode` and `decode` know the types of torch."""
+    import skmm.io._networks  # noqa: F401
+
+
 @contextmanager
 def _hook(variable: ContextVar, value: Any) -> Iterator[None]:
     token = variable.set(value)
@@ -203,27 +216,55 @@ def _hook(variable: ContextVar, value: Any) -> Iterator[None]:
         variable.reset(token)
 
 
-def _with_contents(data: bytes) -> bytes:
-    """Add to an archive what it should contain and what wrote it; names and settings get small."""
+def _parts(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _with_stable_names(parts: dict[str, bytes]) -> dict[str, bytes]:
+    """Name the classes and functions of skmm as they are imported, not where they are defined."""
+    schema = json.loads(parts[SCHEMA], object_hook=_with_stable_name)
+    return {**parts, SCHEMA: json.dumps(schema).encode()}
+
+
+def _with_stable_name(node: dict[str, Any]) -> dict[str, Any]:
+    module, name = node.get("__module__"), node.get("__class__")
+    if not (isinstance(module, str) and isinstance(name, str)):
+        return node  # no object, or a dict of the estimator that has keys of these names
+    stable = stable_name(module, name)
+    if stable is None:
+        raise TypeError(f"skmm.io.dump cannot store {module}.{name}: it is private to skmm.")
+    return node | dict(zip(("__module__", "__class__"), stable, strict=True))
+
+
+def _name_in_files(trusted: str | type) -> str | type:
+    module = getattr(trusted, "__module__", None)
+    if isinstance(trusted, str) or module is None:
+        return trusted  # skops finds the module of what has none, such as ufuncs
+    stable = stable_name(module, trusted.__name__)
+    return trusted if stable is None else ".".join(stable)
+
+
+def _archive(parts: dict[str, bytes]) -> bytes:
+    """Return an archive of parts, what they should contain and what wrote them."""
+    packages = {name: version(name) for name in ("numpy", "scikit-learn", "skops")}
+    contents = {
+        "format": FORMAT,
+        "versions": {"skmm": __version__, "python": platform.python_version(), **packages},
+        "sha256": _checksums(parts),
+    }
     buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(buffer, "w") as archive:
-        for name in source.namelist():
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in parts.items():
             is_text = name.endswith(".json")
             kind = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
-            archive.writestr(name, source.read(name), compress_type=kind)
-        packages = {name: version(name) for name in ("numpy", "scikit-learn", "skops")}
-        contents = {
-            "format": FORMAT,
-            "versions": {"skmm": __version__, "python": platform.python_version(), **packages},
-            "sha256": _checksums(source),
-        }
+            archive.writestr(name, content, compress_type=kind)
         archive.writestr(CONTENTS, json.dumps(contents, indent=2))
     return buffer.getvalue()
 
 
-def _checksums(archive: zipfile.ZipFile) -> dict[str, str]:
-    names = [name for name in archive.namelist() if name != CONTENTS]
-    return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in sorted(names)}
+def _checksums(parts: dict[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(parts[name]).hexdigest() for name in sorted({*parts} - {CONTENTS})}
 
 
 def _read(file: File) -> bytes:
@@ -246,7 +287,7 @@ def _check_contents(data: bytes, file: File) -> None:
             raise ValueError(
                 f"its format is {contents['format']!r}, this skmm {__version__} reads {FORMAT}."
             )
-        found, expected = _checksums(archive), contents["sha256"]
+        found, expected = _checksums(_parts(data)), contents["sha256"]
     if len(names) != len(set(names)):
         raise ValueError(f"{_name(file)} cannot be loaded: a part occurs twice.")
     wrong = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))

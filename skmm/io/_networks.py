@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from skmm._nets import AdversarialNet, Net, usable
-from skmm.io._stored import DECODERS, Decoder, Memo, Stored, _encode, decode, encode
+from skmm.io._codec import DECODERS, Decoder, Memo, Stored, decode, encode, encoder
 
-NETS = {"net": Net, "adversarial net": AdversarialNet}
+NETS = {"torch net": Net, "torch adversarial net": AdversarialNet}
 RECURRENT = {"LSTM": nn.LSTM, "GRU": nn.GRU}
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
@@ -25,7 +26,7 @@ SETTINGS = ("lr", "max_epochs", "batch_size", "seed")  # of a net that can be re
 _UNUSED = vars(nn.Module())  # hooks that nobody has set, and the like
 
 
-@_encode.register
+@encoder.register
 def _(value: Tensor, memo: Memo) -> Stored:
     plain = value.detach().cpu().contiguous()
     name = str(plain.dtype).removeprefix("torch.")
@@ -39,24 +40,24 @@ def _(value: Tensor, memo: Memo) -> Stored:
         "parameter": isinstance(value, nn.Parameter),
         "requires_grad": value.requires_grad,
     }
-    return Stored("tensor", content)
+    return Stored("torch tensor", content)
 
 
-@_encode.register
+@encoder.register
 def _(value: nn.Module, memo: Memo) -> Stored:
     state = {
         name: encode(attribute, memo)
         for name, attribute in value.__getstate__().items()
         if not (name in _UNUSED and attribute in (None, {}))
     }
-    return Stored("module", {"type": type(value), "state": state})
+    return Stored("torch module", {"type": type(value), "state": state})
 
 
-@_encode.register(nn.LSTM)
-@_encode.register(nn.GRU)
+@encoder.register(nn.LSTM)
+@encoder.register(nn.GRU)
 def _(value: Any, memo: Memo) -> Stored:
     if type(value) not in RECURRENT.values():
-        return _encode.dispatch(nn.Module)(value, memo)
+        return encoder.dispatch(nn.Module)(value, memo)
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout")
     content = {
         "type": type(value).__name__,
@@ -64,10 +65,10 @@ def _(value: Any, memo: Memo) -> Stored:
         "weights": encode(dict(value.named_parameters()), memo),
         "training": value.training,
     }
-    return Stored("recurrent", content)
+    return Stored("torch recurrent", content)
 
 
-@_encode.register
+@encoder.register
 def _(value: Net, memo: Memo) -> Stored:
     rows = [{k: v for k, v in row.items() if k != "batches"} for row in value.history]
     content = {
@@ -77,17 +78,18 @@ def _(value: Net, memo: Memo) -> Stored:
         "interrupted": value.interrupted_,
         **{name: getattr(value, name) for name in SETTINGS},
     }
-    return Stored("adversarial net" if isinstance(value, AdversarialNet) else "net", content)
+    is_adversarial = isinstance(value, AdversarialNet)
+    return Stored("torch adversarial net" if is_adversarial else "torch net", content)
 
 
-@_encode.register
+@encoder.register
 def _(value: torch.device, memo: Memo) -> Stored:
-    return Stored("device", str(value))
+    return Stored("torch device", str(value))
 
 
-@_encode.register
+@encoder.register
 def _(value: torch.dtype, memo: Memo) -> Stored:
-    return Stored("dtype", str(value).removeprefix("torch."))
+    return Stored("torch dtype", str(value).removeprefix("torch."))
 
 
 def _tensor(content: dict[str, Any], memo: Memo) -> Tensor:
@@ -143,13 +145,13 @@ def _dtype(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
-_kinds: dict[str, Decoder] = {
-    "tensor": _tensor,
-    "module": _module,
-    "recurrent": _recurrent,
-    "net": lambda content, memo: _net("net", content, memo),
-    "adversarial net": lambda content, memo: _net("adversarial net", content, memo),
-    "device": lambda name, memo: torch.device(str(name)),
-    "dtype": lambda name, memo: _dtype(str(name)),
+# Each kind says "torch": files without that word are read without importing torch.
+_KINDS: dict[str, Decoder] = {
+    "torch tensor": _tensor,
+    "torch module": _module,
+    "torch recurrent": _recurrent,
+    **{kind: partial(_net, kind) for kind in NETS},
+    "torch device": lambda name, memo: torch.device(str(name)),
+    "torch dtype": lambda name, memo: _dtype(str(name)),
 }
-DECODERS |= _kinds
+DECODERS |= _KINDS

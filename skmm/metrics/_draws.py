@@ -5,8 +5,8 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm.metrics._check import check_choice, check_numbers, check_size
 
 Array = np.ndarray
@@ -17,7 +17,6 @@ OF_ANY_RANK = {
     "ensure_min_features": 0,
 }
 AVERAGES = ("uniform_average", "raw_values")
-N_VALUES = 2**20  # of draws, or of distances, in memory at once (8 MiB)
 
 
 def check_rows(values: ArrayLike, name: str, *, at_least: int = 1) -> Array:
@@ -84,7 +83,7 @@ def check_positive(value: object, name: str, *, below: float = np.inf) -> float:
 def row_batches(draws: Array) -> Iterator[tuple[slice, Array]]:
     """Yield slices of rows, and their draws in double precision."""
     m, n, d = draws.shape
-    for rows in gen_batches(n, max(1, N_VALUES // (m * d))):
+    for rows in row_chunks(n, m * d, SMALL):
         yield rows, draws[:, rows].astype(np.float64, copy=False)
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import SMALL, row_chunks
+from skmm._modalities._columns import ColumnStatistics
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag, check_numbers
 from skmm.metrics._draws import (
-    N_VALUES,
     OF_ANY_RANK,
     check_draws,
     check_multioutput,
@@ -147,7 +147,8 @@ def energy_skill(
             "in both."
         )
     units = train.std(axis=0)
-    varies = (np.ptp(train, axis=0) > 0) & (units > np.finfo(np.float64).tiny)
+    # Quotients by less than the smallest normal number would overflow.
+    varies = ColumnStatistics.of(train).varies & (units > np.finfo(np.float64).tiny)
     if not varies.any():
         raise ValueError("y_train is constant in every column: there is nothing to predict.")
     y, draws, train = (values[..., varies] / units[varies] for values in (y, draws, train))
@@ -302,7 +303,7 @@ def marginal_scores(y: Array, reference: Array) -> Array:
 def mean_distances(a: Array, b: Array) -> Array:
     """Return the mean distance of each row of `a` to the rows of `b`."""
     means = np.empty(len(a))
-    for rows in gen_batches(len(a), max(1, N_VALUES // len(b))):
+    for rows in row_chunks(len(a), len(b), SMALL):
         means[rows] = cdist(a[rows], b).mean(axis=1)
     return means
 
@@ -310,7 +311,7 @@ def mean_distances(a: Array, b: Array) -> Array:
 def mean_pair_distance(a: Array) -> float:
     """Return the mean distance between two different rows."""
     total = 0.0
-    for rows in gen_batches(len(a), max(1, N_VALUES // len(a))):
+    for rows in row_chunks(len(a), len(a), SMALL):
         total += float(pdist(a[rows]).sum() + cdist(a[rows], a[rows.stop :]).sum())
     return total / (len(a) * (len(a) - 1) / 2)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 
 from skmm._modalities import check_modalities
 from skmm._modalities._output import arrays_only
+from skmm.compose._steps import last_step_and_input
 from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
@@ -167,7 +167,7 @@ class _PairScorer:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        estimator, X = last_step(estimator, X)
+        estimator, X = last_step_and_input(estimator, X)
         labels = (_labels(estimator, y, self._name),) if self.needs_labels else ()
         codes = _codes(estimator, X, y)
         pairs = [self.pair] if self.pair is not None else list(combinations(codes, 2))
@@ -192,28 +192,15 @@ class _PairScorer:
 
 @dataclass(frozen=True, repr=False)
 class _NamedScorer:
-    """A scorer that says by which name to get it."""
+    """A scorer that says by which name to get it; files keep the name only."""
 
     name: str
-    compute: Scorer
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        return self.compute(estimator, X, y)
+        return _COMPUTE[self.name](estimator, X, y)
 
     def __repr__(self) -> str:
         return f"get_scorer({self.name!r})"
-
-
-def last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the estimator at the end of pipelines and searches, and what X is there."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator, X
 
 
 def _form(estimator: Any) -> int | None:
@@ -248,13 +235,13 @@ def _labels(estimator: Any, y: Any, metric: str) -> Any:
 
 
 def _total_correlation(estimator: Any, X: Any, y: Any = None) -> float:
-    estimator, X = last_step(estimator, X)
+    estimator, X = last_step_and_input(estimator, X)
     _check_scores_correlation(estimator)
     return float(estimator.score(X, y))
 
 
 def _mean_correlation(estimator: Any, X: Any, y: Any = None) -> float:
-    estimator, X = last_step(estimator, X)
+    estimator, X = last_step_and_input(estimator, X)
     _check_scores_correlation(estimator)
     return float(estimator.score(X, y)) / int(estimator.n_components_)
 
@@ -280,7 +267,7 @@ def _label_transfer_accuracy(a: Array, b: Array, labels: ArrayLike, **kwargs: An
 
 def _cross_reconstruction(estimator: Any, X: Any, y: Any = None) -> float:
     """Return the mean R² of the numeric modalities, each predicted from the others."""
-    estimator, X = last_step(estimator, X)
+    estimator, X = last_step_and_input(estimator, X)
     if not hasattr(estimator, "translate"):
         raise TypeError(
             f"{type(estimator).__name__} has no translate: cross_reconstruction is for estimators "
@@ -316,7 +303,7 @@ def _translation_r2(estimator: Any, X: Any, to: str) -> float:
 
 def _over_imputation(estimator: Any, X: Any, y: Any = None) -> float:
     """Return the mean score of modalities that are hidden at random, always the same ones."""
-    estimator, X = last_step(estimator, X)
+    estimator, X = last_step_and_input(estimator, X)
     scores = over_imputation_score(estimator, X, y, random_state=0)
     return float(np.mean(list(scores.values())))
 
@@ -335,4 +322,4 @@ _COMPUTE: dict[str, Scorer] = {
     "mean_average_precision": _PairScorer(_mean_average_precision, needs_labels=True),
     "label_transfer_accuracy": _PairScorer(_label_transfer_accuracy, needs_labels=True),
 }
-_SCORERS = {name: _NamedScorer(name, compute) for name, compute in _COMPUTE.items()}
+_SCORERS = {name: _NamedScorer(name) for name in _COMPUTE}

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import CACHE, row_chunks
 from skmm.metrics._check import check_choice
 
 Array = np.ndarray
 SIMILARITIES = ("cosine", "correlation", "euclidean")
 EPS = float(np.finfo(np.float64).eps)
-
-# A chunk of queries times the gallery has about this many entries (4 MiB of float64).
-CHUNK_SIZE = 2**19
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Closeness:
 
     def chunks(self) -> Iterator[tuple[slice, Array, Array]]:
         """Yield slices of queries, their closeness to the gallery, and its error bounds."""
-        for rows in gen_batches(len(self.queries), max(1, CHUNK_SIZE // len(self.gallery))):
+        for rows in row_chunks(len(self.queries), len(self.gallery), 2 * CACHE):
             bounds = self.query_sizes[rows, None] + self.gallery_sizes
             yield rows, self.queries[rows] @ self.gallery.T, bounds
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._parameters import is_integer
-from skmm.metrics._draws import N_VALUES, check_pair
+from skmm.metrics._draws import check_pair
 
 Array = np.ndarray
 
@@ -71,7 +71,7 @@ def density_coverage(
             "than the number of real rows."
         )
     inside, covered, k = 0, 0, int(n_neighbors)
-    for rows in gen_batches(len(X), max(1, N_VALUES // max(len(X), len(Y)))):
+    for rows in row_chunks(len(X), max(len(X), len(Y)), SMALL):
         # Position 0 is the row itself, or a copy of it.
         radii = np.partition(cdist(X[rows], X), k, axis=1)[:, k]
         within = cdist(X[rows], Y) <= radii[:, None]

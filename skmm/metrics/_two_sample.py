@@ -5,12 +5,12 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist, pdist
-from sklearn.utils import gen_batches
 
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._parameters import is_integer
 from skmm._random import Seed, check_random_state
 from skmm.metrics._check import check_flag
-from skmm.metrics._draws import N_VALUES, check_pair, check_positive
+from skmm.metrics._draws import check_pair, check_positive
 from skmm.metrics._energy import mean_distances, mean_pair_distance
 
 Array = np.ndarray
@@ -200,7 +200,7 @@ def _median_gamma(A: Array, B: Array) -> float:
 
 def _kernel_sum(A: Array, B: Array, gamma: float) -> float:
     """Return the sum of the kernel over all pairs, with chunks of rows in memory."""
-    batches = gen_batches(len(A), max(1, N_VALUES // len(B)))
+    batches = row_chunks(len(A), len(B), SMALL)
     return sum(float(np.exp(-gamma * cdist(A[r], B, "sqeuclidean")).sum()) for r in batches)
 
 

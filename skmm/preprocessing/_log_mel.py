@@ -13,13 +13,13 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
+from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._modalities._values import as_array
 from skmm._parameters import POSITIVE, Numbers
 from skmm.preprocessing._samples import MARK_MISSING, read_samples
 
 Array = NDArray[Any]
 
-_CHUNK = 2**19  # complex numbers of spectrograms in memory at a time: fits into caches
 _SHORTEST_WINDOW = 0.025  # seconds
 _LONGEST_WINDOW = 24  # as a power of two, in samples
 _LOUDEST = 1e100  # its square can be summed in double precision
@@ -205,11 +205,10 @@ class LogMel(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         clips = _read_clips(X)
         out = np.full((len(clips), 1, self.n_mels, self.n_frames_), self.floor, dtype=np.float32)
-        step = max(1, _CHUNK // (self.filters_.shape[1] * self.n_frames_))
-        for start in range(0, len(clips), step):
-            chunk = clips[start : start + step]
-            decibels = self._decibels(self._power(chunk))
-            out[start : start + len(chunk), 0, :, : decibels.shape[2]] = decibels
+        width = 2 * self.filters_.shape[1] * self.n_frames_  # of a complex spectrogram
+        for rows in row_chunks(len(clips), width, SMALL):
+            decibels = self._decibels(self._power(clips[rows]))
+            out[rows, 0, :, : decibels.shape[2]] = decibels
         return out
 
     def _power(self, clips: list[Array]) -> Array:

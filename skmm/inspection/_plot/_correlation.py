@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import RepeatedKFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
@@ -19,6 +18,7 @@ from skmm._parameters import is_integer
 from skmm._permutation import step_down_permutation
 from skmm._permutation._variates import Variates
 from skmm._random import check_random_state
+from skmm.compose._steps import chosen, last_step
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
@@ -264,10 +264,8 @@ def _check_usable(model: Any, X: Any, y: Any) -> None:
 
 def _to_clone(estimator: Any, model: Any) -> Any:
     """Return what each split fits anew: no search, and a number of components that is chosen."""
-    while hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    unfitted = clone(estimator)
-    last = unfitted[-1] if isinstance(unfitted, Pipeline) else unfitted
+    unfitted = clone(chosen(estimator))
+    last = last_step(unfitted)
     if getattr(last, "n_components", None) == "auto":
         last.set_params(n_components=model.n_components_)
     return unfitted

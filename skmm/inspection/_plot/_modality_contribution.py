@@ -17,7 +17,7 @@ from skmm.inspection._plot._axes import (
     style,
     text_size,
 )
-from skmm.inspection._plot._training_curve import _last_step
+from skmm.inspection._plot._model import fitted_model
 
 Array = np.ndarray
 PRIOR = "prior"
@@ -101,7 +101,7 @@ class ModalityContributionDisplay:
         ['left', 'right', 'prior']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        model = _last_step(estimator)
+        model = fitted_model(estimator)
         if not hasattr(model, "modality_contribution_"):
             raise TypeError(
                 f"{type(model).__name__} has no modality_contribution_: this display is for "

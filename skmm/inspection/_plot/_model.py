@@ -8,7 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmm._modalities import Modalities
 from skmm._parameters import is_integer
-from skmm.metrics._scorers import _codes, last_step
+from skmm.compose._steps import last_step, last_step_and_input
+from skmm.metrics._scorers import _codes
 
 Array = np.ndarray
 
@@ -16,9 +17,17 @@ Array = np.ndarray
 def fitted_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the estimator at the end of fitted pipelines and searches, and what X is there."""
     check_is_fitted(estimator)
-    model, inner = last_step(estimator, X)
+    model, inner = last_step_and_input(estimator, X)
     check_is_fitted(model)
     return model, inner
+
+
+def fitted_model(estimator: Any) -> Any:
+    """Return the estimator at the end of fitted pipelines and searches."""
+    check_is_fitted(estimator)
+    model = last_step(estimator)
+    check_is_fitted(model)
+    return model
 
 
 def codes_of(model: Any, X: Any, y: Any) -> dict[str, Array]:

@@ -4,8 +4,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from skmm.inspection._plot._axes import (
     COLOURS,
@@ -15,6 +13,7 @@ from skmm.inspection._plot._axes import (
     require_pyplot,
     text_size,
 )
+from skmm.inspection._plot._model import fitted_model
 
 Array = np.ndarray
 PANEL = (3.2, 2.0)  # inches
@@ -115,7 +114,7 @@ class TrainingCurveDisplay:
         ['train_correlation', 'valid_correlation', 'valid_score']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        model = _last_step(estimator)
+        model = fitted_model(estimator)
         if not hasattr(model, "history_"):
             raise TypeError(
                 f"{type(model).__name__} has no history_: only deep estimators are trained in "
@@ -217,16 +216,6 @@ def _wrapped(ax: Any, lines: list[str]) -> list[str]:
         line.replace(", ", ",\n") if text_size(ax, [line], FONT)[0] > width else line
         for line in lines
     ]
-
-
-def _last_step(estimator: Any) -> Any:
-    """Return the fitted estimator at the end of pipelines and searches."""
-    check_is_fitted(estimator)
-    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
-        is_pipeline = isinstance(estimator, Pipeline)
-        estimator = estimator[-1] if is_pipeline else estimator.best_estimator_
-    check_is_fitted(estimator)
-    return estimator
 
 
 def _terms(history: pd.DataFrame) -> list[str]:
