@@ -7,7 +7,7 @@ such rows come to NumPy as well, where they are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
@@ -19,13 +19,14 @@ from sklearn._config import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skmm._base import unchanged_on_error
 from skmm._cca._device import DeviceBlock, Home, to_numpy
 from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import LARGEST
 from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
+from skmm._modalities._stream import LARGE, mapping_of
+from skmm._modalities._values import is_lazy
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAMESPACES = (  # those that scikit-learn supports
@@ -37,14 +38,10 @@ _NAMESPACES = (  # those that scikit-learn supports
 
 
 def fitted_attributes_follow(method: F) -> F:
-    """Let fitted attributes follow X in namespace and device, and stay what they were on errors."""
+    """Let fitted attributes follow X in namespace and device."""
 
     @wraps(method)
     def follow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with unchanged_on_error(self):
-            return fit(self, *args, **kwargs)
-
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not get_config()["array_api_dispatch"]:
             return method(self, *args, **kwargs)
         call = signature(method).bind(self, *args, **kwargs)
@@ -94,6 +91,14 @@ def results_follow(method: F, *, local: bool = True) -> F:
 
 
 projections_follow = partial(results_follow, local=False)  # they can be formed on a device
+
+
+def in_pieces(X: Any, y: Any = None) -> bool:
+    """Return whether data are to be read in pieces: lazy arrays, and mapped files if large."""
+    values = X._values if isinstance(X, Modalities) else X
+    given = [*(values.values() if isinstance(values, Mapping) else [values]), y]
+    mapped = sum(value.nbytes for value in given if mapping_of(value) is not None)
+    return mapped > LARGE or any(is_lazy(value) for value in given)
 
 
 def check_anywhere(

@@ -188,14 +188,6 @@ class DeviceRows(Rows):
         """Return (x - mean) @ weights of one modality, (n, k), on the device."""
         return self.blocks[m].project(mean, weights)
 
-    def batches(self) -> Iterator[slice]:
-        """Yield all rows at once."""
-        yield slice(0, len(self))
-
-    def centred(self, m: int, mean: Array) -> Array:
-        """Return x - mean of one modality as a dense array (n, d_m) of doubles."""
-        return np.subtract(self.dense(self.blocks[m]), mean, dtype=np.float64)
-
     @staticmethod
     def dense(block: Any) -> Array:
         """Return some rows of a modality as an array."""

@@ -12,13 +12,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skmm._base import BaseEstimator
+from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._cca._array_api import (
     FollowsInput,
     cast_to,
     check_anywhere,
     check_weight,
     fitted_attributes_follow,
+    in_pieces,
     projections_follow,
     results_follow,
 )
@@ -26,13 +27,18 @@ from skmm._cca._model import Model, total_correlation
 from skmm._cca._moments import Moments
 from skmm._cca._n_components import n_beyond_chance
 from skmm._cca._pairs import PairSums
-from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_pieces
-from skmm._cca._routes import choose_route, rows_of
+from skmm._cca._pieces import Piece, check_rows, head, iterate, sum_pieces
 from skmm._cca._rows import Rows
-from skmm._cca._solution import check_n_components, check_shared_rows, solve
+from skmm._cca._solution import (
+    check_n_components,
+    check_shared_rows,
+    choose_route,
+    rows_of,
+    solve,
+)
 from skmm._cca._whitening import MomentRoute, Route
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities, missing_mask
+from skmm._modalities import Modalities
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._parameters import POSITIVE, Numbers
@@ -225,6 +231,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fits_or_changes_nothing
     @fitted_attributes_follow
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the canonical directions.
@@ -268,10 +275,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         With `at_most`, more components than the smallest rank are no error: all are taken.
         """
         self.modality_names_in_ = X.names
-        rows = self._rows(X, sample_weight)
         self._moments: Moments | None = None
+        shrinkages = self._shrinkages()
+        rows = self._rows(X, sample_weight)
         route = choose_route(
-            rows, self._shrinkages(), self.scale, self.solver,
+            rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,
             random_state=self.random_state,
         )  # fmt: skip
@@ -279,9 +287,9 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
             wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, rows.shared(), wanted, at_most)
+        self._solve(route, route.shared, wanted, at_most)
         if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
+            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
         return self
 
     def _fit_moments(
@@ -302,6 +310,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @fits_or_changes_nothing
     @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
@@ -538,17 +547,18 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             )
 
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
-        mask = missing_mask(X)
-        if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
-            lacking = [name for name, column in zip(X.names, mask.T, strict=True) if column.any()]
-            raise ValueError(
-                f"objective='sumcor' needs complete rows in fit, but modalities {lacking!r} are "
-                "missing in some: use objective='maxvar' or drop the incomplete rows."
-            )
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(sample_weight, X, **options)
-        return rows_of(X, sample_weight)
+        rows = rows_of(X, sample_weight)
+        if rows.observed is not None and self.objective == "sumcor" and len(X.names) > 2:
+            complete = zip(X.names, rows.observed.T, strict=True)
+            raise ValueError(
+                "objective='sumcor' needs complete rows in fit, but modalities "
+                f"{[name for name, here in complete if not here.all()]!r} are missing in some: use "
+                "objective='maxvar' or drop the incomplete rows."
+            )
+        return rows
 
     def _shrinkages(self) -> list[float | str]:
         names = self.modality_names_in_
@@ -588,11 +598,12 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.scales_ = dict(zip(names, scales, strict=True))
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
-        self.loadings_ = self._named(solution.loadings())
-        self.projection_covariances_ = self._named(solution.covariances())
         self.eigenvalues_ = solution.eigenvalues
         self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
+        loadings, covariances = solution.loadings(), solution.covariances()
+        self.loadings_ = self._named(loadings)
+        self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
         self._model = Model(names, self.means_, solution)
         return self

@@ -32,7 +32,7 @@ class GramRoute(Route):
     def __init__(
         self, rows: Rows, shrinkages: Sequence[float | str], scale: bool, *, strict: bool = False
     ) -> None:
-        super().__init__(scale)
+        super().__init__(scale, rows.shared())
         every = range(len(rows.blocks))
         self.inconsistent_counts = rows.observed is not None
         self._counts, weights = rows.counts(), rows.indicator() ** 2

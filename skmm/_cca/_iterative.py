@@ -66,7 +66,7 @@ class IterativeRoute(Route):
         n_components: int,
         random_state: np.random.RandomState,
     ) -> None:
-        super().__init__(scale)
+        super().__init__(scale, rows.shared())
         self.inconsistent_counts = rows.observed is not None
         self._counts = np.maximum(rows.counts(), TINY)
         read = [rows.columns(m) for m in range(len(rows.blocks))]
@@ -81,7 +81,7 @@ class IterativeRoute(Route):
         if min(self._bounds) < 1:
             self.ranks = self._bounds  # nothing to align, as the estimator will say
             return
-        self._check_shared_rows(rows.shared())
+        self._check_shared_rows(self.shared)
         solvers = [_Solver(self, m, n_components + BLOCK, random_state) for m in range(len(read))]
         bases = _Bases(self._columns, self.shrinkages, self.mean_variances, self._counts)
         self._iterate(bases, solvers, n_components, random_state)

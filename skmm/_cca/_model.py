@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skmm._cca._device import Home, to_numpy
-from skmm._cca._routes import rows_of
-from skmm._cca._solution import Solution, component_slice
+from skmm._cca._solution import Solution, component_slice, rows_of
 from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._columns import in_type

@@ -21,7 +21,7 @@ class RootRoute(Route):
     """Whitening by the singular values of the (triangularised) rows."""
 
     def __init__(self, rows: Rows, shrinkages: Sequence[float | str], scale: bool) -> None:
-        super().__init__(scale)
+        super().__init__(scale, rows.shared())
         means, variances, self._counts = rows.column_statistics()
         self.inconsistent_counts = rows.observed is not None
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]

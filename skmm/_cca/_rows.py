@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from scipy.linalg import blas
@@ -70,20 +70,12 @@ class Rows(ABC):
     observed: Array | None = None  # (n, M) bool
     weight: Array | None = None  # (n,)
 
-    @property
-    def needs_iteration(self) -> bool:
-        """Whether the products of rows or columns are too large to be formed."""
-        return False
-
-    @property
-    def can_be_read_dense(self) -> bool:
-        """Whether passes over dense rows are affordable where products lose digits."""
-        return True
-
-    @property
-    def has_gram(self) -> bool:
-        """Whether the n x n products of rows with themselves can be formed."""
-        return True
+    # Whether products of rows or columns are too large, so that directions are found by iteration;
+    # whether dense passes over the rows are affordable, where products lose digits; and whether
+    # the n x n products of the rows can be formed.
+    needs_iteration: ClassVar[Any] = False
+    can_be_read_dense: ClassVar[Any] = True
+    has_gram: ClassVar[Any] = True
 
     @abstractmethod
     def add_to(self, moments: Moments) -> Moments:
@@ -105,17 +97,17 @@ class Rows(ABC):
     def columns(self, m: int) -> CentredColumns:
         """Return the columns of one modality, for products of n x n or with few vectors."""
 
-    @abstractmethod
     def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Any:
         """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
+        return self.centred(m, mean) @ weights
 
-    @abstractmethod
-    def batches(self) -> Iterator[slice]:
-        """Yield slices of rows whose dense copies fit into memory."""
-
-    @abstractmethod
     def centred(self, m: int, mean: Array) -> Array:
         """Return x - mean of one modality as a dense array (n, d_m) of doubles."""
+        return np.subtract(self.dense(self.blocks[m]), mean, dtype=np.float64)
+
+    def batches(self) -> Iterator[slice]:
+        """Yield slices of rows whose dense copies fit into memory."""
+        yield slice(0, len(self))
 
     def __len__(self) -> int:
         return self.blocks[0].shape[0]
@@ -307,18 +299,6 @@ class DenseRows(HostRows):
             z *= z
             variance[columns] = np.einsum("i,ij->j", weight, z) / count - delta**2
         return CentredColumns(mean, variance, lambda s: _DenseColumns(block, self.weight, mean, s))
-
-    def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Array:
-        """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
-        return self.centred(m, mean) @ weights
-
-    def batches(self) -> Iterator[slice]:
-        """Yield all rows at once."""
-        yield slice(0, len(self))
-
-    def centred(self, m: int, mean: Array) -> Array:
-        """Return x - mean of one modality as a dense array (n, d_m) of doubles."""
-        return np.subtract(self.blocks[m], mean, dtype=np.float64)
 
 
 @dataclass

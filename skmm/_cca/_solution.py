@@ -1,4 +1,4 @@
-"""From whitened coordinates to a solved CCA: weights, covariances, the Gaussian model."""
+"""From rows to a solved CCA: route, weights, covariances, the Gaussian model."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from skmm._cca._device import DeviceBlock, DeviceRows
 from skmm._cca._gaussian import CanonicalGaussian, Margin
+from skmm._cca._gram import GramRoute
+from skmm._cca._iterative import IterativeRoute
 from skmm._cca._objectives import maxvar, sumcor, two_blocks
-from skmm._cca._whitening import Route
+from skmm._cca._root import RootRoute
+from skmm._cca._rows import DenseRows, Rows
+from skmm._cca._sparse import SparseRows
+from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
 from skmm._linalg import dominant_signs, positive_part, product, psd_pinv
-from skmm._random import check_random_state
+from skmm._modalities import Modalities, missing_mask
+from skmm._modalities._values import is_sparse
+from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
 
@@ -92,6 +100,45 @@ def component_slice(m: int, k: int) -> slice:
     return slice(m * k, (m + 1) * k)
 
 
+def rows_of(X: Modalities, weight: Array | None = None) -> Rows:
+    """Return the rows of checked modalities by where they lie."""
+    blocks, mask = [X[name] for name in X.names], missing_mask(X)
+    kind: type[Rows] = SparseRows if any(map(is_sparse, blocks)) else DenseRows
+    kind = DeviceRows if isinstance(blocks[0], DeviceBlock) else kind
+    return kind(blocks, ~mask if mask.any() else None, weight)
+
+
+def choose_route(
+    rows: Rows,
+    shrinkages: Sequence[float | str],
+    scale: bool,
+    solver: str,
+    *,
+    n_components: Any = None,
+    objective: str = "maxvar",
+    random_state: Seed = None,
+) -> Route:
+    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits.
+
+    Components, objective and random state are for the route that finds some directions alone.
+    """
+    if solver == "svd":
+        return RootRoute(rows, shrinkages, scale)
+    if solver != "covariance" and rows.needs_iteration:
+        k = _check_iterative(rows, n_components, objective)
+        return IterativeRoute(rows, shrinkages, scale, k, check_random_state(random_state))
+    strict = solver != "covariance" and rows.can_be_read_dense
+    try:
+        if max(rows.widths) <= len(rows):
+            moments = rows.moments()
+            return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
+        if rows.has_gram:
+            return GramRoute(rows, shrinkages, scale, strict=strict)
+    except IllConditionedError:
+        pass
+    return RootRoute(rows, shrinkages, scale)
+
+
 def solve(
     route: Route,
     n_components: int,
@@ -105,6 +152,7 @@ def solve(
     Modalities come in the order of `priority` where signs are tied.
     """
     k, n_modalities = n_components, len(route.ranks)
+    blocks = [component_slice(m, k) for m in range(n_modalities)]
     directions, eigenvalues = _directions(route, k, objective, solver, random_state)
     # Unit variance; a modality without part in a component gets zero.
     images = route.apply_covariances(directions)
@@ -114,12 +162,12 @@ def solve(
         v / np.where(s > 1e-10, s, np.inf) for v, s in zip(directions, deviations, strict=True)
     ]
     weights, between = route.project(directions)  # (d_m, k), (d_m, M k)
-    signs = dominant_signs([between[m][:, component_slice(m, k)] for m in priority])
+    signs = dominant_signs([between[m][:, blocks[m]] for m in priority])
     directions = [v * signs for v in directions]
     weights = [W * signs for W in weights]
     between = [C * np.tile(signs, n_modalities) for C in between]
-    codes = _projection_covariance(route, directions)
-    gaussian = _gaussian(route, weights, between, codes)
+    codes = route.projection_covariance(directions)
+    gaussian = _gaussian(route, weights, between, codes, blocks)
     in_units = [C * s[:, None] for C, s in zip(between, route.scales, strict=True)]
     return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian, route.deviations)
 
@@ -194,24 +242,12 @@ def _directions(
     return directions, eigenvalues
 
 
-def _projection_covariance(route: Route, directions: Sequence[Array]) -> Array:
-    """Return the covariance (M k, M k) of all projections on the training rows."""
-    k, every = directions[0].shape[1], range(len(directions))
-    codes = np.zeros((len(directions) * k,) * 2)
-    blocks = [component_slice(m, k) for m in every]
-    pairs = [(m, n) for m in every for n in range(m)]
-    images = route.apply_covariances(directions)
-    cross = [route.joint(m, n) for m, n in pairs]
-    for m in every:
-        codes[blocks[m], blocks[m]] = product(directions[m].T, images[m])
-    for (m, n), T in zip(pairs, cross, strict=True):
-        block = product(directions[m].T, product(T, directions[n]))
-        codes[blocks[m], blocks[n]], codes[blocks[n], blocks[m]] = block, block.T
-    return codes
-
-
 def _gaussian(
-    route: Route, weights: Sequence[Array], between: Sequence[Array], codes: Array
+    route: Route,
+    weights: Sequence[Array],
+    between: Sequence[Array],
+    codes: Array,
+    blocks: Sequence[slice],
 ) -> CanonicalGaussian:
     """Return the Gaussian model, shrunk as the directions are but not beyond the optimum.
 
@@ -224,7 +260,6 @@ def _gaussian(
     """
     every, k = range(len(weights)), weights[0].shape[1]
     shrinkages = np.minimum(route.shrinkages, route.optimal_shrinkages)
-    blocks = [component_slice(m, k) for m in every]
     keep = np.repeat(np.sqrt(1.0 - shrinkages), k)  # (M k,)
     joint, loadings = codes * np.outer(keep, keep), []  # (M k, M k)
     for W, C, block, c, t, s in zip(
@@ -245,3 +280,18 @@ def _gaussian(
     margins = [Margin(*one) for one in columns]
     units = [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)]
     return CanonicalGaussian(units, loadings, joint, margins)
+
+
+def _check_iterative(rows: Rows, n_components: int | str | None, objective: str) -> int:
+    size = f"{len(rows)} rows of up to {max(rows.widths)} sparse columns"
+    if n_components is None or isinstance(n_components, str):
+        raise ValueError(
+            f"n_components={n_components!r} would need all components of {size}: give a number, "
+            "or use solver='covariance' if the memory allows."
+        )
+    if objective == "sumcor" and len(rows.blocks) > 2:
+        raise ValueError(
+            f"objective='sumcor' needs all directions of {size}: use objective='maxvar', or "
+            "solver='covariance' if the memory allows."
+        )
+    return n_components

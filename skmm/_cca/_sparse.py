@@ -85,10 +85,6 @@ class SparseRows(HostRows):
         """Yield slices of rows whose dense copies take a few MiB."""
         return row_chunks(len(self), sum(self.widths))
 
-    def centred(self, m: int, mean: Array) -> Array:
-        """Return x - mean of one modality as a dense array (n, d_m) of doubles."""
-        return np.subtract(self.dense(self.blocks[m]), mean, dtype=np.float64)
-
     @staticmethod
     def dense(block: Any) -> Array:
         """Return some rows of a modality as an array."""

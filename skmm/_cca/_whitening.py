@@ -55,6 +55,8 @@ class Route(ABC):
     inconsistent_counts : bool
         Whether pairs of modalities were read from different rows. Their covariances then need not
         fit together in one positive semi-definite matrix.
+    shared : ndarray (M, M) of int
+        Numbers of rows that have both modalities.
     inexact : list of int
         Modalities that are too ill-conditioned for the digits of this route.
     varying : list of ndarray (d_m,) of bool
@@ -71,8 +73,9 @@ class Route(ABC):
         T of the module's text.
     """
 
-    def __init__(self, scale: bool) -> None:
+    def __init__(self, scale: bool, shared: Array) -> None:
         self._divided = scale  # by wish, not only for the sake of the digits
+        self.shared = shared
         self.means: list[Array] = []
         self.scales: list[Array] = []
         self.deviations: list[Array] = []
@@ -107,6 +110,19 @@ class Route(ABC):
             else:
                 found.append(inner[:, None] * v if inner.ndim == 1 else inner @ v)
         return found
+
+    def projection_covariance(self, directions: Sequence[Array]) -> Array:
+        """Return the covariance (M k, M k) of the projections of all on the training rows."""
+        k, every = directions[0].shape[1], range(len(directions))
+        codes = np.zeros((len(directions) * k,) * 2)
+        blocks = [slice(m * k, (m + 1) * k) for m in every]
+        pairs = [(m, n, self.joint(m, n)) for m in every for n in range(m)]
+        for m, image in enumerate(self.apply_covariances(directions)):
+            codes[blocks[m], blocks[m]] = product(directions[m].T, image)
+        for m, n, T in pairs:
+            block = product(directions[m].T, product(T, directions[n]))
+            codes[blocks[m], blocks[n]], codes[blocks[n], blocks[m]] = block, block.T
+        return codes
 
     def joint(self, i: int, j: int) -> Array:
         """Return T for any order of i and j."""
@@ -189,7 +205,7 @@ class MomentRoute(Route):
         strict: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(scale)
+        super().__init__(scale, moments.shared)
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
