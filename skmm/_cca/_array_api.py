@@ -119,7 +119,7 @@ def check_anywhere(
 
 
 def check_weight(weight: Any, X: Modalities, **options: Any) -> np.ndarray:
-    """Return the weights of the rows, checked by scikit-learn, which wants to see an array."""
+    """Return the weights (n,) of the rows, checked by scikit-learn."""
     found = _check_sample_weight(to_numpy(weight), np.empty((len(X), 0)), **options)
     if found.max() > LARGEST:
         raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
@@ -164,7 +164,7 @@ def _home(X: Any) -> Home | None:
 def _device_blocks(
     estimator: Any, X: Any, y: Any, home: Home, options: dict[str, Any]
 ) -> Modalities | None:
-    """Return blocks on the device; None for what NumPy is to look at, to name what is wrong."""
+    """Return blocks on the device, or None for data that NumPy has to read to name their fault."""
     selectors = getattr(estimator, "modalities", None)
     by_content = isinstance(selectors, dict) and any(map(callable, selectors.values()))
     if X.ndim != 2 or by_content or not (y is None or _rows_match(X, y)):

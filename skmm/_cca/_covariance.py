@@ -11,6 +11,9 @@ from skmm._linalg import psd_eigh
 
 Array = np.ndarray
 EPS = np.finfo(np.float64).eps
+# Eigenvalues of a covariance below this, relative to the largest, are rounding: linear dependence.
+# Between this and `WELL_CONDITIONED` a covariance cannot tell, and "auto" goes back to the rows.
+DEPENDENT = 1e-14
 
 
 class Covariance(ABC):

@@ -82,7 +82,7 @@ def to_numpy(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class DeviceBlock:
-    """Rows (n, d) of a modality on their device, with what the routes need of an ndarray."""
+    """Rows (n, d) of a modality on their device, with shape, length and slices of an ndarray."""
 
     array: Any
     home: Home
@@ -123,7 +123,7 @@ class DeviceBlock:
 
 @dataclass
 class DeviceRows(Rows):
-    """Complete rows of which all blocks lie on one device."""
+    """Complete rows whose modalities all lie on one device."""
 
     def add_to(self, moments: Moments) -> Moments:
         """Add the rows to moments around given shifts, and return these."""

@@ -167,9 +167,9 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     :func:`skmm.check_modalities`) give fitted attributes and results of their namespace and
     device. Those of the host are read by NumPy without a copy. On a device with float64, `fit`,
     `partial_fit`, `transform`, `transform_each` and `score` form all products over rows there, in
-    float64; decompositions of what has the size of the columns (or, with fewer rows, n x n) are
-    NumPy's. Rows with NaN, ``n_components="auto"`` and the other methods go through NumPy, and so
-    do, once, rows of more columns than rows.
+    float64; matrices of d x d (or, with fewer rows than columns, n x n) are decomposed by NumPy.
+    Rows with NaN, ``n_components="auto"`` and the other methods are computed by NumPy. Data with
+    more columns than rows are copied to NumPy once, for the likelihood and for `sample`.
 
     References
     ----------
@@ -618,7 +618,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         return found
 
     def _set_correlations(self, sums: PairSums, shared: Array) -> None:
-        """Set the correlations of training rows of which some lack a modality."""
+        """Set the correlations of training rows, some of which lack a modality."""
         self.pairwise_correlations_ = sums.correlations(shared)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
 

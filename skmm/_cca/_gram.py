@@ -12,9 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-from skmm._cca._covariance import Covariance
+from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._rows import Rows
-from skmm._cca._whitening import DEPENDENT, TINY, WELL_CONDITIONED, IllConditionedError, Route
+from skmm._cca._whitening import TINY, WELL_CONDITIONED, IllConditionedError, Route
 from skmm._linalg import product, psd_eigh
 
 Array = np.ndarray
@@ -68,6 +68,9 @@ class GramRoute(Route):
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return Z' times the dual coefficients, and Z' times the projections over n."""
+        # With S = V diag(s) V' and V = Z'U / root(n s), the weights are
+        # W = K v = V v / root(shrunk) = Z' dual, dual = U v / root(n s shrunk), (n, k),
+        # and the projections are Z W = U root(n s / shrunk) v: neither needs the d x d matrices.
         duals, codes = [], []
         for m, (U, spectrum, v) in enumerate(
             zip(self._left, self._spectra, directions, strict=True)
@@ -78,6 +81,7 @@ class GramRoute(Route):
         self._left = []  # done with: n x n each
         k, weights, between = directions[0].shape[1], [], []
         for m, dual in enumerate(duals):
+            # One product with Z' for the weights and the covariances with all projections.
             shares = [code / self._pair(m, n) for n, code in enumerate(codes)]
             both = self._columns[m].pull(np.hstack([dual, *shares]))
             weights.append(both[:, :k])

@@ -206,6 +206,9 @@ class _Bases:
 
     def residuals(self, v: Sequence[Array], values: Array, sketch: Array) -> list[Array]:
         """Return the residuals A w - lambda B w of the directions, times the sketch."""
+        # Part m of A w - lambda B w, with w = V v: the sum over n != m of S_mn w_n, minus
+        # (lambda - 1) R_m w_m, since A has R on its diagonal. S w is Z'(Z w) with Z w = U v known.
+        # The residuals of all components are mixed first: BLOCK products with Z' instead of k.
         y = [part @ sketch for part in v]
         scaled = [part @ ((values - 1.0)[:, None] * sketch) for part in v]
         found = []
@@ -217,7 +220,7 @@ class _Bases:
         return found
 
     def add(self, steps: Sequence[Array]) -> None:
-        """Extend the bases by what is new in the steps."""
+        """Extend the bases by the parts of the steps that lie outside them."""
         old = [U.shape[1] for U in self.U]
         for m, step in enumerate(steps):
             V, U = self._new(m, step)
@@ -240,7 +243,9 @@ class _Bases:
         V, U = step, self._columns[m].push(step)
         norms = np.sqrt(np.diag(self._inner(m, V, U, V, U)))
         V, U = (part / np.where(norms > 0, norms, np.inf) for part in (V, U))
-        for least in (1e-10, 0.5):  # twice is enough; what is left of a full basis is rounding
+        # Twice is enough (Gram-Schmidt). A direction that loses half of its norm in the second
+        # round is the rounding of a basis that is full already.
+        for least in (1e-10, 0.5):
             inside = self._inner(m, self.V[m], self.U[m], V, U)
             V, U = V - self.V[m] @ inside, U - self.U[m] @ inside
             values, turn = linalg.eigh(self._inner(m, V, U, V, U))
@@ -249,7 +254,7 @@ class _Bases:
         return V, U
 
     def _inner(self, m: int, V: Array, U: Array, W: Array, T: Array) -> Array:
-        """Return V' R W, of which the rows are U and T."""
+        """Return V' R W, where U = Z V and T = Z W are known."""
         return (1.0 - self._c[m]) / self._counts[m, m] * (U.T @ T) + self._floor[m] * (V.T @ W)
 
     def _joint(self, i: int, j: int) -> Array:
@@ -271,6 +276,8 @@ class _Solver:
         basis = random_state.standard_normal((width, size))
         for _ in range(3):
             basis = np.linalg.qr(route.covary(m, basis))[0]
+        # R is about (1 - c) * last eigenvalue + c t outside the basis (Frangella et al. 2023): what
+        # conjugate gradients still see there is flat.
         values, rotation = psd_eigh(basis.T @ route.covary(m, basis))
         c, floor = route.shrinkages[m], route.shrinkages[m] * route.mean_variances[m]
         self._basis = basis @ rotation

@@ -1,4 +1,4 @@
-"""A solved CCA over named modalities: what the estimator's methods do once the data are checked."""
+"""A solved CCA over named modalities: the computations of the methods, on checked data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Model:
         return self._rows(codes, every, rng)
 
     def complete(self, X: Modalities, rng: np.random.RandomState) -> dict[str, Array]:
-        """Draw what X lacks, given what it has; NaN where a modality is there."""
+        """Draw the missing modalities given the observed ones; NaN where one is observed."""
         codes, gaussian = self.codes(X), self.solution.gaussian
         lacked = self.incomplete(X)
         drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in lacked}
@@ -119,7 +119,7 @@ class Model:
         return drawn
 
     def log_density(self, X: Modalities) -> Array:
-        """Return each row's log-density (n,) of what it has."""
+        """Return the log-density (n,) of the observed modalities of each row."""
         result = np.empty(len(X))
         for names, rows in self._patterns(X):
             part = rows_of(X.select(names)[rows])

@@ -14,11 +14,15 @@ Array = np.ndarray
 
 @dataclass
 class Moments:
-    """Counts, sums and products of blocks, over the rows that have both blocks of a pair.
+    """Counts, sums and products of modalities, over the rows that have both of a pair.
+
+    Every pair uses all rows that have both, so that with missing modalities the covariances of
+    different pairs come from different rows. Each is unbiased if rows are missing at random, but
+    together they need not form a positive semi-definite matrix.
 
     Sums are of x - shift, where the shift is about the mean, so that offsets cost no digits.
     Products are kept as BLAS leaves them: Fortran-ordered, of a block with itself only the lower
-    triangle. `gaps` is None where what single pairs of blocks have is not asked for.
+    triangle. `gaps` is None unless Pearson's correlations of single pairs will be asked for.
     """
 
     shifts: list[Array]

@@ -269,8 +269,8 @@ def _gaussian(
         joint[block, block] += c * t * product(W.T, W)
         loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])  # (d_m, k)
     if route.inconsistent_counts:
-        # Pairs of modalities were read from different rows: what they say of each other need not
-        # fit together in one distribution, so that the cross-covariances are damped until it does.
+        # Pairs of modalities were read from different rows: their covariances need not fit together
+        # in one distribution, so that those between modalities are damped until they do.
         joint = positive_part(joint, blocks)
     covariances = [route.covariance(m) for m in every]
     columns = zip(

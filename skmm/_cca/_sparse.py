@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skmm._cca._covariance import Covariance
+from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, HostRows, StandardisedColumns, fourth_moment
 from skmm._linalg import psd_eigh
@@ -31,8 +31,6 @@ Array = np.ndarray
 # each), and the largest dense copy (256 MiB) by which "auto" goes back to the rows.
 LARGEST_PRODUCTS = 5000
 LARGEST_COPY = 2**25
-# Eigenvalues of a covariance below this, relative to the largest, are rounding.
-DEPENDENT = 1e-14
 
 
 class SparseRows(HostRows):

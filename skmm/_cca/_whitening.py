@@ -22,7 +22,7 @@ from scipy import linalg
 from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
-from skmm._cca._covariance import Covariance, MatrixCovariance
+from skmm._cca._covariance import DEPENDENT, Covariance, MatrixCovariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import Rows
 from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, product, psd_eigh
@@ -34,9 +34,6 @@ TINY = np.finfo(np.float64).tiny
 # Canonical correlations from covariances carry an error of about eps * cond(S). From this
 # reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
 WELL_CONDITIONED = 1e-7
-# Eigenvalues of a covariance below this, relative to the largest, are rounding: linear dependence.
-# Between the two bounds a covariance cannot tell, and "auto" goes back to the rows.
-DEPENDENT = 1e-14
 
 
 class IllConditionedError(Exception):
