@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-UNFINISHED = ".unfinished-"  # how the names of temporary files begin
+UNFINISHED = ".unfinished-"  # follows the name of the file in that of a temporary one
 
 
 @contextmanager
@@ -19,7 +19,8 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     is on the disk before it takes the name, so that not even a power cut leaves half a file.
     """
     path = Path(path)
-    temporary = path.with_name(f"{UNFINISHED}{uuid4().hex}")
+    # After the name, since torch writes to no file whose name begins with a dot.
+    temporary = path.with_name(f"{path.name}{UNFINISHED}{uuid4().hex}")
     try:
         yield temporary
         if durable:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import pytest
+import torch
 
 from skmm._atomic import replacing
 
@@ -29,3 +30,9 @@ def _interrupted(path):
     with replacing(path) as temporary:
         temporary.write_text("half of the n")
         raise KeyboardInterrupt
+
+
+def test_torch_writes_to_the_temporary_file(tmp_path):
+    with replacing(tmp_path / "weights.pt") as temporary:
+        torch.save({"a": torch.ones(2)}, temporary)
+    assert torch.load(tmp_path / "weights.pt")["a"].tolist() == [1.0, 1.0]

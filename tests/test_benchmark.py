@@ -1,4 +1,4 @@
-"""The benchmark: kinds of tasks, methods, cells. Statistics, store, reports, CLI: other files."""
+"""The benchmark: types of tasks, methods, cells. Statistics, store, reports, CLI: other files."""
 
 import numpy as np
 import pandas as pd
@@ -34,8 +34,8 @@ from skmm.benchmark import (
     usual_methods,
 )
 from skmm.benchmark._cells import n_parameters, seeded
-from skmm.benchmark._kinds import KINDS, likelihood_family, modality_codes
 from skmm.benchmark._metrics import COSTS, METRICS
+from skmm.benchmark._task_types import TASK_TYPES, likelihood_family, modality_codes
 from skmm.compose import ConcatModalities, PerModality
 from skmm.datasets import make_conditional, make_shared_latent
 from skmm.metrics import energy_skill, foscttm, recall_at_k
@@ -100,7 +100,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def task(data):
-    return Task("simulated", *data, n_components=2, metrics=KINDS["align"].metrics[:-1])
+    return Task("simulated", *data, n_components=2, metrics=TASK_TYPES["align"].metrics[:-1])
 
 
 @pytest.fixture(scope="module")
@@ -366,7 +366,7 @@ def test_parameters_of_networks_are_their_weights(data):
 
 def test_control_is_at_chance(benchmark):
     checks = benchmark.control_checks()
-    exact = {name for name in KINDS["align"].metrics if METRICS[name].chance == "exact"}
+    exact = {name for name in TASK_TYPES["align"].metrics if METRICS[name].chance == "exact"}
     assert set(checks["metric"]) == exact
     assert checks["passed"].eq(True).all()
     total = checks.set_index("metric").loc["total_correlation", "value"]
@@ -451,7 +451,7 @@ def test_roles():
     assert Method(vae, role="linear").role_of(vae) == "linear"
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(TASK_TYPES))
 def test_usual_methods_have_a_baseline_a_cheap_and_a_deep_one(kind, data):
     X, y = data
     target = "modality1" if kind == "transfer" else None

@@ -52,12 +52,13 @@ onload = () => {
 };
 </script>"""
 
-# Leaves behind how many words of names are broken, ticks touch, values stand in two lines, and
-# how many words and ticks there are.
+# Leaves behind how many words are broken, how many texts of figures touch another one or stick out,
+# how many words and texts there are, and how high the smallest text of a figure is.
 LAYOUT = """<style>iframe { border: 0; height: 800px }</style><script>
 const meet = (a, b, low, high) => a[low] < b[high] && b[low] < a[high];
 const touch = (a, b) => meet(a, b, "left", "right") && meet(a, b, "top", "bottom");
-const words = (page) => [...page.querySelectorAll("th, td.words, .strip > span, figcaption, p, li")]
+const inside = (a, b) => a.left > b.left - 1 && a.right < b.right + 1 && a.bottom < b.bottom + 1;
+const words = (page) => [...page.querySelectorAll("th, td.words, figcaption, p, li")]
   .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3))
   .flatMap((node) => [...node.data.matchAll(/[^\\s/–-]+/g)].map((found) => {
     const range = page.createRange();
@@ -65,19 +66,20 @@ const words = (page) => [...page.querySelectorAll("th, td.words, .strip > span, 
     range.setEnd(node, found.index + found[0].length);
     return new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size;
   }));
-const ticks = (page) => [...page.querySelectorAll("svg.axis, svg.y")].map((axis) => {
-  const boxes = [...axis.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
-  return [boxes.length, boxes.filter((a, i) => boxes.some((b, j) => j > i && touch(a, b))).length];
+const texts = (page) => [...page.querySelectorAll("figure svg")].flatMap((svg) => {
+  const whole = svg.getBoundingClientRect();
+  const boxes = [...svg.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
+  return boxes.map((a, i) => [
+    !inside(a, whole) || boxes.some((b, j) => j !== i && touch(a, b)), a.height,
+  ]);
 });
 onload = () => {
   const pages = [...document.querySelectorAll("iframe")].map((f) => f.contentWindow.document);
   document.body.dataset.told = pages.map((page) => {
-    const found = words(page), marks = ticks(page);
-    const values = [...page.querySelectorAll(".strip:not(.none) > span:last-child")];
-    const tall = values.filter((one) => one.getBoundingClientRect().height > 30);
+    const found = words(page), drawn = texts(page);
     return [
-      found.filter((n) => n > 1).length, marks.reduce((sum, one) => sum + one[1], 0), tall.length,
-      found.length, marks.reduce((sum, one) => sum + one[0], 0),
+      found.filter((n) => n > 1).length, drawn.filter(([bad]) => bad).length,
+      found.length, drawn.length, Math.floor(Math.min(...drawn.map(([, height]) => height))),
     ];
   }).map(String).join(";");
 };
@@ -171,7 +173,7 @@ def test_nothing_sticks_out_of_a_phone(page, tmp_path):
     assert [list(map(int, one.split(","))) for one in told] == [[w, 0] for w in WIDTHS]
 
 
-def test_no_word_is_broken_and_no_ticks_touch(wide_page, tmp_path):
+def test_no_word_is_broken_and_no_texts_of_figures_touch(wide_page, tmp_path):
     text, widths = escape(wide_page.read_text("utf-8")), (320, 360, 400, 700, 1300, 1920)
     frames = "".join(f'<iframe width="{w}" srcdoc="{text}"></iframe>' for w in widths)
     wrapper = tmp_path / "frames.html"
@@ -182,16 +184,16 @@ def test_no_word_is_broken_and_no_ticks_touch(wide_page, tmp_path):
         list(map(int, one.split(",")))
         for one in re.search(r'data-told="([^"]*)"', dom)[1].split(";")
     ]
-    assert [one[:3] for one in told] == [[0, 0, 0]] * len(widths), dict(
-        zip(widths, told, strict=True)
-    )
-    assert all(n_words > 150 and n_ticks > 20 for *_, n_words, n_ticks in told), told
+    assert [one[:2] for one in told] == [[0, 0]] * len(widths), dict(zip(widths, told, strict=True))
+    assert all(n_words > 150 and n_texts > 80 for _, _, n_words, n_texts, _ in told), told
+    assert all(9 <= height <= 22 for *_, height in told), told
 
 
-def test_broken_words_and_touching_ticks_would_be_seen(wide_page, tmp_path):
+def test_broken_words_and_touching_texts_would_be_seen(wide_page, tmp_path):
     text = wide_page.read_text("utf-8").replace(
         "</style>",
-        ".strip > span { word-break: break-all } .axis { width: 30px !important }</style>",
+        "th { word-break: break-all; max-width: 2rem } svg text { font-size: 20px !important }"
+        "</style>",
     )
     wrapper = tmp_path / "frames.html"
     frame = f'<iframe width="400" srcdoc="{escape(text)}"></iframe>'

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import re
 import shlex
 import sys
@@ -19,7 +20,7 @@ from skmm.benchmark._cli import app
 from skmm.benchmark._compare import compare, read_results
 from skmm.benchmark._frames import TaskInfo
 from skmm.benchmark._own_data import load_own
-from skmm.benchmark._progress import ProgressLines, duration
+from skmm.benchmark._progress import progress_bar
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._suites import SUITES, Source, find_sources, load_suite
 from skmm.datasets import make_conditional, make_shared_latent
@@ -334,32 +335,42 @@ def test_interruption_says_how_to_go_on(tiny, tmp_path, monkeypatch, option, wor
 # Progress
 
 
-def test_lines_of_progress_tell_the_time_left():
-    stream, clock = io.StringIO(), iter([0.0, 10.0, 40.0, 100.0, 200.0])
-    lines = ProgressLines(4, stream, clock=lambda: next(clock))
-    for label in "abcd":
-        lines(label)
-    assert stream.getvalue().splitlines() == [
-        "1 of 4 cells in 10 s, about 30 s left (a)",
-        "2 of 4 cells in 40 s, about 40 s left (b)",
-        "3 of 4 cells in 100 s, about 33 s left (c)",
-        "4 of 4 cells in 3 min (d)",
+def test_lines_of_progress_tell_the_time_left(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("tqdm.std.time", lambda: now)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar(4, 1) as advance:
+        for label, now in zip("abcd", (10, 40, 99, 200), strict=True):  # noqa: B007
+            advance(label)
+    assert sys.stderr.getvalue().splitlines() == [
+        "1 of 4 cells in 00:10, about 00:30 left (a)",
+        "2 of 4 cells in 00:40, about 00:40 left (b)",
+        "3 of 4 cells in 01:39, about 00:33 left (c)",
+        "4 of 4 cells in 03:20, about 00:00 left (d)",
     ]
 
 
-def test_a_log_has_ten_lines_of_progress():
-    stream = io.StringIO()
-    lines = ProgressLines(237, stream)
-    for _ in range(237):
-        lines("a")
-    counts = [int(line.split()[0]) for line in stream.getvalue().splitlines()]
-    assert counts == [int(np.ceil(237 * tenth / 10)) for tenth in range(1, 11)]
+def test_a_log_has_ten_lines_of_progress_and_silence_none(monkeypatch):
+    for verbose, expected in ((1, [math.ceil(237 * i / 10) for i in range(1, 11)]), (0, [])):
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        with progress_bar(237, verbose) as advance:
+            for _ in range(237):
+                advance("a")
+        lines = sys.stderr.getvalue().splitlines()
+        assert [int(line.split()[0]) for line in lines] == expected
 
 
-def test_durations():
-    assert [duration(s) for s in (0.4, 119, 121, 7100, 9000)] == [
-        *("0 s", "119 s", "2 min", "118 min", "2 h 30 min")
-    ]
+def test_a_terminal_has_a_bar(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_bar(2, 1) as advance:
+        for label in "ab":
+            advance(label)
+    shown = terminal.getvalue()
+    assert "\r" in shown
+    assert "| 0/2 " in shown
+    assert "\n" not in shown.strip("\n")
 
 
 # Splits
@@ -426,6 +437,8 @@ WRONG = [
     ('lable = "diet"', None, "'lable' is unknown. Did you mean 'label'?"),
     ('label = "diett"', None, "label = 'diett' is no column. Did you mean 'diet'?"),
     ("n_components = 2.5", None, "n_components = 2.5 must be a whole number"),
+    ("n_components = 0", None, "n_components = 0 must be a whole number greater than 0"),
+    ("image_size = -1", None, "image_size = -1 must be a whole number greater than 0"),
     ("n_components = true", None, "n_components = True must be a whole number"),
     ('kind = "rank"', None, "kind='rank' is unknown; valid are"),
     ('target = "protein"', None, "target='protein' must be one of the modalities"),
@@ -638,9 +651,9 @@ def test_compare_on_the_command_line(tmp_path):
     assert call("compare", files["old"], files["better"]).exit_code == 0
     worse = call("compare", files["old"], files["worse"])
     assert worse.exit_code == 4
-    assert "| t | m | accuracy | 0.8 | 0.75 | −0.05 [" in worse.stdout
+    assert "| t | m | accuracy | 0.8 | 0.75 | −0.05 [" in re.sub(" +", " ", worse.stdout)
     assert "**worse**" in worse.stdout
-    assert "1 figures are worse" in worse.stderr
+    assert "1 values are worse" in worse.stderr
     assert "nowhere is not there" in message("compare", files["old"], tmp_path / "nowhere")
 
 

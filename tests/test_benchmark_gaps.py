@@ -19,7 +19,6 @@ from skmm.benchmark._columns import TextScores, _guess
 from skmm.benchmark._fingerprint import describe, digest
 from skmm.benchmark._own_data import load_own
 from skmm.benchmark._reading import read_table
-from skmm.benchmark._report import Report
 from skmm.benchmark._splits import RandomSplits
 from skmm.compose import PerModality
 
@@ -196,7 +195,7 @@ def test_preparation_is_part_of_the_key_and_of_the_report(tmp_path):
     assert not set(frames[0]["key"]) & set(frames[1]["key"])
     benchmark = Benchmark(methods, tasks[1], cv=RandomSplits(2))
     benchmark.run(tmp_path, on_existing="only-cache")
-    text = Report(benchmark).to_markdown()
+    text = benchmark.to_markdown()
     assert "prepared by GapFiller(strategy='mean'), fitted on the training samples" in text
     assert (frames[0]["status"] == "ok").all()
 

@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skmm.benchmark import Metric, Results, corrected_interval
-from skmm.benchmark._axes import Axis, Tick, spaced, span
+from skmm.benchmark import Results, corrected_interval
 from skmm.benchmark._frames import Curve, TaskInfo
-from skmm.benchmark._lines import LINE, NARROW, Point, place_labels, training_curves
 from skmm.benchmark._metrics import METRICS
-from skmm.benchmark._report import _protocol
-from skmm.benchmark._strips import diagram
-from skmm.benchmark._verdicts import listed
+from skmm.benchmark._report._figures import COLOURS, training_curves
+from skmm.benchmark._report._sections import _protocol
+from skmm.benchmark._report._verdicts import listed
 
 NOISE = np.array([-0.02, 0.01, 0.0, 0.02, -0.01])
 BASE = 3 + 10 * NOISE  # differs more between splits than within them
@@ -200,17 +198,19 @@ def test_likelihoods_of_different_families_stay_apart():
     alone = verdict(results(frames[0], frames[2]))
     assert alone.text.startswith("No method can be compared with CCA, whose log-likelihood is 3.00")
     many = [frame.assign(task=f"task {i}") for i in range(8) for frame in frames]
-    assert results(*many).report().diagrams == []
+    assert results(*many).report().rank_diagrams == []
 
 
 def test_one_split_is_too_few():
     found = results(rows("CCA", [3.0]), rows("DeepCCA", [4.0]), rows("control", [0.0], chance=0.0))
     assert verdict(found).outcome == ""
     assert verdict(found).text == (
-        "No interval, for want of splits or of their sizes: DeepCCA − CCA is +1.00 (total "
-        "correlation 4.00 against 3.00)."
+        "No interval, because there are too few splits or their sizes are unknown: DeepCCA − CCA "
+        "is +1.00 (total correlation 4.00 against 3.00)."
     )
-    assert found.report().sections[0].control.text == "One split is too few to check the control."
+    assert (
+        found.report().sections[0].control.text == "There are too few splits to check the control."
+    )
     assert "nan" not in found.to_html().lower()
 
 
@@ -223,7 +223,7 @@ def test_control(value, passed):
     for text in (found.to_html(), found.to_markdown()):
         assert ("NOT at chance in total correlation: do not trust" in text) is not passed
         assert ("✓ at chance" in text) is passed
-    assert "No control vouches" in two(NOISE).to_html()
+    assert "not checked by a control: none was run" in two(NOISE).to_html()
 
 
 def test_bare_frame():
@@ -288,12 +288,23 @@ def rich():
     )
 
 
+@cache
+def rich_page():
+    return rich().to_html()
+
+
+def lines_of(picture):
+    """Return what a figure draws: arrays x, y of every line with data."""
+    drawn = [line.get_data() for line in picture.draw().axes[0].lines]
+    return [(np.asarray(x, float), np.asarray(y, float)) for x, y in drawn if len(x)]
+
+
 def test_html_is_one_well_formed_page_without_external_files():
-    html = rich().to_html()
+    html = rich_page()
     page = Page(html)
     assert page.open == []
     assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
-    assert not re.search(r"https?://|@import|url\(|<link|<img|\ssrc=", html)
+    assert not re.search(r"https?://|@import|url\((?!#)|<link|<img|\ssrc=", html)
     assert html.count("<script") == 1
     assert "<script>alert" not in html
     assert not re.search(r"<(b|i|u|odd|me)>", html)
@@ -316,7 +327,7 @@ def test_markdown_cannot_be_broken_by_names():
 
 def test_tables_have_the_numbers_of_the_summary():
     found = rich()
-    for text in (found.to_html(), found.to_markdown()):
+    for text in (rich_page(), found.to_markdown()):
         for row in found.summary().query("method == 'CCA' and role == 'linear'").itertuples():
             metric = METRICS[row.metric]
             assert f"{metric.text(row.mean)} ± {metric.text(row.std_splits)}" in text
@@ -329,21 +340,22 @@ def test_seeds_and_splits_are_kept_apart():
     assert "2 seeds on each" in found.to_markdown()
 
 
-def test_diagram_only_from_eight_tasks_on():
+def test_rank_diagram_only_from_eight_tasks_on():
     found = rich()
-    (drawn,) = found.report().diagrams
-    assert "critical difference" in found.to_html()
-    places = {place.method: place for place in drawn.places}
-    order = sorted(places, key=lambda name: places[name].at)
-    assert order == list(drawn.ranks.mean)
+    (picture,) = found.report().rank_diagrams
+    ranks = found.ranks("total_correlation")
+    assert f"critical difference at 5 %: {ranks.critical_difference:.2f}" in picture.note
+    assert picture.note.endswith(f"p = {ranks.p_value:.2g}.")
+    named = [part.rsplit(": ", 1) for part in picture.words.split("; ")]
+    assert named == [[name, f"{rank:.2f}"] for name, rank in ranks.mean.items()]
     frame = found.results_
     seven = Results(frame[frame["task"] != "<i>task 7"])
-    assert seven.report().diagrams == []
-    assert "Critical difference" not in seven.to_html()
+    assert seven.report().rank_diagrams == []
+    assert "critical difference" not in seven.to_html()
     assert "Wins, ties, losses" in seven.to_html()
 
 
-def test_cliques_join_what_is_closer_than_the_critical_difference():
+def test_bars_of_ranks_overlap_within_the_critical_difference():
     frames = [
         rows(f"m{i}", BASE + (i % 3) * (-1) ** t + i // 3 * 9, task=f"t{t}", role="deep")
         for t in range(40)
@@ -351,84 +363,115 @@ def test_cliques_join_what_is_closer_than_the_critical_difference():
     ]
     found = results(*frames)
     ranks = found.ranks("total_correlation")
-    drawn = diagram(found.metrics_["total_correlation"], ranks)
-    at = {place.method: place.at for place in drawn.places}
-    groups = [
-        {name for name, x in at.items() if clique.start <= x <= clique.end}
-        for clique in drawn.cliques
-    ]
-    assert sorted(map(sorted, groups)) == [["m0", "m1", "m2"], ["m3", "m4", "m5"]]
+    (picture,) = found.report().rank_diagrams
+    bars = [x for x, _ in lines_of(picture) if len(x) == 2 and not np.array_equal(x, [0, 1])]
+    names = list(ranks.mean)
+    assert len(bars) == len(names)
+    groups = set()
+    for i, one in enumerate(names):
+        overlapping = [
+            o for j, o in enumerate(names) if abs(bars[i] - bars[j]).max() < np.ptp(bars[i])
+        ]
+        within = [
+            o for o in names if abs(ranks.mean[o] - ranks.mean[one]) < ranks.critical_difference
+        ]
+        assert overlapping == within
+        groups.add(tuple(sorted(within)))
+    assert sorted(groups) == [("m0", "m1", "m2"), ("m3", "m4", "m5")]
 
 
-def test_strips_and_forests_place_values_in_proportion():
+def test_strips_and_forests_show_the_values():
     found = rich().report().pictures("<i>task 0")
-    panel = next(p for p in found.panels if p.metric.name == "total_correlation")
-    strips = {strip.method: strip for strip in panel.strips}
-    np.testing.assert_allclose(np.corrcoef(BASE, strips["CCA"].dots)[0, 1], 1, atol=1e-3)
-    assert panel.baseline == strips["CCA"].mean
+    strips, costs = found.strips
+    assert strips.title == "total correlation"
+    names = [text.get_text() for text in strips.draw().axes[0].texts[::2]]
+    assert names == ["CCA", "<b>Deep|CCA</b>", "RFF + CCA", "broken"]
+    shown = [x for x, _ in lines_of(strips)]
+    np.testing.assert_allclose(shown[1], BASE)
+    np.testing.assert_allclose(shown[3], [BASE.mean()])
     (forest,) = found.forests
-    bars = {bar.method: bar for bar in forest.bars}
-    step = bars["RFF + CCA"].at - bars["<b>Deep|CCA</b>"].at
-    assert step == pytest.approx(bars["<b>Deep|CCA</b>"].at - forest.zero, abs=0.21)
-    assert bars["broken"].symbol == "✗"
-    cost = next(p for p in found.panels if p.metric.name == "fit_seconds")
-    assert cost.logarithmic
-    assert cost.baseline is None
+    summary = rich().summary().query("task == '<i>task 0' and metric == 'total_correlation'")
+    expected = summary.dropna(subset="difference")[["low", "high"]].to_numpy()
+    bars = [x for x, _ in lines_of(forest) if len(x) == 2 and not np.array_equal(x, [0, 1])]
+    np.testing.assert_allclose(bars, expected)
+    assert "broken: 0.00 [0.00, 0.00] ✗" in forest.words
+    assert costs.draw().axes[0].get_xscale() == "log"
+    assert strips.draw().axes[0].get_xscale() == "linear"
+
+
+def test_shares_are_in_percent_and_chance_and_baseline_are_marked():
+    frames = [rows(name, 0.9 + NOISE, metric="accuracy", chance=0.5) for name in ("CCA", "DeepCCA")]
+    found = results(*frames).report().pictures("digits")
+    (strips,), (forest,) = found.strips, found.forests
+    places = {x[0] for lines in strips.draw().axes[0].collections for x in lines.get_segments()[0]}
+    assert sorted(places) == pytest.approx([50, 90])
+    low, high = (
+        p.get_x() + k * p.get_width() for p in forest.draw().axes[0].patches[:1] for k in (0, 1)
+    )
+    assert (low, high) == pytest.approx((-0.5, 0.5))  # the margin in points
+
+
+def test_a_method_without_values_says_why():
+    frame = rows("PLS", [np.nan] * 5, status="not applicable", error="needs two modalities")
+    (strips,) = two(NOISE).report().pictures("digits").strips
+    assert "PLS" not in strips.words
+    (strips,) = results(rows("CCA", BASE), frame).report().pictures("digits").strips
+    assert strips.words == "CCA: 3.00; PLS: not for these data"
 
 
 def test_learning_and_training_curves():
     found = rich().report().pictures("<i>task 0")
     (chart,) = found.learning
-    assert [tick.text for tick in chart.x_ticks] == ["40", "80"]
-    lines = {line.name: line for line in chart.lines}
-    assert len({line.style for line in chart.lines}) == len(lines)
-    heights = {name: [y for _, y in line.points] for name, line in lines.items()}
-    assert heights["RFF + CCA"][0] > heights["RFF + CCA"][1]  # upwards on the page is smaller
-    assert len(lines["CCA"].bars) == 2
+    axes = chart.draw().axes[0]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["40", "80"]
+    names = axes.get_legend_handles_labels()[1]
+    drawn = dict(zip(names, [line for line in axes.lines if len(line.get_xdata())], strict=True))
+    assert len({(line.get_color(), line.get_marker()) for line in drawn.values()}) == len(drawn)
+    np.testing.assert_allclose(np.asarray(drawn["RFF + CCA"].get_ydata(), float), [4, 5])
+    bars = [np.ptp(bar[:, 1]) for lines in axes.collections for bar in lines.get_segments()]
+    np.testing.assert_allclose(bars[:2], 2 * BASE.std(ddof=1))
     (chart,) = found.training
-    assert chart.note == "validation loss"
-    assert len(chart.lines) == 5
+    assert chart.note == "validation loss, a line for each fit"
+    curves = [np.asarray(y) for _, y in lines_of(chart)]
+    np.testing.assert_array_equal(curves, [[3.0, 2.5, 2.4]] * 5)
     assert two(NOISE).report().pictures("digits").learning == []
     only = Curve("t", "net", 0, 0, {"train_loss": [2.0, 1.0]})
-    assert training_curves([only] * 12)[0].note == "training loss, the first 10 of 12 fits"
+    (chart,) = training_curves([only] * 12)
+    assert chart.note == "training loss, a line for each fit, the first 10 of 12 fits"
 
 
-def test_names_in_scatter_plots_do_not_overlap():
-    rng = np.random.default_rng(0)
-    height = 300
-    for _ in range(20):
-        places = [
-            Point(f"method {i}", "method", *rng.uniform(4, 96, 2), 0, False, "") for i in range(10)
-        ]
-        points = [Point(**{**vars(p), "label_y": p.y, "left": p.x > 50}) for p in places]
-        labels = place_labels(points, height)
-        for i, one in enumerate(labels):
-            assert one.label_y <= 100
-            for other in labels[:i]:
-                near = abs(one.label_y - other.label_y) * height / 100 < LINE - 1
-                assert not (near and one.left == other.left and abs(one.x - other.x) < 20)
-    assert NARROW < 390
+def test_figures_are_the_same_bytes_in_the_colours_of_the_page(monkeypatch):
+    import matplotlib as mpl
+
+    picture = two(NOISE).report().pictures("digits").strips[0]
+    svg = picture.svg("a")
+    monkeypatch.setitem(mpl.rcParams, "font.size", 30)  # a user's own setting
+    monkeypatch.setitem(mpl.rcParams, "svg.fonttype", "path")
+    assert picture.svg("a") == svg
+    assert mpl.rcParams["font.size"] == 30
+    assert not re.search("#[0-9a-f]{6}", svg)
+    assert set(re.findall(r"var\(--(\w+)\)", svg)) <= {*COLOURS, "font"}
+    assert ">DeepCCA<" in svg
 
 
-def test_axes():
-    axis = Axis(0.01, 100, logarithmic=True)
-    assert [tick.text for tick in axis.ticks()] == ["0.01", "0.1", "1", "10", "100"]
-    assert axis.at(1.0) == 50
-    assert span([1, np.nan, 3]).values() == [1, 1.5, 2, 2.5, 3]
-    assert span([1, 3], vertical=True).at(3) < span([1, 3], vertical=True).at(1)
-    assert span([]).at(0.5) == 50
-    assert span([2, 2]).at(2) == 50
-    share = Metric("share", "share", percent=True)
-    assert span([0.1, 0.3]).ticks(share, unit=False)[0].text == "10"
+def test_figures_have_words_and_names_of_their_own():
+    ids = Page(rich_page()).ids
+    assert len(ids) == len(set(ids))
+    labels = re.findall(r'<div role="img" aria-label="([^"]*)">\s*<svg', rich_page())
+    assert len(labels) == rich_page().count("<svg")
+    assert any("RFF + CCA: 5.00" in label for label in labels)
 
 
-def test_ticks_that_would_touch_are_left_out():
-    ticks = [Tick(10.0 * i, f"{i} %") for i in range(10)]
-    assert spaced(ticks, 1000) == ticks
-    kept = [tick.at for tick in spaced(ticks, 100)]  # 27 px for each of 3 characters
-    assert kept == [0, 30, 60, 90]
-    assert spaced(ticks, 10) == ticks[:1]
-    assert spaced([], 90) == []
+def test_names_of_any_length_leave_room_for_the_value():
+    long = "a method of a very long name that nobody would ever shorten by hand"
+    (forest,) = (
+        results(rows("CCA", BASE), rows(long, BASE + NOISE)).report().pictures("digits").forests
+    )
+    name, value = (text.get_text() for text in forest.draw().axes[0].texts)
+    assert name.endswith("…")
+    assert long.startswith(name[:-1])
+    assert 40 < len(name) + len(value) < 50
+    assert long in forest.words
 
 
 def test_names_keep_their_case_in_the_report():
@@ -450,8 +493,9 @@ def test_listed():
     assert listed("abc") == "a, b and c"
 
 
-@pytest.mark.parametrize(("module", "write"), [("jinja2", "to_html"), ("tabulate", "to_markdown")])
-def test_missing_extras_say_how_to_get_them(monkeypatch, module, write):
+@pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
+def test_missing_extras_say_how_to_get_them(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'{module}: pip install "skmm\[benchmark\]"'):
-        getattr(two(NOISE), write)()
+        two(NOISE).to_html()
+    assert "DeepCCA" in two(NOISE).to_markdown()

@@ -168,6 +168,13 @@ def test_what_cannot_be_told_apart_is_refused():
         describe(lock)
 
 
+def test_code_without_source_is_refused():
+    namespace = {"__name__": "__main__"}
+    exec("def typed(x):\n    return x", namespace)
+    with pytest.raises(TypeError, match="write it into a file, or run without a path"):
+        describe(namespace["typed"])
+
+
 # Resuming
 
 
@@ -228,7 +235,7 @@ def test_torn_files_are_run_again(tmp_path):
     first = benchmark.run(tmp_path)
     path = next(tmp_path.glob("cells/*/*.json"))
     path.write_text(path.read_text()[:100])
-    left = path.with_name(".unfinished-1")
+    left = path.with_name(f"{path.name}.unfinished-1")
     left.touch()
     np.testing.assert_array_equal(_quality(benchmark.run(tmp_path)), _quality(first))
     assert not left.exists()

@@ -10,7 +10,7 @@ import sklearn
 import skmm
 
 # The libraries of deep estimators, of downloads, and of the extras.
-HEAVY = {"torch", "skorch", "pooch", "matplotlib", "jinja2", "typer", "tabulate", "dask"}
+HEAVY = {"torch", "skorch", "pooch", "matplotlib", "jinja2", "typer", "dask"}
 FIT = """
 import numpy as np
 from skmm import CCA

@@ -51,7 +51,7 @@ FORBIDDEN = {
 }
 # What no module imports when it is imported: extras, found at the time of use.
 OPTIONAL = {
-    *("accelerate", "matplotlib", "PIL", "jinja2", "rich", "skops", "tabulate", "typer", "dask"),
+    *("accelerate", "matplotlib", "PIL", "jinja2", "skops", "typer", "dask"),
 }
 NEEDS_EXTRA = {"benchmark"}  # itself imported only by those who have the extra
 

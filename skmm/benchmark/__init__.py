@@ -6,8 +6,8 @@ digits that scikit-learn brings.
 
 from skmm.benchmark._adapters import PLS, BlockScaler, NotApplicable, OracleSampler
 from skmm.benchmark._benchmark import Benchmark
+from skmm.benchmark._controls import shuffle_pairs
 from skmm.benchmark._gaps import GapFiller
-from skmm.benchmark._kinds import shuffle_pairs
 from skmm.benchmark._methods import Method, usual_methods
 from skmm.benchmark._metrics import Metric
 from skmm.benchmark._results import Results

@@ -6,7 +6,7 @@ from skmm.benchmark._extras import require
 
 
 def main(prog_name: str = "skmm-benchmark") -> None:
-    """Run the command line, or say what it needs."""
+    """Run the command line, or name the extra that it needs."""
     try:
         require("typer")
     except ImportError as error:

@@ -45,7 +45,7 @@ class BlockScaler(TransformerMixin, BaseEstimator):
     mean_ : ndarray of shape (n_features,)
         Mean of each column.
     scale_ : ndarray of shape (n_features,)
-        What each column is divided by. 1 if nothing varies.
+        Divisor of each column. 1 if nothing varies.
     n_features_in_ : int
         Number of columns.
 
@@ -245,7 +245,7 @@ class OracleSampler(BaseEstimator):
     draw : callable
         ``draw(conditions, n_draws, random_state)`` returns an array (n_draws, n_samples, ...).
     target : str, default=None
-        Name of what is drawn.
+        Name of the modality that is drawn.
 
     Examples
     --------
@@ -306,7 +306,7 @@ class OracleSampler(BaseEstimator):
         X : Modalities
             The conditions.
         to : str
-            Name of what is drawn.
+            Name of the modality that is drawn.
 
         Returns
         -------

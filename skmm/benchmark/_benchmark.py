@@ -1,4 +1,4 @@
-"""Run methods on tasks: lay out the cells, take what is known, run the rest, keep it."""
+"""Run methods on tasks: lay out the cells, take the stored ones, run and store the others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,23 @@ EXISTING = ("only-missing", "always", "never", "only-cache")
 PROTOCOL = 1  # raise it when cells are fitted or split in another way
 
 
-class Benchmark(Results):
+class _OfResults:
+    """A method or attribute of the results of a run, which a benchmark has once it has run."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, benchmark: Any, owner: type) -> Any:
+        if benchmark is None:
+            return getattr(Results, self.name, self)  # with its docstring
+        if "_found" not in vars(benchmark):
+            raise AttributeError(
+                f"{owner.__name__!r} object has no attribute {self.name!r}; call run() first"
+            )
+        return getattr(benchmark._found, self.name)
+
+
+class Benchmark:
     """Methods compared on tasks, on the same splits, with paired differences to a baseline.
 
     Parameters
@@ -41,13 +57,13 @@ class Benchmark(Results):
     methods : dict of str to estimator, callable, tuple or Method; callable; or None
         Any estimator, Pipeline or search object; a function that is given the :class:`Task` and
         returns one; a pair of one of these and a grid, which is searched by inner splits of the
-        training rows; or a :class:`Method`, which also says what part it plays. Every
+        training rows; or a :class:`Method`, which also has a role. Every
         `random_state` that is None is set. A function from a task to such a dict gives each task
         methods of its own; None is :func:`usual_methods`.
     tasks : Task or sequence of Task, default=()
         The data and the questions. There must be one.
     metrics : list of str or Metric, or dict of str to callable, default=None
-        What is computed on every task, in place of the usual metrics of its kind. A function is
+        The metrics of every task, in place of the usual ones of its kind. A function is
         called with estimator, held-out data and labels, as a scorer of scikit-learn.
     cv : int, splitter or iterable, default=None
         The outer splits, as in scikit-learn. None takes 5 random splits, 80 % training, which keep
@@ -79,7 +95,7 @@ class Benchmark(Results):
     results_ : DataFrame
         One row per task, method, split, seed and metric, see `run`.
     tasks_, methods_, metrics_ : dict
-        What is told of tasks, methods and metrics.
+        Descriptions of tasks, methods and metrics.
     provenance_ : dict of str to str
         Versions, hardware, date, splits, seeds.
 
@@ -166,8 +182,8 @@ class Benchmark(Results):
         n_jobs : int, default=None
             Number of processes, as in joblib, whose backends all serve. Each uses one thread.
         on_existing : {"only-missing", "always", "never", "only-cache"}, default="only-missing"
-            What to do about cells that the folder has: run what is missing or failed; run all
-            again; run what is missing, but take failures as they are; run nothing. A cell is the
+            Which cells are run although the folder may have them: missing and failed ones; all;
+            missing ones only; none. A cell is the
             same if class, parameters, data, split, seed, metrics and versions of packages are.
         timeout : float, default=None
             Seconds after which a cell is ended and has failed. Cells then run in processes of
@@ -181,7 +197,7 @@ class Benchmark(Results):
         -------
         results : DataFrame
             Columns `task`, `kind`, `method`, `role`, `train_size`, `split`, `seed`, `metric`,
-            `value`, `chance` (what a method without skill gets), `family` (of a likelihood),
+            `value`, `chance` (the value of a method without skill), `family` (of a likelihood),
             `status` (``"ok"``, ``"undefined"`` for a method that has no such metric,
             ``"not applicable"``, ``"failed"``, ``"timeout"``), `n_train`, `n_test`,
             `n_candidates` (settings tried), `key` (of the stored cell) and `error` (the traceback
@@ -216,14 +232,13 @@ class Benchmark(Results):
             job = partial(_run_one, store=store, timeout=timeout, isolate=isolate)
             known |= _run_all(todo, job, store, n_jobs, verbose)
         index["provenance"]["run time"] = f"{perf_counter() - start:.0f} s"
-        found = from_records([known[i] for i in sorted(known)], index)
-        self.__dict__.pop("_summary", None)
-        self.__dict__.update(vars(found))
-        return self.results_
+        self._found = from_records([known[i] for i in sorted(known)], index)
+        return self._found.results_
 
-    def __getattr__(self, name: str) -> Any:
-        hint = "" if name.startswith("__") else "; call run() first"
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+    results_, curves_, warnings_, provenance_ = (_OfResults() for _ in range(4))
+    tasks_, methods_, metrics_ = (_OfResults() for _ in range(3))
+    summary, control_checks, win_tie_loss, ranks = (_OfResults() for _ in range(4))
+    report, to_markdown, to_html, save, merge = (_OfResults() for _ in range(5))
 
     def _cells(self, *, stored: bool) -> list[Cell]:
         """Lay out all cells: splits and seeds are the same for every method."""
@@ -276,7 +291,7 @@ class Benchmark(Results):
         return {name: as_method(method) for name, method in made.items()}
 
     def _about(self, task: Task, data: str, estimator: Any, broken: bool) -> dict[str, Any]:
-        """Return all that the figures of a method on a task depend on but rows and seed."""
+        """Return everything that decides the values of a method on a task, but rows and seed."""
         metrics = {
             name: [m.version, describe(m.function)] for name, m in task.found_metrics.items()
         }
@@ -297,7 +312,7 @@ class Benchmark(Results):
         return check_cv(self.cv, task.y, classifier=task.y is not None)
 
     def _index(self, cells: Sequence[Cell], n_jobs: int | None) -> dict[str, Any]:
-        """Return what a report has to know beside the cells."""
+        """Return the descriptions that a report needs beside the cells."""
         methods: dict[str, MethodInfo] = {}
         for cell in {(c.task.name, c.method): c for c in cells}.values():
             _describe_method(methods, cell, self._summary_of(cell))
@@ -328,7 +343,7 @@ class Benchmark(Results):
 
 
 def _describe_method(methods: dict[str, MethodInfo], cell: Cell, summary: str) -> None:
-    """Note what a method is; tasks of different kinds may have different ones of that name."""
+    """Add the description of a method; tasks of other kinds may have another one of that name."""
     known = methods.setdefault(cell.method, MethodInfo(cell.method, cell.role, summary)).summary
     if summary not in known.split(" | "):
         methods[cell.method] = MethodInfo(cell.method, cell.role, f"{known} | {summary}")
@@ -337,7 +352,7 @@ def _describe_method(methods: dict[str, MethodInfo], cell: Cell, summary: str) -
 _BROKEN = {"align": "pairs", "fuse": "pairs", "transfer": "targets", "classify": "labels"}
 
 
-# What joblib's backends raise where a worker has died, with its cells and perhaps with the data.
+# Errors of joblib's backends after a worker has died, with its cells and perhaps with the data.
 _LOST = ("TerminatedWorkerError", "FutureCancelledError", "KilledWorker", "CommClosedError")
 _ATTEMPTS = 4
 
@@ -349,7 +364,7 @@ def _run_all(
     n_jobs: int | None,
     verbose: int,
 ) -> dict[int, Record]:
-    """Return the records of cells by their position; what dies with a worker is run again."""
+    """Return the records of cells by their position; cells that die with a worker are run again."""
     done: dict[int, Record] = {}
     with progress_bar(len(cells), verbose) as advance:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -403,7 +418,7 @@ def _known(store: Store, cells: Sequence[Cell], *, retry: bool) -> dict[int, Rec
 
 
 def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an index of a folder: what was run before, unless it was run again."""
+    """Return an index of a folder: the old one, where it was not run again."""
     both = {**old, **new}
     for part in ("tasks", "methods", "metrics"):
         both[part] = {**old.get(part, {}), **new[part]}
@@ -415,7 +430,7 @@ def joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_order(methods: Any, tasks: Any) -> None:
-    """Refuse tasks in the place of methods, and what is neither of the two."""
+    """Refuse tasks in the place of methods, and arguments that are neither."""
     if isinstance(methods, Task) or (methods and _are_tasks(methods)):
         raise TypeError(
             "Benchmark takes the methods first and the tasks second, but its first argument is a "

@@ -19,8 +19,10 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from skmm.benchmark._adapters import NotApplicable
-from skmm.benchmark._kinds import KINDS, Measured, Split, break_relation, fit
+from skmm.benchmark._controls import break_relation
 from skmm.benchmark._metrics import COSTS
+from skmm.benchmark._splits import Split
+from skmm.benchmark._task_types import TASK_TYPES, Measured, fit
 from skmm.compose._steps import chosen, last_step
 
 Array = np.ndarray
@@ -33,7 +35,7 @@ N_CURVE = 100  # points that are kept of a training curve
 
 @dataclass(frozen=True)
 class Cell:
-    """What to run. The key is None where nothing is stored."""
+    """One method, one split and one seed. The key is None where nothing is stored."""
 
     task: Any  # a Task; None on its way to a worker
     method: str
@@ -50,7 +52,7 @@ class Cell:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def labels(self) -> Record:
-        """Return what identifies the cell in a frame."""
+        """Return the columns that identify the cell in a frame."""
         return {
             "task": self.task.name,
             "kind": self.task.kind,
@@ -67,9 +69,7 @@ class Cell:
 
 def run_cell(cell: Cell) -> Record:
     """Fit and measure in one thread; an error is recorded, not raised."""
-    record = {**cell.labels(), "status": "ok", "error": "", "n_candidates": 1}
-    record |= {"values": {}, "chance": {}, "family": "", "curve": {}}
-    record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
+    record = _record(cell, "ok")
     record |= {"host": platform.node(), "process": os.getpid()}
     # Cells side by side would fight for the processors if each also used them all.
     with _thread_pools().limit(limits=1), warnings.catch_warnings(record=True) as caught:
@@ -81,11 +81,15 @@ def run_cell(cell: Cell) -> Record:
         except Exception:
             record |= {"status": "failed", "error": traceback.format_exc()}
     record["warnings"] = sorted({f"{w.category.__name__}: {w.message}" for w in caught})
-    return {**record, "about": dict(cell.about)}
+    return record
 
 
 def failed(cell: Cell, status: str, error: str) -> Record:
-    """Return the record of a cell that could not even say what went wrong."""
+    """Return the record of a cell whose process ended without one."""
+    return _record(cell, status, error)
+
+
+def _record(cell: Cell, status: str, error: str = "") -> Record:
     record = {**cell.labels(), "status": status, "error": error, "n_candidates": 1}
     record |= {"values": {}, "chance": {}, "family": "", "curve": {}, "warnings": []}
     record["started"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -122,7 +126,7 @@ def tidy_rows(record: Record, measured: list[str]) -> Iterator[Record]:
 
 @cache
 def _thread_pools() -> Any:
-    """Return what limits threads; to look for the libraries takes longer than many a fit."""
+    """Return the controller of threads; finding the libraries takes longer than many a fit."""
     return ThreadpoolController()
 
 
@@ -130,14 +134,24 @@ def _measure(cell: Cell, record: Record) -> None:
     task, X = cell.task, cell.task.X
     y_train, y_test = (None if task.y is None else task.y[rows] for rows in (cell.train, cell.test))
     train, test = _prepared(task, X[cell.train], X[cell.test], cell.random_state)
-    split = Split(task, train, train, test, y_train, y_test, cell.random_state)
+    split = Split(
+        kind=task.kind,
+        target=task.target,
+        measured=task.measured,
+        train=train,
+        whole=train,
+        test=test,
+        y_train=y_train,
+        y_test=y_test,
+        seed=cell.random_state,
+    )
     if cell.broken:
         split = break_relation(split)
     estimator = seeded(cell.estimator, cell.random_state)
     start = perf_counter()
     fit(estimator, split)
     values = {"fit_seconds": perf_counter() - start}
-    found = KINDS[task.kind].measure(estimator, split)
+    found = TASK_TYPES[task.kind].measure(estimator, split)
     for name, metric in task.found_metrics.items():
         if metric.function is not None:
             found.values[name] = float(metric.function(estimator, split.test, y_test))
@@ -162,7 +176,7 @@ def _note(record: Record, found: Measured, costs: Mapping[str, float], measured:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    """Return what is a number; the rest is as good as not measured."""
+    """Return the finite values; others count as not measured."""
     return {name: float(value) for name, value in values.items() if np.isfinite(value)}
 
 

@@ -13,13 +13,13 @@ import typer
 from skmm.benchmark._benchmark import Benchmark
 from skmm.benchmark._choice import chosen_methods, keep_tasks
 from skmm.benchmark._compare import compare, read_results
-from skmm.benchmark._kinds import KINDS
 from skmm.benchmark._methods import _USUAL
 from skmm.benchmark._own_data import load_own
 from skmm.benchmark._results import Results
 from skmm.benchmark._splits import RandomSplits
 from skmm.benchmark._statistics import FAILED
 from skmm.benchmark._suites import SUITES, find_sources, load_suite
+from skmm.benchmark._task_types import TASK_TYPES
 from skmm.benchmark._tasks import Task
 
 SOME_FAILED, WRONG_CALL, NOT_AT_CHANCE, SOME_WORSE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -43,8 +43,8 @@ def list_suites() -> None:
         for source in find_sources(suite):
             there = "" if source.is_there() else " [files not found: set SKMM_DATA to their folder]"
             typer.echo(f"  {source.name}: {source.summary}{there}")
-    for name, kind in KINDS.items():
-        typer.echo(f"methods for {name} ({kind.about})")
+    for name, task_type in TASK_TYPES.items():
+        typer.echo(f"methods for {name} ({task_type.about})")
         for method, usual in _USUAL[name].items():
             typer.echo(f"  {method} ({usual.role}): {usual.summary}")
 
@@ -71,7 +71,7 @@ def run(
         ),
     ] = None,
     modalities: Annotated[
-        Path | None, typer.Option(help="TOML file that says what the columns of --data are.")
+        Path | None, typer.Option(help="TOML file that describes the columns of --data.")
     ] = None,
     impute: Annotated[
         str,
@@ -102,7 +102,7 @@ def run(
 ) -> None:
     """Run methods on the tasks of a suite, or on your own data, and write the report.
 
-    What is finished is kept at once: after an interruption the same command goes on.
+    Finished cells are kept at once: after an interruption the same command goes on.
 
     Exit code: 0 if all is well, 1 if a method failed, 2 for a wrong call, 3 if a control is not at
     chance, 130 after Ctrl-C.
@@ -178,7 +178,7 @@ def compare_runs(
         bool, typer.Option("--costs", help="Compare time, memory and parameters as well.")
     ] = False,
 ) -> None:
-    """Say what is better or worse in NEW than in OLD, on the splits that both have.
+    """Compare NEW with OLD, on the splits that both have.
 
     Exit code: 0 if nothing is surely worse, 4 if something is, 2 for a wrong call.
     """
@@ -186,13 +186,13 @@ def compare_runs(
         found = compare(read_results(old), read_results(new), costs=costs)
     typer.echo(found.to_markdown())
     if len(found.worse):
-        typer.echo(f"{len(found.worse)} figures are worse than in {old}.", err=True)
+        typer.echo(f"{len(found.worse)} values are worse than in {old}.", err=True)
         raise typer.Exit(SOME_WORSE)
 
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Tell what is wrong with a call, rather than where in the code it was noticed."""
+    """Report a wrong call in one line, without a traceback."""
     try:
         yield
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -209,7 +209,7 @@ def _tasks(
     *,
     by_name: bool,
 ) -> tuple[list[Task], list[str]]:
-    """Return the tasks that were asked for, and what is to be said of them."""
+    """Return the tasks that were asked for, and notes on them."""
     if data is None:
         if spec is not None:
             raise ValueError("--modalities describes the columns of --data FILE, which is missing.")
@@ -244,8 +244,8 @@ def _typed(ctx: typer.Context, given: dict[str, object]) -> Iterator[str]:
                 yield from (option.opts[0], str(one))
 
 
-def _write(results: Results, folder: Path, *, words: bool = False) -> None:
-    """Write the report; say where it is, and if wanted what is in it."""
+def _write(results: Results | Benchmark, folder: Path, *, words: bool = False) -> None:
+    """Write the report and print its address; with `words` also its text."""
     paths = results.save(folder)
     if words:
         typer.echo(results.to_markdown())
@@ -254,14 +254,14 @@ def _write(results: Results, folder: Path, *, words: bool = False) -> None:
         typer.echo(f"{kind}: {paths[kind].resolve().as_uri()}")
 
 
-def _judge(results: Results) -> None:
+def _judge(results: Benchmark) -> None:
     """End with the exit code that fits the results."""
     failed = results.results_["status"].isin(FAILED).any()
     exposed = results.control_checks()["passed"].eq(False).any()
     if failed:
         typer.echo("Some methods failed: the report has their tracebacks.", err=True)
     if exposed:
-        typer.echo("A control is not at chance: do not trust the figures.", err=True)
+        typer.echo("A control is not at chance: do not trust the values.", err=True)
     if failed or exposed:
         raise typer.Exit(SOME_FAILED if failed else NOT_AT_CHANCE)
 
@@ -269,6 +269,6 @@ def _judge(results: Results) -> None:
 def _interrupted(folder: Path, *, resume: bool) -> NoReturn:
     way = "the same command" if resume else "the same command with --resume in place of --fresh"
     typer.echo(
-        f"Interrupted. What was finished is kept in {folder}: {way} goes on from there.", err=True
+        f"Interrupted. Finished cells are kept in {folder}: {way} goes on from there.", err=True
     )
     raise typer.Exit(INTERRUPTED)

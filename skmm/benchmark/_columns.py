@@ -29,7 +29,7 @@ MISSING = "missing"
 
 @dataclass(frozen=True)
 class Block:
-    """A modality as the task has it, what encodes it inside the splits, and what is said of it."""
+    """The values of a modality, the transformer that encodes them in each split, and notes."""
 
     values: Array
     kind: str | None = None
@@ -72,8 +72,8 @@ def read_block(
 ) -> Block:
     """Return a modality of some columns; images lie relative to a folder.
 
-    `kinds` says what modalities or columns hold, the rest is guessed. With `fill` an empty category
-    is a level of its own and an empty text an empty one; else both are missing.
+    `kinds` gives the content of modalities or columns; other columns are guessed. With `fill` an
+    empty category is a level of its own and an empty text has no words; else both are missing.
     """
     names = [str(column) for column in columns]
     held = {c: _held(name, columns[c], kinds.get(name, kinds.get(c))) for c in names}
@@ -100,7 +100,7 @@ _PLURAL = {"text": "texts", "image": "paths of images"}
 
 
 def _held(name: str, column: pd.Series, said: str | None) -> str:
-    """Return what a column holds: what is said of it, or else guessed."""
+    """Return the content of a column: as it is given, or else guessed."""
     if said is None:
         return _guess(name, column)
     if said in ("categorical", "text", "image"):
@@ -116,7 +116,7 @@ def _held(name: str, column: pd.Series, said: str | None) -> str:
 
 
 def _guess(name: str, column: pd.Series) -> str:
-    """Return what a column holds: by its dtype, and of words by their number and length."""
+    """Guess the content of a column from its dtype; of words from their number and length."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "categorical"
     if is_datetime64_any_dtype(column.dtype):
@@ -237,7 +237,7 @@ def _texts(column: pd.Series, name: str, fill: bool) -> Block:
 
 
 def _images(folder: Path, size: int) -> Callable[[pd.Series, str, bool], Block]:
-    """Return what reads the images at the paths of a column."""
+    """Return a function that reads the images at the paths of a column."""
 
     def read(column: pd.Series, name: str, fill: bool) -> Block:
         there = column.notna().to_numpy()

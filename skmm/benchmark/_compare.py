@@ -1,40 +1,40 @@
-"""Two recorded runs side by side: what is better now, what is worse."""
+"""Two recorded runs side by side: which metrics are better or worse in the new one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skmm.benchmark._metrics import Metric
+from skmm.benchmark._report import pipe_table
 from skmm.benchmark._results import Results
-from skmm.benchmark._statistics import FAILED, LEVEL, Margins, holm
+from skmm.benchmark._statistics import FAILED, Margins, summarize
 from skmm.benchmark._store import INDEX
-from skmm.metrics._paired import CorrectedMean
 
-BETTER, WORSE, REPAIRED, UNCLEAR = "better", "worse", "repaired", "unclear"
+BETTER, WORSE, REPAIRED, UNCLEAR, SAME = "better", "worse", "repaired", "unclear", "same"
 CHANGED = (WORSE, FAILED[0], REPAIRED, BETTER)
 COLUMNS = ["task", "method", "metric", "old", "new", "difference", "low", "high", "p_value"]
 COLUMNS += ["p_holm", "n_splits", "outcome"]
+_OUTCOMES = {"win": BETTER, "loss": WORSE, "tie": "within the margin"}
 _KEYS = ["task", "method", "metric"]
 _SPLIT = [*_KEYS, "train_size", "split", "seed"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare` found.
+    """The outcome of :func:`compare`.
 
     Parameters
     ----------
     table : DataFrame
         One row per task, method and metric that both runs have.
     notes : list of str
-        What cannot be compared, and why.
+        Tasks and methods that only one of the runs has.
     """
 
     table: pd.DataFrame
@@ -52,19 +52,19 @@ class Comparison:
         lines = ["# Comparison", "", ", ".join(f"{n} {name}" for name, n in counts.items()) + "."]
         if len(changed):
             order = changed["outcome"].map(CHANGED.index).sort_values(kind="stable").index
-            lines += ["", *_table(changed.loc[order])]
+            lines += ["", _table(changed.loc[order])]
         open_ = self.table[self.table["outcome"] == UNCLEAR]
         if len(open_):
-            lines += ["", "Changed, but not surely:", "", *_table(open_)]
+            lines += ["", "Changed, but not surely:", "", _table(open_)]
         return "\n".join([*lines, *(f"\nNote: {note}" for note in self.notes)])
 
 
 def compare(old: Results, new: Results, *, costs: bool = False) -> Comparison:
     """Compare two runs on the splits and seeds that they have in common.
 
-    The interval of the paired difference is the corrected one; p-values are corrected by Holm's
-    rule over the tasks and methods of a metric. Figures that are equal to the last digit are no
-    hypotheses. Controls are left out, and so are costs unless they are asked for.
+    The old run of each method is the baseline of the new one: intervals, p-values and outcomes are
+    those of the report. Metrics that are equal to the last digit are no hypotheses. Controls are
+    left out, and so are costs unless they are asked for.
 
     Raises
     ------
@@ -73,8 +73,11 @@ def compare(old: Results, new: Results, *, costs: bool = False) -> Comparison:
     """
     _check_data(old, new)
     _check_splits(old, new)
-    left_out = () if costs else [n for n, m in new.metrics_.items() if m.theme == "cost"]
-    parts = [_kept(results.results_, left_out) for results in (old, new)]
+    left_out = [] if costs else [n for n, m in new.metrics_.items() if m.theme == "cost"]
+    parts = [
+        frame[frame["role"].ne("control") & ~frame["metric"].isin(left_out)]
+        for frame in (old.results_, new.results_)
+    ]
     both = parts[0].merge(parts[1], on=_SPLIT, suffixes=("_old", "_new"))
     if both.empty:
         raise ValueError(
@@ -82,11 +85,8 @@ def compare(old: Results, new: Results, *, costs: bool = False) -> Comparison:
             f"methods {list(old.methods_)} and {list(new.methods_)}."
         )
     _check_sizes(both)
-    largest = both["train_size"] == both.groupby("task")["train_size"].transform("max")
-    groups = both[largest].groupby(_KEYS, sort=False)
-    rows = [_row(tuple(map(str, names)), group) for names, group in groups]
-    table = pd.DataFrame([row for row in rows if row], columns=COLUMNS)
-    return Comparison(_decided(table, new.metrics_, Margins(new.margin or {})), _notes(*parts))
+    changes = [_changes(rows, new) for _, rows in both.groupby("method", sort=False)]
+    return Comparison(pd.concat(changes, ignore_index=True), _notes(*parts))
 
 
 def read_results(path: Path) -> Results:
@@ -95,9 +95,9 @@ def read_results(path: Path) -> Results:
         return Results.from_folder(path)
     file = path / "results.csv" if path.is_dir() else path
     if not file.is_file():
-        what = "a folder without results" if path.is_dir() else "not there"
+        state = "a folder without results" if path.is_dir() else "not there"
         raise FileNotFoundError(
-            f"{path} is {what}: give a folder that `run` or `merge` wrote to, or a results.csv."
+            f"{path} is {state}: give a folder that `run` or `merge` wrote to, or a results.csv."
         )
     frame = pd.read_csv(file)
     texts = {"task", "kind", "method", "role", "metric", "family", "status", "key", "error"}
@@ -111,25 +111,25 @@ def _check_data(old: Results, new: Results) -> None:
         data = {old.tasks_[name].data, new.tasks_[name].data} - {""}
         if len(data) > 1:
             raise ValueError(
-                f"Task {name!r} has different data in the two runs, so that its figures cannot be "
+                f"Task {name!r} has different data in the two runs, so that its values cannot be "
                 "compared: run the old version again on the new data, or leave the task out with "
                 "--tasks when you run."
             )
 
 
 def _check_splits(old: Results, new: Results) -> None:
-    """Refuse runs whose recorded splits are different ones; what is not recorded is trusted."""
-    for label, told in (("outer splits", "splits"), ("seed", "seeds")):
+    """Refuse runs whose recorded splits differ; splits that are not recorded are trusted."""
+    for label, word in (("outer splits", "splits"), ("seed", "seeds")):
         a, b = (_essence(label, results.provenance_.get(label)) for results in (old, new))
         if a is not None and b is not None and a != b:
             raise ValueError(
-                f"The runs have different {told} ({a} and {b}), so that they cannot be paired: "
+                f"The runs have different {word} ({a} and {b}), so that they cannot be paired: "
                 "run one of them again with the options of the other."
             )
 
 
 def _essence(label: str, text: str | None) -> str | None:
-    """Return what makes splits the same: with more of them, the first are still the same."""
+    """Return the splits without their number: more of them begin with the same ones."""
     if text is None:
         return None
     return text.split(";")[0] if label == "seed" else re.sub(r"n_splits=\d+,? ?", "", text)
@@ -148,57 +148,51 @@ def _check_sizes(both: pd.DataFrame) -> None:
             )
 
 
-def _kept(frame: pd.DataFrame, left_out: Container[str]) -> pd.DataFrame:
-    counted = np.array([name not in left_out for name in frame["metric"]])
-    kept = frame["role"].ne("control") & counted
-    return frame.loc[kept, [*_SPLIT, "value", "status", "family", "n_train", "n_test"]]
+def _changes(both: pd.DataFrame, new: Results) -> pd.DataFrame:
+    """Compare the two runs of one method: a row per task and metric that has a value in a run."""
+    equal = both["value_old"].eq(both["value_new"]) | both["status_old"].ne("ok")
+    same = equal.groupby([both["task"], both["metric"]]).transform("all")
+    frames = [_run(both, run).assign(same=same) for run in ("old", "new")]
+    frame = pd.concat(frames, ignore_index=True)
+    # Metrics of cost have no baseline in reports, and no role keeps a method from being compared.
+    metrics = {name: replace(metric, theme="own") for name, metric in new.metrics_.items()}
+    margins = Margins(new.margin or {})
+    summaries = [
+        summarize(rows, metrics, "old", margins).assign(same=bool(equal))
+        for equal, rows in frame.groupby("same")
+    ]
+    summary = pd.concat(summaries).set_index(["task", "metric", "method"])
+    before, after = (summary.xs(run, level="method") for run in ("old", "new"))
+    table = after.assign(
+        method=both["method"].iloc[0],
+        old=before["mean"],
+        new=after["mean"],
+        outcome=[
+            _outcome(*pair) for pair in zip(before.itertuples(), after.itertuples(), strict=True)
+        ],
+    )
+    table.loc[table["outcome"].eq(SAME), ["p_value", "p_holm"]] = np.nan
+    return table[table["outcome"] != ""].reset_index()[COLUMNS]
 
 
-def _row(names: tuple[str, ...], group: pd.DataFrame) -> dict[str, object] | None:
-    """Return the comparison of one method on one task by one metric; None if neither has it."""
-    failed = {when: bool(group[f"status_{when}"].isin(FAILED).any()) for when in ("old", "new")}
-    done = group[group["status_old"].eq("ok") & group["status_new"].eq("ok")]
-    row: dict[str, object] = {**dict(zip(_KEYS, names, strict=True)), "n_splits": 0}
-    if failed["new"] or failed["old"]:
-        words = {(False, True): FAILED[0], (True, False): REPAIRED}
-        return {**row, "outcome": words.get((failed["old"], failed["new"]), "failed before")}
-    if done.empty or (done["family_old"] != done["family_new"]).any():
-        return None
-    means = done.groupby("split")[["value_old", "value_new"]].mean()
-    difference = means["value_new"] - means["value_old"]
-    test_to_train = done["n_test_new"].mean() / done["n_train_new"].mean()
-    paired = CorrectedMean.of(difference, test_to_train)
-    low, high = paired.interval()
-    same = bool((done["value_old"] == done["value_new"]).all())
-    row |= {"old": means["value_old"].mean(), "new": means["value_new"].mean()}
-    row |= {"difference": paired.mean, "low": low, "high": high, "n_splits": len(means)}
-    p = np.nan if same else paired.p_value()
-    return {**row, "p_value": p, "outcome": "same" if same else ""}
+def _run(both: pd.DataFrame, run: str) -> pd.DataFrame:
+    """Return the rows of one run as those of a method that is called like the run."""
+    frame = both.rename(columns={name: str(name).removesuffix(f"_{run}") for name in both})
+    return frame.assign(method=run, role="linear")
 
 
-def _decided(table: pd.DataFrame, metrics: Mapping[str, Metric], margins: Margins) -> pd.DataFrame:
-    """Fill in the corrected p-values and what they say."""
-    p_holm = pd.Series(np.nan, table.index)
-    for _, group in table.groupby(["method", "metric"]):
-        p_holm[group.index] = holm(group["p_value"])
-    rows = table.assign(p_holm=p_holm).to_dict("records")
-    outcomes = [_outcome(r, metrics[r["metric"]], margins.of(metrics[r["metric"]])) for r in rows]
-    return table.assign(p_holm=p_holm, outcome=outcomes)
-
-
-def _outcome(row: Mapping[Hashable, Any], metric: Metric, margin: float) -> str:
-    """Return the outcome if it is known already, else what the interval and p-value say."""
-    if row["outcome"]:
-        return str(row["outcome"])
-    gain = row["difference"] if metric.higher_is_better else -row["difference"]
-    sure = row["p_holm"] < LEVEL
-    if sure and abs(gain) > margin:
-        return BETTER if gain > 0 else WORSE
-    return "within the margin" if sure or abs(row["low"]) <= margin >= abs(row["high"]) else UNCLEAR
+def _outcome(before: Any, after: Any) -> str:
+    """Return the change between two rows of a summary; empty if they are not comparable."""
+    failed = before.status in FAILED, after.status in FAILED
+    if any(failed):
+        return FAILED[0] if not failed[0] else "failed before" if failed[1] else REPAIRED
+    if not np.isfinite(after.difference):
+        return ""
+    return SAME if after.same else _OUTCOMES.get(after.outcome, UNCLEAR)
 
 
 def _notes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
-    """Say what only one of the runs has."""
+    """Name the methods of tasks that only one of the runs has."""
     pairs = [set(zip(part["task"], part["method"], strict=True)) for part in (old, new)]
     found = []
     for when, only in (("old", pairs[0] - pairs[1]), ("new", pairs[1] - pairs[0])):
@@ -208,22 +202,18 @@ def _notes(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
     return found
 
 
-def _table(rows: pd.DataFrame) -> list[str]:
-    lines = ["| task | method | metric | old | new | new − old [95 %] | p (Holm) | outcome |"]
-    lines.append("|---|---|---|--:|--:|--:|--:|---|")
-    for row in rows.to_dict("records"):
-        cells = [
-            row["task"],
-            row["method"],
-            row["metric"],
-            _number(row["old"]),
-            _number(row["new"]),
-        ]
-        interval = f"{_number(row['difference'])} [{_number(row['low'])}, {_number(row['high'])}]"
-        cells += [interval if np.isfinite(row["difference"]) else "–", _number(row["p_holm"])]
-        marked = f"**{row['outcome']}**" if row["outcome"] in CHANGED else row["outcome"]
-        lines.append("| " + " | ".join(str(c).replace("|", "\\|") for c in [*cells, marked]) + " |")
-    return lines
+def _table(rows: pd.DataFrame) -> str:
+    header = ["task", "method", "metric", "old", "new", "new − old [95 %]", "p (Holm)", "outcome"]
+    cells = [_cells(row) for row in rows.to_dict("records")]
+    return pipe_table(header, [[cell.replace("|", "\\|") for cell in line] for line in cells])
+
+
+def _cells(row: Mapping[Hashable, Any]) -> list[str]:
+    gap, low, high = (_number(row[name]) for name in ("difference", "low", "high"))
+    interval = f"{gap} [{low}, {high}]" if np.isfinite(row["difference"]) else "–"
+    marked = f"**{row['outcome']}**" if row["outcome"] in CHANGED else row["outcome"]
+    numbers = [_number(row["old"]), _number(row["new"]), interval, _number(row["p_holm"])]
+    return [*(row[name] for name in _KEYS), *numbers, marked]
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""What a stored result depends on, in words that JSON can hold, and as one key."""
+"""Keys of stored results: hashes of everything that decides their values."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sklearn.base import BaseEstimator
 import skmm
 from skmm._modalities import Modalities
 
-_ALWAYS = ("skmm", "sklearn", "numpy", "scipy")  # what every cell is computed with
+_ALWAYS = ("skmm", "sklearn", "numpy", "scipy")  # the packages of every cell
 _DEEP = ("torch", "skorch")
 
 
 def describe(value: Any) -> Any:
-    """Return parameters, estimators, splitters, functions as something that JSON can hold.
+    """Return a description of parameters, estimators, splitters or functions, for JSON.
 
     Arrays and data are given by their hash. Two values with the same description do the same; code
     that comes with no package is described by its source.
@@ -60,7 +60,7 @@ def describe(value: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """Return a key of something that JSON can hold."""
+    """Return the hash of a description."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -91,7 +91,7 @@ def package_versions(estimator: Any) -> dict[str, str]:
 @cache
 def _version(package: str) -> str:
     if package == "skmm":
-        # A version in development says nothing of what its code does.
+        # The number of a development version does not tell which code it is.
         own = version("skmm")
         return f"{own} {_sources()}" if "dev" in own else own
     names = packages_distributions().get(package, [package])
@@ -135,20 +135,11 @@ def _source(value: Any) -> str:
     inside = "".join(str(describe(cell.cell_contents)) for cell in closure)
     try:
         return inspect.getsource(value) + inside
-    except (OSError, TypeError):  # typed at a prompt
-        return inside + _compiled(value)
-
-
-def _compiled(value: Any) -> str:
-    """Return the code of a function, or of the methods of a class."""
-    functions = [value] if not isinstance(value, type) else vars(value).values()
-    codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
-    return repr(
-        [
-            (c.co_code, c.co_names, [k for k in c.co_consts if not hasattr(k, "co_code")])
-            for c in codes
-        ]
-    )
+    except (OSError, TypeError) as error:
+        raise TypeError(
+            f"The source of {value!r} is not known, so that its results cannot be told from those "
+            "of other code: write it into a file, or run without a path."
+        ) from error
 
 
 def _classes(value: Any) -> list[type]:

@@ -1,4 +1,4 @@
-"""What results are made of: frames with all columns, and what is told of tasks and methods."""
+"""The parts of results: frames with all columns, descriptions of tasks and methods."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skmm.benchmark._cells import COLUMNS
-from skmm.benchmark._kinds import KINDS
 from skmm.benchmark._metrics import Metric
+from skmm.benchmark._task_types import TASK_TYPES
 
 if TYPE_CHECKING:
     from skmm.benchmark._tasks import Task
@@ -35,7 +35,7 @@ IDENTITY = ["task", "method", "train_size", "split", "seed", "metric"]
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What is told of a task."""
+    """The description of a task in reports."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What is told of a method."""
+    """The description of a method in reports."""
 
     name: str
     role: str
@@ -71,7 +71,7 @@ class Curve:
 
 
 def task_info(task: Task) -> TaskInfo:
-    """Return what is told of a task."""
+    """Return the description of a task."""
     return TaskInfo(
         name=task.name,
         kind=task.kind,
@@ -101,12 +101,12 @@ def metric_info(metric: Metric) -> dict[str, Any]:
 
 
 def as_json(info: TaskInfo | MethodInfo) -> dict[str, Any]:
-    """Return what is told as JSON can hold it."""
+    """Return a description that can be stored as JSON."""
     return asdict(info)
 
 
 def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame with all columns, or say what it lacks."""
+    """Return a frame with all columns, or refuse it if it lacks an essential one."""
     if lacking := [name for name in ESSENTIAL if name not in frame]:
         raise ValueError(f"The frame lacks the columns {lacking}; it has {list(frame)}.")
     full = frame.reset_index(drop=True)
@@ -124,7 +124,7 @@ def check_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _headline(kind: str, metrics: Mapping[str, Metric]) -> list[str]:
     """Return the metrics that get a verdict: one for each theme, and all of one's own."""
     chosen: dict[str, str] = {}
-    for name in KINDS[kind].headline:
+    for name in TASK_TYPES[kind].headline:
         if name in metrics:
             chosen.setdefault(metrics[name].theme, name)
     own = [name for name, metric in metrics.items() if metric.theme == "own"]
@@ -137,8 +137,10 @@ def tasks_of(frame: pd.DataFrame, metrics: Mapping[str, Metric]) -> dict[str, Ta
     for name, rows in frame.groupby("task", sort=False):
         measured = {metric: metrics[metric] for metric in dict.fromkeys(rows["metric"])}
         kind = str(rows["kind"].iloc[0])
-        if kind not in KINDS:
-            raise ValueError(f"kind={kind!r} of task {name!r} is unknown; valid are {list(KINDS)}.")
+        if kind not in TASK_TYPES:
+            raise ValueError(
+                f"kind={kind!r} of task {name!r} is unknown; valid are {list(TASK_TYPES)}."
+            )
         found[str(name)] = TaskInfo(str(name), kind, list(measured), _headline(kind, measured))
     return found
 

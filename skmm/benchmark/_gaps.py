@@ -1,4 +1,4 @@
-"""Empty cells: filled with what the training rows say, and marked."""
+"""Empty cells: filled from the training rows, and marked."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class GapFiller(  # type: ignore[call-arg]
 ):
     """Fill the empty cells of modalities of numbers, and say in further columns where they were.
 
-    What is filled in comes from the rows of fit alone. Behind the columns of a modality stands an
+    The values come from the rows of fit alone. Behind the columns of a modality stands an
     indicator (1 where a cell was empty) for each column that had gaps in fit; columns that were
     empty in the same rows share one. Images get no indicator.
 
     Parameters
     ----------
     strategy : {"median", "mean"}, default="median"
-        What is filled in: the median or mean of the column; in modalities of the kinds
+        The value that is filled in: the median or mean of the column; in modalities of the kinds
         ``"binary"`` and ``"count"`` always the lower median, which is a value of the data; 0 where
         a column was empty in every row.
     whole_rows : bool, default=True
@@ -40,7 +40,7 @@ class GapFiller(  # type: ignore[call-arg]
     Attributes
     ----------
     fill_values_ : dict of str to ndarray
-        What is filled in, by modality, for those that had gaps or may get some.
+        Values that are filled in, by modality, for those that had gaps or may get some.
     modality_names_in_ : tuple of str
         Names of the modalities seen in fit.
     n_features_in_ : int
@@ -76,7 +76,7 @@ class GapFiller(  # type: ignore[call-arg]
     @_fit_context(prefer_skip_nested_validation=True)
     @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> GapFiller:
-        """Learn what is filled in, and which columns have gaps.
+        """Learn the values to fill in, and which columns have gaps.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class GapFiller(  # type: ignore[call-arg]
         return Modalities(values, missing=missing, kinds=X.kinds)._with_ids(X._ids)
 
     def inverse_transform(self, X: Any) -> Modalities:
-        """Take the indicators away; what was filled in stays.
+        """Take the indicators away; filled cells stay filled.
 
         Parameters
         ----------

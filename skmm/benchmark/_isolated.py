@@ -18,7 +18,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def run_isolated(cell: Cell, timeout: float | None = None) -> Record:
-    """Run a cell in a fresh process; what takes too long or dies is recorded as such."""
+    """Run a cell in a fresh process; one that takes too long or dies is recorded as failed."""
     executor = ProcessPoolExecutor(max_workers=1)
     try:
         executor.submit(_ready).result()  # imports do not count
@@ -51,7 +51,7 @@ def _run_measured(cell: Cell) -> Record:
 
 
 def _restart_peak() -> int:
-    """Let the peak begin at what is resident now, which is returned in bytes."""
+    """Reset the peak to the memory that is resident now, and return that in bytes."""
     try:
         _RESET.write_text("5")
         return _from_status("VmRSS")

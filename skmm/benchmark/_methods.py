@@ -30,7 +30,7 @@ from skmm._multimodal_vae import MultimodalVAE
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.benchmark._adapters import PLS, BlockScaler, OracleSampler
 from skmm.benchmark._gaps import GapFiller, has_gaps
-from skmm.benchmark._kinds import inner_scoring
+from skmm.benchmark._task_types import inner_scoring
 from skmm.compose import ConcatModalities, PerModality
 from skmm.compose._steps import last_step
 
@@ -51,13 +51,13 @@ COMPETING = ("linear", "nonlinear", "deep")
 
 @dataclass(frozen=True)
 class Method:
-    """An estimator, what may be tuned, and what part it plays.
+    """An estimator, its grid, and its role in the comparison.
 
     Parameters
     ----------
     estimator : estimator or callable
-        Any estimator, Pipeline or search object; or a function from a :class:`Task` to one, for
-        what depends on the data.
+        Any estimator, Pipeline or search object; or a function from a :class:`Task` to one,
+        where it depends on the data.
     grid : dict or list of dict, default=None
         Parameters to choose from, as in :class:`~sklearn.model_selection.GridSearchCV`, by three
         inner folds of the training rows.
@@ -65,7 +65,7 @@ class Method:
         The best linear method is the baseline of the verdict; a ``"floor"`` competes with nobody.
         None: ``"deep"`` if the last step trains a network, else ``"nonlinear"``.
     summary : str, default=""
-        What it is, for the reader of the report. By default the estimator's repr.
+        A description for the reader of the report. By default the estimator's repr.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class Method:
             raise ValueError(f"role={self.role!r} is unknown; valid are {list(ROLES)}.")
 
     def make(self, task: Task, *, budget: int | None = None, random_state: int = 0) -> Any:
-        """Return what is fitted on a task: the estimator, or a search over its grid.
+        """Return the estimator that is fitted on a task, or a search over its grid.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Method:
         Returns
         -------
         estimator : estimator
-            Not fitted; what was given stays as it is.
+            A clone, not fitted.
         """
         given = self.estimator  # whose parameters stay as they are
         estimator = clone(given) if hasattr(given, "fit") else given(task)
@@ -116,7 +116,7 @@ class Method:
         folds = StratifiedKFold if task.kind == "classify" else KFold
         options = {
             "cv": folds(3, shuffle=True, random_state=random_state),
-            "scoring": inner_scoring(task),
+            "scoring": inner_scoring(task.kind, task.X.names, task.target),
         }
         if budget is not None and len(ParameterGrid(self.grid)) > budget:
             return RandomizedSearchCV(
@@ -125,12 +125,12 @@ class Method:
         return GridSearchCV(estimator, self.grid, **options)
 
     def role_of(self, estimator: Any) -> str:
-        """Return the role that was given, or what the last step tells.
+        """Return the role that was given, or the role that follows from the last step.
 
         Parameters
         ----------
         estimator : estimator
-            What `make` returned.
+            The estimator that `make` returned.
 
         Returns
         -------
@@ -156,9 +156,9 @@ def as_method(method: Any) -> Method:
 def usual_methods(task: Task) -> dict[str, Method]:
     """Return the methods that a task is run with if none are given.
 
-    Linear ones, of which the best is the baseline; a cheap nonlinear one; deep ones; for
-    ``"transfer"`` and ``"classify"`` what ignores the condition or the data, and the truth where
-    it is known.
+    These are linear ones (the best is the baseline), a cheap nonlinear one, and deep ones. For
+    ``"transfer"`` and ``"classify"`` there is also one that ignores the data, and where the truth
+    is known one that draws from it.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _vae(task: Task) -> MultimodalVAE:
 
 
 def _filled(task: Task) -> list[Any]:
-    """Return the first step of what takes complete rows only."""
+    """Return the first step of a method that takes complete rows only."""
     return [GapFiller("mean")] if has_gaps(task.X) else []
 
 

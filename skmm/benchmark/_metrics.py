@@ -1,9 +1,10 @@
-"""What is measured on held-out rows: names, directions, meanings."""
+"""Metrics of held-out rows: names, directions, meanings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class Metric:
     label : str
         Name in tables.
     about : str, default=""
-        What it says, for the reader of the report.
+        Its meaning, for the reader of the report.
     higher_is_better : bool, default=True
         Direction.
     percent : bool, default=False
@@ -30,13 +31,13 @@ class Metric:
     theme : str, default="own"
         The question that it answers; each theme of a task gets a verdict, ``"cost"`` gets none.
     chance : {"exact", "at most"} or None, default=None
-        What broken pairing must do to it: be at chance, or not above it. None: nothing is checked.
+        Where it must be for the control: at chance, or not above it. None: it is not checked.
     margin : float, default=0.0
         The smallest difference that matters.
     digits : int, default=3
         Digits behind the point in tables.
     unit : str, default=""
-        What follows a value.
+        The unit, written behind a value.
     function : callable, default=None
         For metrics of your own: called as ``function(estimator, X, y)`` with held-out rows, like
         a scorer of scikit-learn.
@@ -87,7 +88,7 @@ class Metric:
 
     @property
     def after(self) -> str:
-        """What follows a value: its unit or a percent sign."""
+        """The unit or percent sign behind a value."""
         unit = "%" if self.percent else self.unit
         return f"{NO_BREAK}{unit}" if unit else ""
 
@@ -98,6 +99,9 @@ class Metric:
         return f"{self.label}, {unit}" if unit else self.label
 
 
+_unit = partial(Metric, margin=0.005)  # of metrics between 0 and 1, and log loss
+_share = partial(_unit, percent=True, digits=1)
+_cost = partial(Metric, higher_is_better=False, theme="cost")
 _ALL = (
     Metric(
         "total_correlation",
@@ -109,77 +113,63 @@ _ALL = (
         margin=0.05,
         digits=2,
     ),
-    Metric(
+    _share(
         "recall_at_1",
         "recall at 1",
         "how often the nearest code of the other modality is that of the same sample",
-        percent=True,
         theme="retrieval",
         chance="exact",
-        margin=0.005,
-        digits=1,
     ),
-    Metric(
+    _share(
         "recall_at_10",
         "recall at 10",
         "how often the same sample is among the ten nearest",
-        percent=True,
         theme="retrieval",
         chance="exact",
-        margin=0.005,
-        digits=1,
     ),
-    Metric(
+    _unit(
         "mean_reciprocal_rank",
         "MRR",
         "mean reciprocal rank: the mean of 1 / rank of the same sample",
         theme="retrieval",
         chance="exact",
-        margin=0.005,
     ),
-    Metric(
+    _unit(
         "foscttm",
         "FOSCTTM",
         "fraction of samples closer than the true match: 0 is perfect, 0.5 is chance",
         higher_is_better=False,
         theme="retrieval",
         chance="exact",
-        margin=0.005,
     ),
-    Metric(
+    _unit(
         "mean_average_precision",
         "mAP",
         "mean average precision of retrieving samples with the same label from the other modality",
         # No chance: codes in clusters gain more from luck than they lose.
         theme="retrieval",
-        margin=0.005,
     ),
-    Metric(
+    _share(
         "probe_accuracy",
         "probe accuracy",
         "held-out accuracy of a logistic regression on the fused, standardised representation; "
         "raw data keep every column, the other methods as many as there are components",
-        percent=True,
         theme="fusion",
-        margin=0.005,
-        digits=1,
     ),
-    Metric(
+    _unit(
         "energy_skill",
         "energy skill",
         "1 less the energy score of draws of the target over that of draws which ignore the "
         "condition: 0 is no better than those, 1 is perfect",
         theme="transfer",
         chance="at most",
-        margin=0.005,
     ),
-    Metric(
+    _unit(
         "r2",
         "R²",
         "variance-weighted R² of the predicted target relative to the mean of the training rows",
         theme="prediction",
         chance="at most",
-        margin=0.005,
     ),
     Metric(
         "interval_error",
@@ -191,33 +181,26 @@ _ALL = (
         margin=0.01,
         digits=1,
     ),
-    Metric(
+    _share(
         "accuracy",
         "accuracy",
         "held-out accuracy",
-        percent=True,
         theme="classification",
         chance="at most",
-        margin=0.005,
-        digits=1,
     ),
-    Metric(
+    _share(
         "balanced_accuracy",
         "balanced accuracy",
         "mean over the classes of the share that is recognised",
-        percent=True,
         theme="classification",
         chance="exact",
-        margin=0.005,
-        digits=1,
     ),
-    Metric(
+    _unit(
         "log_loss",
         "log loss",
         "mean negative logarithm of the probability given to the true class",
         higher_is_better=False,
         theme="probabilities",
-        margin=0.005,
     ),
     Metric(
         "log_likelihood",
@@ -228,43 +211,33 @@ _ALL = (
         margin=0.05,
         digits=2,
     ),
-    Metric(
+    _cost(
         "fit_seconds",
         "fit time",
         "seconds to fit, scaling and tuning included",
-        higher_is_better=False,
-        theme="cost",
         unit="s",
     ),
-    Metric(
+    _cost(
         "predict_seconds",
         "prediction time",
         "seconds to encode, predict or draw 100 times for the held-out rows",
-        higher_is_better=False,
-        theme="cost",
         unit="s",
     ),
-    Metric(
+    _cost(
         "parameters",
         "parameters",
         "weights of the networks; of other estimators the floating-point numbers that they keep",
-        higher_is_better=False,
-        theme="cost",
     ),
-    Metric(
+    _cost(
         "peak_memory",
         "peak memory",
         "by how much fit and prediction raise the memory of a fresh process (`isolate=True`)",
-        higher_is_better=False,
-        theme="cost",
         unit="MiB",
     ),
-    Metric(
+    _cost(
         "cuda_memory",
         "CUDA memory",
         "peak memory of the graphics card during fit and prediction",
-        higher_is_better=False,
-        theme="cost",
         unit="MiB",
     ),
 )

@@ -1,4 +1,4 @@
-"""Tasks of one's own: from a table and a file that says what its columns are, or a function."""
+"""Tasks of one's own: from a table and a description of its columns, or from a function."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_own(
 ) -> tuple[list[Task], list[str]]:
     """Return the tasks of a table and the description of its columns, or those of a function.
 
-    Beside them stands what a reader has to know of them.
+    The second list has notes on the data for the reader of the report.
     """
     if is_importable(data):
         if modalities is not None:
@@ -80,7 +80,7 @@ def is_importable(text: str) -> bool:
 
 
 def import_object(text: str) -> Any:
-    """Return what ``module:object`` names, from the working directory or an installed package."""
+    """Import ``module:object`` from the working directory or an installed package."""
     module, name = text.split(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -98,7 +98,7 @@ def import_object(text: str) -> Any:
 def as_task(
     frame: pd.DataFrame, spec: Spec, *, name: str, folder: Path = Path(), impute: str = "median"
 ) -> tuple[list[Task], list[str]]:
-    """Return the task that a description makes of a table, and what is to be said of it."""
+    """Return the task of a table and the description of its columns, and notes on the data."""
     roles: dict[str, str] = {role: spec[role] for role in ("label", "groups") if role in spec}
     columns = _columns_of(frame, spec["modalities"], roles)
     _check_kinds(spec.get("kinds", {}), columns)
@@ -125,7 +125,7 @@ def as_task(
         _labels(frame, roles["label"]) if "label" in roles else None,
         spec.get("kind"),
         spec.get("target"),
-        n_components=spec.get("n_components") or _n_components(X, prepare, spec.get("target")),
+        n_components=spec.get("n_components", 0) or _n_components(X, prepare, spec.get("target")),
         standardize=spec.get("standardize", True),
         description=spec.get("description", ""),
         groups=_complete(frame, roles["groups"], "groups") if "groups" in roles else None,
@@ -320,13 +320,13 @@ def _filled_columns(
 
 
 def _bare(X: Modalities, target: str | None) -> np.ndarray:
-    """Return the rows of which nothing is known."""
+    """Return the rows that lack every modality but the target."""
     others = [name for name in X.names if name != target]
     return np.asarray(X.missing[others].all(axis=1)) if others else np.zeros(len(X), dtype=bool)
 
 
 def _preparation(blocks: Mapping[str, Block], impute: str) -> Any:
-    """Return what happens inside each split: columns of categories and texts, gaps filled."""
+    """Return the transformer of each split, which encodes categories and texts and fills gaps."""
     encoders = {m: block.encoder for m, block in blocks.items() if block.encoder is not None}
     steps: list[Any] = [PerModality(encoders)] if encoders else []
     numbers = [b.values for b in blocks.values() if b.values.dtype.kind == "f"]
@@ -353,7 +353,7 @@ def _gaps(
     impute: str,
     blocks: Mapping[str, Block],
 ) -> list[str]:
-    """Say how many cells are empty, and what is done about them."""
+    """Say how many cells are empty, and how they are treated."""
     cells = frame[[column for chosen in columns.values() for column in chosen]].isna().to_numpy()
     if not cells.any():
         return []

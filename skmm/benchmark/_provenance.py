@@ -1,4 +1,4 @@
-"""Where figures come from: versions, hardware, date, splits, seeds."""
+"""Provenance of results: versions, hardware, date, splits, seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a table, and the TOML file that says what its columns are."""
+"""Reading a table, and the TOML file that describes its columns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_table(path: Path, empty: Sequence[Any] = ()) -> pd.DataFrame:
 
 
 def read_spec(path: Path) -> Spec:
-    """Return what a TOML file says of the columns, or what is wrong in it."""
+    """Return the description of columns in a TOML file, or refuse it."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is no file: --modalities is TOML such as {EXAMPLE}")
     try:
@@ -78,7 +78,8 @@ def read_spec(path: Path) -> Spec:
                 f"{path}: {key!r} is unknown.{did_you_mean(key, _KEYS)} Valid are {list(_KEYS)}; "
                 "the columns of each modality stand below [modalities]."
             )
-        if not isinstance(value, _KEYS[key]) or (_KEYS[key] is int and isinstance(value, bool)):
+        whole = not isinstance(value, bool) and isinstance(value, int) and value > 0
+        if not (whole if _KEYS[key] is int else isinstance(value, _KEYS[key])):
             raise ValueError(f"{path}: {key} = {value!r} must be {_WORDS[_KEYS[key]]}.")
     if not spec.get("modalities"):
         raise ValueError(f"{path} names no modality. An example: {EXAMPLE}")
@@ -98,7 +99,7 @@ def told(error: BaseException) -> str:
 
 _WORDS = {
     str: "a text in quotes",
-    int: "a whole number",
+    int: "a whole number greater than 0",
     list: "a list of words in quotes or numbers",
     bool: "true or false",
     dict: "a table with a line per modality",
@@ -121,7 +122,7 @@ def _read_text(path: Path, empty: Sequence[Any]) -> pd.DataFrame:
 
 
 def _first_line(path: Path) -> str:
-    """Return the names of the columns, without what stands in quotes."""
+    """Return the names of the columns, without the parts in quotes."""
     if {suffix.lower() for suffix in path.suffixes} & {".zip", ".bz2", ".xz", ".zst"}:
         return ""
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open

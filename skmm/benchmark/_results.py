@@ -1,4 +1,4 @@
-"""Results: a frame of values, and all that is told from it."""
+"""Results: a frame of values, and summaries and reports of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from skmm.benchmark._frames import (
     tasks_of,
 )
 from skmm.benchmark._metrics import METRICS, Metric
+from skmm.benchmark._report import Content, Report, html, markdown
 from skmm.benchmark._statistics import (
     Margins,
     Ranks,
@@ -30,9 +31,6 @@ from skmm.benchmark._statistics import (
     win_tie_loss,
 )
 from skmm.benchmark._store import INDEX, Store
-
-if TYPE_CHECKING:
-    from skmm.benchmark._report import Report
 
 
 class Results:
@@ -52,13 +50,13 @@ class Results:
         The smallest difference that matters, by metric. By default .5 percent points for shares,
         .005 for what lies between 0 and 1, .05 for total correlation and log-likelihood.
     tasks : dict of str to TaskInfo, default=None
-        What reports say of the tasks.
+        Descriptions of the tasks for reports.
     methods : dict of str to MethodInfo, default=None
-        What reports say of the methods.
+        Descriptions of the methods for reports.
     metrics : dict of str to Metric, default=None
         Metrics that are not built in.
     provenance : dict of str to str, default=None
-        Where the figures come from.
+        Versions, hardware and date of the run.
     notes : sequence of str, default=()
         Sentences that reports show.
     warnings : dict of str to list of str, default=None
@@ -71,9 +69,9 @@ class Results:
     results_ : DataFrame
         The frame.
     tasks_ : dict of str to TaskInfo
-        What is known of the tasks.
+        Descriptions of the tasks.
     methods_ : dict of str to MethodInfo
-        What is known of the methods.
+        Descriptions of the methods.
     metrics_ : dict of str to Metric
         The metrics of the frame.
     provenance_ : dict of str to str
@@ -213,7 +211,7 @@ class Results:
             data = {one.tasks_[name].data for one in every if name in one.tasks_} - {""}
             if len(data) > 1:
                 raise ValueError(
-                    f"Task {name!r} has different data in these results, so that figures cannot "
+                    f"Task {name!r} has different data in these results, so that values cannot "
                     "be compared: rename it in one of them."
                 )
         frame = pd.concat([one.results_ for one in every], ignore_index=True)
@@ -238,7 +236,11 @@ class Results:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        return summarize(self.results_, self.metrics_, self.baseline, Margins(self.margin or {}))
+        return summarize(self.results_, self.metrics_, self.baseline, self._margins)
+
+    @property
+    def _margins(self) -> Margins:
+        return Margins(self.margin or {})
 
     def summary(self) -> pd.DataFrame:
         """Return means over splits and paired differences to the baseline.
@@ -297,15 +299,26 @@ class Results:
         return mean_ranks(self._summary, self.metrics_[metric])
 
     def report(self) -> Report:
-        """Return what the Markdown and HTML reports are made from.
+        """Return the sentences, tables and figures of the Markdown and HTML reports.
 
         Returns
         -------
         report : Report
         """
-        from skmm.benchmark._report import Report
-
-        return Report(self)
+        content = Content(
+            frame=self.results_,
+            summary=self._summary,
+            baseline=self.baseline,
+            margins=self._margins,
+            tasks=self.tasks_,
+            methods=self.methods_,
+            metrics=self.metrics_,
+            provenance=self.provenance_,
+            notes=self.notes,
+            warnings=self.warnings_,
+            curves=self.curves_,
+        )
+        return Report(content)
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the verdicts and tables as Markdown.
@@ -319,7 +332,7 @@ class Results:
         -------
         text : str
         """
-        return _write(self.report().to_markdown(), path)
+        return _write(markdown(self.report()), path)
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return one HTML page with verdicts, pictures and tables; it needs no other file.
@@ -333,7 +346,7 @@ class Results:
         -------
         html : str
         """
-        return _write(self.report().to_html(), path)
+        return _write(html(self.report()), path)
 
     def save(self, folder: str | os.PathLike[str]) -> dict[str, Path]:
         """Write ``results.csv``, ``report.md`` and ``report.html``.
@@ -359,7 +372,7 @@ class Results:
 
 
 def from_records(records: Sequence[Record], index: Mapping[str, Any], **options: Any) -> Results:
-    """Return the results of cells; the index says what is known of tasks and methods."""
+    """Return the results of cells; the index describes tasks and methods."""
     tasks = {name: TaskInfo(**info) for name, info in index["tasks"].items()}
     rows = [row for record in records for row in tidy_rows(record, tasks[record["task"]].measured)]
     warnings: dict[str, set[str]] = {}

@@ -1,13 +1,15 @@
-"""Random splits that keep groups together where a task has groups."""
+"""Random splits of rows, and the data of one split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+
+from skmm._modalities import Modalities
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,21 @@ class RandomSplits:
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return how many splits there are."""
         return self.n_splits
+
+
+class Split(NamedTuple):
+    """Training and held-out rows of a task, and its question.
+
+    Methods are fitted on `train`. It differs from `whole` in the control, whose pairs are broken:
+    probes learn on whole rows, since labels belong to whole rows.
+    """
+
+    kind: str
+    target: str | None
+    measured: tuple[str, ...]
+    train: Modalities
+    whole: Modalities
+    test: Modalities
+    y_train: np.ndarray | None
+    y_test: np.ndarray | None
+    seed: int

@@ -45,7 +45,7 @@ class Store:
         return self._path(key).exists()
 
     def read_index(self) -> dict[str, Any]:
-        """Return what the last runs laid out: tasks, methods, the keys of their cells."""
+        """Return the tasks and methods of the last runs, and the keys of their cells."""
         try:
             index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -62,8 +62,8 @@ class Store:
         _write_json(self.folder / INDEX, {"format": FORMAT, **index})
 
     def sweep(self) -> None:
-        """Remove what killed processes left unfinished."""
-        for path in self.folder.glob(f"{CELLS}/*/{UNFINISHED}*"):
+        """Remove the unfinished files of killed processes."""
+        for path in self.folder.glob(f"{CELLS}/*/*{UNFINISHED}*"):
             path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:

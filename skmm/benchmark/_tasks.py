@@ -1,4 +1,4 @@
-"""A task: data, a question about them, and what is known of the answer."""
+"""A task: data and a question about them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from skmm._modalities import Modalities
 from skmm._modalities._ids import warn_of_other_rows
 from skmm.benchmark._fingerprint import data_hash, describe
-from skmm.benchmark._kinds import KINDS, find_kind
 from skmm.benchmark._metrics import COSTS, Metric, find_metrics
+from skmm.benchmark._task_types import TASK_TYPES, find_task_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Task:
     description : str, default=""
         One or two sentences for the reader of the report.
     metrics : list of str or Metric, or dict of str to callable, default=None
-        What is computed. None takes the usual ones of the kind. A function is called with
+        The metrics to compute. None takes the usual ones of the kind. A function is called with
         estimator, held-out data and labels, as a scorer of scikit-learn; higher is better.
     groups : array-like of shape (n_samples,), default=None
         For splitters that keep groups together.
@@ -53,12 +53,12 @@ class Task:
     prepare : transformer, default=None
         From Modalities to Modalities, such as :class:`GapFiller` or
         :class:`~skmm.compose.PerModality`. A clone is fitted on the training rows of every split,
-        and all methods see what it returns. A target must pass as it is.
+        and all methods get its output. It must not change a target.
 
     Raises
     ------
     ValueError
-        If the kind or a metric is unknown, or the data lack what the kind needs.
+        If the kind or a metric is unknown, or the data lack something that the kind needs.
 
     Examples
     --------
@@ -87,7 +87,9 @@ class Task:
     def __post_init__(self) -> None:
         X = self.X if isinstance(self.X, Modalities) else Modalities(self.X)
         warn_of_other_rows(X, y=self.y, groups=self.groups)
-        kind = _default_kind(X, self.target) if self.kind is None else find_kind(self.kind).name
+        kind = (
+            _default_kind(X, self.target) if self.kind is None else find_task_type(self.kind).name
+        )
         values = {"X": X, "kind": kind}
         for label in ("y", "groups"):
             if (value := getattr(self, label)) is not None:
@@ -104,10 +106,10 @@ class Task:
     def found_metrics(self) -> dict[str, Metric]:
         """The metrics that are computed, by name, costs last."""
         if self.metrics is None:
-            asked = find_metrics(KINDS[self.kind].usual_metrics(labelled=self.y is not None))
+            asked = find_metrics(TASK_TYPES[self.kind].usual_metrics(labelled=self.y is not None))
         else:
             asked = find_metrics(self.metrics)
-        known = (*KINDS[self.kind].metrics, *COSTS)
+        known = (*TASK_TYPES[self.kind].metrics, *COSTS)
         if wrong := [n for n, m in asked.items() if m.function is None and n not in known]:
             raise ValueError(
                 f"Task {self.name!r} has metrics {wrong} that the kind {self.kind!r} does not "

@@ -1,25 +1,23 @@
-"""The four questions: how a method is fitted for each, measured, and what chance would get."""
+"""The four types of tasks: how a method is fitted for each and measured, and what chance gets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmm._deep._networks import likelihood_names
-from skmm._modalities import Modalities, missing_mask, with_values
+from skmm._modalities import Modalities
 from skmm._modalities._output import arrays_only
-from skmm._modalities._values import take_rows
-from skmm._random import check_random_state
+from skmm.benchmark._splits import Split
 from skmm.compose import ConcatModalities
 from skmm.compose._steps import chosen, last_step, last_step_and_input
 from skmm.metrics import (
@@ -32,30 +30,11 @@ from skmm.metrics import (
     total_correlation,
 )
 
-if TYPE_CHECKING:
-    from skmm.benchmark._tasks import Task
-
 Array = np.ndarray
 Codes = dict[str, Array]
 Values = dict[str, float]
 N_DRAWS = 100
 LEVEL = 0.8
-
-
-class Split(NamedTuple):
-    """Training and held-out rows of a task.
-
-    Methods are fitted on `train`. It differs from `whole` in the control, whose pairs are broken:
-    probes learn on whole rows, since labels belong to whole rows.
-    """
-
-    task: Task
-    train: Modalities
-    whole: Modalities
-    test: Modalities
-    y_train: Array | None
-    y_test: Array | None
-    seed: int
 
 
 @dataclass
@@ -69,37 +48,36 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A question about data."""
+class TaskType:
+    """A question about data, and the metrics that answer it."""
 
     name: str
     metrics: tuple[str, ...]
-    unusual: tuple[str, ...]  # of these metrics, what is computed only when asked for
-    labelled: tuple[str, ...]  # what needs labels
-    headline: tuple[str, ...]  # where several answer one question, the first speaks for them
+    unusual: tuple[str, ...]  # the metrics that are computed only when asked for
+    labelled: tuple[str, ...]  # the metrics that need labels
+    headline: tuple[str, ...]  # of those with the same theme, only the first gets a verdict
     measure: Callable[[Any, Split], Measured]
     about: str
 
     def usual_metrics(self, *, labelled: bool) -> tuple[str, ...]:
-        """Return what is computed unless something else is asked for."""
+        """Return the metrics that are computed by default."""
         left_out = self.unusual if labelled else (*self.unusual, *self.labelled)
         return tuple(name for name in self.metrics if name not in left_out)
 
 
-def find_kind(name: Any) -> Kind:
-    """Return a kind by its name."""
-    if name not in KINDS:
-        raise ValueError(f"kind={name!r} is unknown; valid are {list(KINDS)}.")
-    return KINDS[name]
+def find_task_type(name: Any) -> TaskType:
+    """Return a task type by its name."""
+    if name not in TASK_TYPES:
+        raise ValueError(f"kind={name!r} is unknown; valid are {list(TASK_TYPES)}.")
+    return TASK_TYPES[name]
 
 
 def fit(estimator: Any, split: Split) -> None:
-    """Fit as the kind of the task asks for."""
-    kind = split.task.kind
-    if kind == "classify":
+    """Fit as the type of the task asks for."""
+    if split.kind == "classify":
         estimator.fit(split.train, split.y_train)
-    elif kind == "transfer" and not takes_target(estimator):
-        estimator.fit(_conditions(split.train, split.task), target_of(split.train, split.task))
+    elif split.kind == "transfer" and not takes_target(estimator):
+        estimator.fit(_conditions(split.train, split.target), target_of(split.train, split.target))
     else:
         estimator.fit(split.train)
 
@@ -117,77 +95,25 @@ def modality_codes(estimator: Any, X: Any) -> Codes:
         return estimator.transform_each(X) if hasattr(estimator, "transform_each") else {}
 
 
-def shuffle_pairs(X: Modalities, random_state: int | RandomState | None = None) -> Modalities:
-    """Break the pairing: permute the rows of every modality but the first, each on its own.
-
-    Rows that lack a modality keep lacking it.
-
-    Parameters
-    ----------
-    X : Modalities
-        The data.
-    random_state : int, RandomState instance or None, default=None
-        Determines the permutations.
-
-    Returns
-    -------
-    X : Modalities
-        Each modality has the same rows as before, but they no longer belong together.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skmm import Modalities
-    >>> from skmm.benchmark import shuffle_pairs
-    >>> X = Modalities({"a": np.arange(4.0), "b": np.arange(4.0)})
-    >>> shuffled = shuffle_pairs(X, random_state=0)
-    >>> shuffled["a"], shuffled["b"]
-    (array([0., 1., 2., 3.]), array([2., 3., 1., 0.]))
-    """
-    rng = check_random_state(random_state)
-    values = dict(X._values)
-    for name in X.names[1:]:
-        # Rows that lack a modality go on lacking it, so that none comes to lack all of them.
-        rows, there = np.arange(len(X)), np.flatnonzero(~X.missing[name])
-        rows[there] = rng.permutation(there)
-        values[name] = X._ids.put_on(take_rows(values[name], rows))
-    return with_values(X, values)
-
-
-def break_relation(split: Split) -> Split:
-    """Break in training what the task asks about: the pairs, those with the target, the labels."""
-    rng = check_random_state(split.seed)
-    if split.task.kind == "classify" and split.y_train is not None:
-        return split._replace(y_train=rng.permutation(split.y_train))
-    if split.task.kind != "transfer":
-        return split._replace(train=shuffle_pairs(split.train, rng))
-    # The conditions still belong together: only what is to be predicted from them does not.
-    name, train = str(split.task.target), split.train
-    rows, j = rng.permutation(len(train)), train.names.index(name)
-    values, mask = dict(train._values), missing_mask(train).copy()
-    values[name], mask[:, j] = train._ids.put_on(take_rows(values[name], rows)), mask[rows, j]
-    return split._replace(train=with_values(train, values, mask=mask))
-
-
-def inner_scoring(task: Task) -> Any:
+def inner_scoring(kind: str, names: Iterable[str], target: str | None) -> Any:
     """Return the score by which inner splits choose; None is the estimator's own."""
-    if task.kind == "classify":
+    if kind == "classify":
         return "accuracy"
-    return _TransferScore(task) if task.kind == "transfer" else None
+    return _TransferScore(names, str(target)) if kind == "transfer" else None
 
 
-def target_of(X: Modalities, task: Task) -> Array:
+def target_of(X: Modalities, target: str | None) -> Array:
     """Return the target, one row of numbers for each sample."""
-    value = np.asarray(X[str(task.target)], dtype=float)
+    value = np.asarray(X[str(target)], dtype=float)
     return value.reshape(len(value), -1)
 
 
 class _TransferScore:
     """R² of the predicted target on inner validation rows, relative to their own mean."""
 
-    def __init__(self, task: Task) -> None:
-        self.target = str(task.target)
-        self.full = set(task.X.names)
+    def __init__(self, names: Iterable[str], target: str) -> None:
+        self.target = target
+        self.full = set(names)
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         whole = set(X.names) == self.full
@@ -206,7 +132,7 @@ def _measure_align(estimator: Any, split: Split) -> Measured:
     seconds = perf_counter() - start
     # A method without codes is measured by its joint code alone.
     found = Measured()
-    if not codes or {"probe_accuracy", "log_likelihood"} & set(split.task.measured):
+    if not codes or {"probe_accuracy", "log_likelihood"} & set(split.measured):
         found = _measure_fuse(estimator, split)
     if codes:
         # The axes come from the rows that the method was fitted on, in their pairing.
@@ -226,16 +152,16 @@ def _measure_fuse(estimator: Any, split: Split) -> Measured:
             train = estimator.transform(split.whole)
             found.values["probe_accuracy"] = _probe(train, split.y_train, test, split.y_test)
             found.chance["probe_accuracy"] = _chance_accuracy(split.y_train, split.y_test)
-    if "log_likelihood" in split.task.measured and hasattr(estimator, "score_samples"):
+    if "log_likelihood" in split.measured and hasattr(estimator, "score_samples"):
         found.values["log_likelihood"] = float(np.mean(estimator.score_samples(split.test)))
         found.family = likelihood_family(estimator, split.test)
     return found
 
 
 def _measure_transfer(estimator: Any, split: Split) -> Measured:
-    task, name = split.task, str(split.task.target)
-    conditions = _conditions(split.test, task)
-    true, known = target_of(split.test, task), target_of(split.train, task)
+    name = str(split.target)
+    conditions = _conditions(split.test, name)
+    true, known = target_of(split.test, name), target_of(split.train, name)
     start = perf_counter()
     draws = _drawn(estimator, conditions, split)
     found = Measured(seconds=perf_counter() - start)
@@ -275,7 +201,7 @@ def _measure_classify(estimator: Any, split: Split) -> Measured:
 
 
 def likelihood_family(estimator: Any, X: Modalities) -> str:
-    """Return of what, and in which units, the likelihood of an estimator is one."""
+    """Return the likelihood of each modality, and whether it is that of transformed data."""
     last = last_step(estimator)
     names = likelihood_names(X, getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian")))
     family = ", ".join(f"{name}: {names[name]}" for name in sorted(names))
@@ -285,19 +211,19 @@ def likelihood_family(estimator: Any, X: Modalities) -> str:
     return f"{family} (of transformed data)" if changes else family
 
 
-def _conditions(X: Modalities, task: Task) -> Modalities:
-    return X.select([name for name in X.names if name != task.target])
+def _conditions(X: Modalities, target: str | None) -> Modalities:
+    return X.select([name for name in X.names if name != target])
 
 
 def _drawn(estimator: Any, conditions: Modalities, split: Split) -> Array | None:
-    """Return draws (N_DRAWS, n, ...) of the target; None from what does not draw."""
+    """Return draws (N_DRAWS, n, ...) of the target; None if the estimator does not draw."""
     last, inner = last_step_and_input(estimator, conditions)
     if not hasattr(last, "sample"):
         return None
     draws = last.sample(N_DRAWS, given=inner, random_state=split.seed)
     if not isinstance(draws, list):
         return np.asarray(draws, dtype=float)
-    parts = [estimator_target(estimator, draw, str(split.task.target)) for draw in draws]
+    parts = [estimator_target(estimator, draw, str(split.target)) for draw in draws]
     return np.stack(parts)
 
 
@@ -311,7 +237,7 @@ def _predicted(estimator: Any, conditions: Modalities, target: str) -> Array:
 
 
 def estimator_target(estimator: Any, values: Any, target: str) -> Array:
-    """Return the target in the units of the data, from those that reach the last step."""
+    """Return the target in the units of the data: undo the steps before the last one."""
     value, estimator = values[target], chosen(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         value = estimator[:-1].inverse_transform({target: value})[target]
@@ -326,7 +252,7 @@ def _alignment(train: Codes, test: Codes, y: Array | None) -> Values:
 
 
 def _chance_alignment(test: Codes, y: Array | None) -> Values:
-    """Return what codes without any relation get: that of codes which are all alike."""
+    """Return the metrics of unrelated codes: those of codes that are all alike."""
     alike = {name: np.where(np.isnan(code[:, :1]), np.nan, 1.0) for name, code in test.items()}
     values = [_of_pair(alike[a], alike[b], y) for a, b in combinations(alike, 2)]
     means = {name: float(np.mean([v[name] for v in values])) for name in values[0]}
@@ -363,10 +289,10 @@ _ALIGN = (
     "foscttm",
     "mean_average_precision",
 )
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind(
+TASK_TYPES = {
+    one.name: one
+    for one in (
+        TaskType(
             "align",
             (*_ALIGN, *_FUSE),
             ("mean_average_precision", "log_likelihood"),
@@ -375,7 +301,7 @@ KINDS = {
             _measure_align,
             "do the codes of the modalities agree?",
         ),
-        Kind(
+        TaskType(
             "fuse",
             _FUSE,
             ("log_likelihood",),
@@ -384,7 +310,7 @@ KINDS = {
             _measure_fuse,
             "what can be read from the joint code?",
         ),
-        Kind(
+        TaskType(
             "transfer",
             ("energy_skill", "r2", "interval_error"),
             (),
@@ -393,7 +319,7 @@ KINDS = {
             _measure_transfer,
             "how well is one modality drawn or predicted from the others?",
         ),
-        Kind(
+        TaskType(
             "classify",
             ("accuracy", "balanced_accuracy", "log_loss"),
             (),

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from skmm.benchmark._extras import require
-from skmm.benchmark._tables import Table
-
-if TYPE_CHECKING:
-    from skmm.benchmark._report import Failure, Report, Section
-    from skmm.benchmark._strips import Diagram
+from skmm.benchmark._metrics import Metric
+from skmm.benchmark._report._sections import Failure, Report, Section
+from skmm.benchmark._report._tables import Table
+from skmm.benchmark._statistics import Ranks
 
 
 def markdown(report: Report) -> str:
     """Return verdicts, tables of each task, controls, failures, methods, provenance."""
-    results = report.results
+    content = report.content
     parts = ["# Benchmark", plain(report.title), report.tally, *_verdicts(report)]
     if report.wins is not None:
         parts += ["## Wins, ties, losses", *_table(report.wins)]
-    for found in report.diagrams:
-        parts += [_ranks(found)]
+    parts += [_ranks(content.metrics[name], found) for name, found in report.ranks.items()]
     for section in report.sections:
         parts += _section(section)
     if report.controls is not None:
@@ -29,18 +25,27 @@ def markdown(report: Report) -> str:
     if report.failures:
         parts += ["## Failures", *(_failure(failure) for failure in report.failures)]
     parts += ["## Methods", *_table(report.methods)]
-    if results.notes:
-        parts += ["## Notes", _list(results.notes)]
-    if results.warnings_:
-        parts += ["## Warnings", _pairs({k: "; ".join(v) for k, v in results.warnings_.items()})]
-    if results.provenance_:
-        parts += ["## Provenance", _pairs(results.provenance_)]
+    if content.notes:
+        parts += ["## Notes", _list(content.notes)]
+    if content.warnings:
+        parts += ["## Warnings", _pairs({k: "; ".join(v) for k, v in content.warnings.items()})]
+    if content.provenance:
+        parts += ["## Provenance", _pairs(content.provenance)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def plain(text: str) -> str:
     """Return a text in one line that Markdown shows as it is written."""
     return re.sub(r"([|`*])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
+
+
+def pipe_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown, with columns of one width so that its source can be read too."""
+    lines = [header, *rows]
+    widths = [max(3, *(len(line[j]) for line in lines)) for j in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    padded = ([t.ljust(w) for t, w in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
 def _verdicts(report: Report) -> Iterator[str]:
@@ -62,23 +67,20 @@ def _section(section: Section) -> list[str]:
     return [*parts, plain(section.control.text)]
 
 
-def _ranks(found: Diagram) -> str:
-    ranks = found.ranks
+def _ranks(metric: Metric, ranks: Ranks) -> str:
     order = ", ".join(f"{plain(name)} {rank:.2f}" for name, rank in ranks.mean.items())
     return (
-        f"Mean ranks by {plain(found.metric.label)} over {ranks.n_tasks} tasks: {order}. Critical "
+        f"Mean ranks by {plain(metric.label)} over {ranks.n_tasks} tasks: {order}. Critical "
         f"difference {ranks.critical_difference:.2f} (Nemenyi, 5 %)."
     )
 
 
 def _table(table: Table) -> list[str]:
-    tabulate = require("tabulate").tabulate
     rows = [
         [f"**{plain(e.text)}**" if e.strong else plain(e.text) for e in entries]
         for entries in table.rows
     ]
-    header = [plain(column.label) for column in table.columns]
-    return [str(tabulate(rows, header, tablefmt="pipe", disable_numparse=True)), table.caption]
+    return [pipe_table([plain(column.label) for column in table.columns], rows), table.caption]
 
 
 def _failure(failure: Failure) -> str:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skmm.benchmark._frames import MethodInfo
 from skmm.benchmark._methods import COMPETING
 from skmm.benchmark._metrics import METRICS, Metric
+from skmm.benchmark._report._verdicts import SYMBOLS, difference_text, value_text
 from skmm.benchmark._statistics import FAILED
-from skmm.benchmark._strips import difference_text
-from skmm.benchmark._verdicts import SYMBOLS
-
-if TYPE_CHECKING:
-    from skmm.benchmark._frames import MethodInfo
 
 _REASONS = {"undefined": "–", "not applicable": "n/a"}
 _OUTCOMES = ["win", "tie", "unclear", "loss", "failed", ""]
@@ -104,8 +101,8 @@ def wins_table(counts: pd.DataFrame) -> Table | None:
         for name, row in zip(ordered.index, ordered.to_numpy(), strict=True)
     ]
     caption = (
-        "Verdicts against the baseline over all tasks and their questions; a failure is a loss. "
-        "A tie is a difference within the margin; unclear, what the splits cannot tell."
+        "Verdicts against the baseline over all tasks and headline metrics; a failure is a loss. "
+        "A tie is a difference within the margin; unclear: the splits cannot decide."
     )
     columns = [Column("method"), *(Column(str(label), True) for label in counts.columns)]
     return Table(caption, columns, rows) if rows else None
@@ -116,8 +113,8 @@ def controls_table(checks: pd.DataFrame, metrics: Mapping[str, Metric]) -> Table
     rows = [_control_row(_row(row), metrics[row["metric"]]) for row in checks.to_dict("records")]
     labels = ("task", "control", "metric", "found", "chance", "verdict")
     caption = (
-        "Methods trained on data whose relation is broken. What they get beyond chance comes from "
-        "elsewhere: from a leak, or from a measure that does not need the relation."
+        "Methods trained on data whose relation is broken. If one beats chance, information leaks, "
+        "or the metric does not need the relation."
     )
     return Table(caption, [Column(label) for label in labels], rows) if rows else None
 
@@ -125,7 +122,7 @@ def controls_table(checks: pd.DataFrame, metrics: Mapping[str, Metric]) -> Table
 def methods_table(methods: Iterable[MethodInfo]) -> Table:
     """Return roles and descriptions."""
     rows = [[Entry(m.name), Entry(m.role), Entry(m.summary or "–")] for m in methods]
-    return Table("", [Column("method"), Column("role"), Column("what it is")], rows)
+    return Table("", [Column("method"), Column("role"), Column("description")], rows)
 
 
 def _by_method(
@@ -198,11 +195,11 @@ def _p_text(p: float) -> str:
 
 
 def _control_row(row: Row, metric: Metric) -> list[Entry]:
-    values = [Entry(metric.text(row[k]) + metric.after, float(row[k])) for k in ("value", "chance")]
+    values = [Entry(value_text(metric, row[k]), float(row[k])) for k in ("value", "chance")]
     names = [Entry(str(row["task"])), Entry(str(row["method"])), Entry(metric.label)]
     passed = row["passed"]
     if passed is None or pd.isna(passed):
-        return [*names, *values, Entry("one split does not tell", 1)]
+        return [*names, *values, Entry("too few splits to tell", 1)]
     told = Entry("✓ at chance", 2) if passed else Entry("✗ NOT at chance: do not trust", 0, True)
     return [*names, *values, told]
 

@@ -1,21 +1,27 @@
-"""Reports: verdicts first, then pictures, tables and provenance."""
+"""The report: sentences, tables and figures of each task, and of all tasks."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from skmm.benchmark._extras import require
-from skmm.benchmark._lines import Chart, Scatter, learning_curve, scatter, training_curves
-from skmm.benchmark._markdown import markdown
+from skmm.benchmark._frames import TaskInfo
 from skmm.benchmark._metrics import Metric
-from skmm.benchmark._statistics import FAILED, Margins, Ranks
-from skmm.benchmark._strips import Diagram, Forest, Panel, diagram, forest, panel
-from skmm.benchmark._tables import (
+from skmm.benchmark._report._content import Content
+from skmm.benchmark._report._figures import (
+    Picture,
+    forest,
+    learning_curve,
+    rank_diagram,
+    scatter,
+    strips,
+    training_curves,
+)
+from skmm.benchmark._report._tables import (
     Table,
     controls_table,
     costs_table,
@@ -25,16 +31,13 @@ from skmm.benchmark._tables import (
     metrics_shown,
     wins_table,
 )
-from skmm.benchmark._verdicts import SYMBOLS, Verdict, listed, verdicts
-
-if TYPE_CHECKING:
-    from skmm.benchmark._frames import Curve, TaskInfo
-    from skmm.benchmark._results import Results
+from skmm.benchmark._report._verdicts import SYMBOLS, Verdict, listed, verdicts
+from skmm.benchmark._statistics import FAILED, Ranks, control_checks, mean_ranks, win_tie_loss
 
 
 @dataclass(frozen=True)
 class Control:
-    """What the control of a task says in a sentence."""
+    """Whether the control of a task is at chance, and a sentence that says so."""
 
     passed: bool | None
     text: str
@@ -42,7 +45,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Section:
-    """All that the report says of a task."""
+    """The text and tables of one task."""
 
     number: int
     task: str
@@ -58,13 +61,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Pictures:
-    """All pictures of a task."""
+    """All figures of a task."""
 
-    forests: list[Forest]
-    panels: list[Panel]
-    scatters: list[Scatter]
-    learning: list[Chart]
-    training: list[Chart]
+    forests: list[Picture]
+    strips: list[Picture]
+    scatters: list[Picture]
+    learning: list[Picture]
+    training: list[Picture]
 
 
 @dataclass(frozen=True)
@@ -76,47 +79,29 @@ class Failure:
 
 
 class Report:
-    """What the reports of results say.
+    """Sentences, tables and figures of results; computed when asked for.
 
     Parameters
     ----------
-    results : Results
-        What they tell of.
+    content : Content
+        Values, descriptions and notes.
     """
 
-    def __init__(self, results: Results) -> None:
-        self.results = results
-        self.summary = results.summary()
-        self.checks = results.control_checks()
-        frame = results.results_
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        frame = content.frame
         largest = frame.groupby("task")["train_size"].transform("max")
+        self._checks = control_checks(frame, content.metrics)
         self._all = _by(frame, "task")
         self._full = _by(frame[frame["train_size"] == largest], "task")
-        self._rows = _by(self.summary, "task")
-        self._curves = _competing(results)
-
-    def to_markdown(self) -> str:
-        """Return Markdown: verdicts, tables of each task, controls, failures, provenance."""
-        return markdown(self)
-
-    def to_html(self) -> str:
-        """Return one page without external files."""
-        jinja2 = require("jinja2")
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("skmm.benchmark"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        return str(environment.get_template("report.html").render(report=self))
+        self._rows = _by(content.summary, "task")
 
     @property
     def title(self) -> str:
         """The question that the page answers."""
-        if self.results.baseline is not None:
-            return f"Does anything beat {self.results.baseline}?"
-        roles = set(self.summary["role"])
+        if self.content.baseline is not None:
+            return f"Does anything beat {self.content.baseline}?"
+        roles = set(self.content.summary["role"])
         if {"deep", "linear"} <= roles:
             return "Does deep beat linear?"
         return "Does anything beat the baseline?"
@@ -124,7 +109,7 @@ class Report:
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """A verdict for every task and headline metric."""
-        return verdicts(self.results, self.summary)
+        return verdicts(self.content)
 
     @property
     def tally(self) -> str:
@@ -137,14 +122,14 @@ class Report:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """What there is to say of each task."""
-        known = [info for name, info in self.results.tasks_.items() if name in self._rows]
+        """The sections of the tasks."""
+        known = [info for name, info in self.content.tasks.items() if name in self._rows]
         return [self._section(i + 1, info) for i, info in enumerate(known)]
 
     @cached_property
     def failures(self) -> list[Failure]:
         """Every distinct traceback."""
-        frame = self.results.results_
+        frame = self.content.frame
         keys = ["task", "method", "split", "seed", "train_size"]
         failed = frame[frame["status"].isin(FAILED)].drop_duplicates(keys)
         groups = failed.groupby("error", sort=False)
@@ -156,39 +141,42 @@ class Report:
     @cached_property
     def wins(self) -> Table | None:
         """How often each method wins against the baseline."""
-        return wins_table(self.results.win_tie_loss())
+        headlines = {name: info.headline for name, info in self.content.tasks.items()}
+        return wins_table(win_tie_loss(self.content.summary, headlines))
 
     @cached_property
-    def diagrams(self) -> list[Diagram]:
+    def ranks(self) -> dict[str, Ranks]:
         """Mean ranks over tasks by each headline metric, from eight tasks on."""
-        headlines = [name for info in self.results.tasks_.values() for name in info.headline]
-        names = [name for name in dict.fromkeys(headlines) if name in self.results.metrics_]
-        found = ((name, self._ranks(name)) for name in names)
-        return [diagram(self.results.metrics_[name], r) for name, r in found if r is not None]
+        metrics = self.content.metrics
+        headlines = [name for info in self.content.tasks.values() for name in info.headline]
+        names = [name for name in dict.fromkeys(headlines) if name in metrics]
+        found = {name: mean_ranks(self.content.summary, metrics[name]) for name in names}
+        return {name: ranks for name, ranks in found.items() if ranks is not None}
+
+    @property
+    def rank_diagrams(self) -> list[Picture]:
+        """A figure for each metric with ranks."""
+        return [rank_diagram(self.content.metrics[n], ranks) for n, ranks in self.ranks.items()]
 
     @property
     def controls(self) -> Table | None:
         """All controls."""
-        return controls_table(self.checks, self.results.metrics_)
+        return controls_table(self._checks, self.content.metrics)
 
     @property
     def methods(self) -> Table:
         """Roles and descriptions of the methods."""
-        return methods_table(self.results.methods_.values())
+        return methods_table(self.content.methods.values())
 
     @property
     def metrics(self) -> list[Metric]:
         """The metrics that are explained."""
-        shown = metrics_shown(self.results.metrics_, self.results.metrics_)
+        shown = metrics_shown(self.content.metrics, self.content.metrics)
         return [metric for metric in shown.values() if metric.about]
-
-    def _ranks(self, metric: str) -> Ranks | None:
-        families = self.summary[self.summary["metric"] == metric].groupby("task")["family"]
-        return None if families.nunique().max() > 1 else self.results.ranks(metric)
 
     def _section(self, number: int, info: TaskInfo) -> Section:
         name, rows = info.name, self._rows[info.name]
-        shown = metrics_shown(dict.fromkeys(rows["metric"]), self.results.metrics_)
+        shown = metrics_shown(dict.fromkeys(rows["metric"]), self.content.metrics)
         return Section(
             number=number,
             task=name,
@@ -203,55 +191,52 @@ class Report:
         )
 
     def pictures(self, task: str) -> Pictures:
-        """Return the pictures of a task, for pages."""
+        """Return the figures of a task, for pages."""
         rows = _by(self._rows[task], "metric")
         of_frame, every = _by(self._full[task], "metric"), _by(self._all[task], "metric")
-        shown = metrics_shown(rows, self.results.metrics_)
-        headline = [shown[name] for name in self.results.tasks_[task].headline if name in shown]
-        margins = Margins(self.results.margin or {})
-        forests = (forest(m, rows[m.name], margins.of(m)) for m in headline)
-        scatters = (scatter(m, self._rows[task]) for m in headline)
-        learning = (learning_curve(m, every[m.name]) for m in headline)
+        shown = metrics_shown(rows, self.content.metrics)
+        headline = [shown[name] for name in self.content.tasks[task].headline if name in shown]
+        margins = self.content.margins
+        controls = {n for n, info in self.content.methods.items() if info.role == "control"}
+        curves = [c for c in self.content.curves if c.task == task and c.method not in controls]
         return Pictures(
-            forests=[found for found in forests if found is not None],
-            panels=[panel(m, of_frame[m.name], rows[m.name]) for m in shown.values()],
-            scatters=[found for found in scatters if found is not None],
-            learning=[chart for chart in learning if chart is not None],
-            training=training_curves(c for c in self._curves if c.task == task),
+            forests=_drawn(forest(m, rows[m.name], margins.of(m)) for m in headline),
+            strips=[strips(m, of_frame[m.name], rows[m.name]) for m in shown.values()],
+            scatters=_drawn(scatter(m, self._rows[task]) for m in headline),
+            learning=_drawn(learning_curve(m, every[m.name]) for m in headline),
+            training=training_curves(curves),
         )
 
     def _control(self, task: str) -> Control:
-        checks = self.checks[self.checks["task"] == task]
+        checks = self._checks[self._checks["task"] == task]
         if checks.empty:
             return Control(None, self._unchecked(task))
         if checks["passed"].isna().any():
-            return Control(None, "One split is too few to check the control.")
+            return Control(None, "There are too few splits to check the control.")
         failed = checks.loc[checks["passed"].eq(False), "metric"]
         if len(failed):
-            labels = listed(self.results.metrics_[name].label for name in failed)
+            labels = listed(self.content.metrics[name].label for name in failed)
             text = (
-                f"The control is NOT at chance in {labels}: do not trust the figures of this task."
+                f"The control is NOT at chance in {labels}: do not trust the values of this task."
             )
             return Control(False, text)
         return Control(True, "The control, trained on broken data, is at chance, as it must be.")
 
     def _unchecked(self, task: str) -> str:
-        rows = self._rows[task]
-        if not rows["role"].eq("control").any():
-            return "No control vouches for these figures: none ran."
-        if not (rows["role"].eq("control") & rows["status"].eq("ok")).any():
-            return "No control vouches for these figures: it failed."
-        return "No metric of this task must be at chance for the control, so it is not checked."
+        controls = self._rows[task][self._rows[task]["role"] == "control"]
+        if controls.empty:
+            return "These values were not checked by a control: none was run."
+        if not controls["status"].eq("ok").any():
+            return "These values were not checked by a control: it failed."
+        return "These values were not checked: no metric of this task is at chance on broken data."
+
+
+def _drawn(pictures: Iterable[Picture | None]) -> list[Picture]:
+    return [picture for picture in pictures if picture is not None]
 
 
 def _by(frame: pd.DataFrame, column: str) -> dict[str, pd.DataFrame]:
     return {str(name): rows for name, rows in frame.groupby(column, sort=False)}
-
-
-def _competing(results: Results) -> list[Curve]:
-    """Return the curves of competing methods."""
-    roles = {name: info.role for name, info in results.methods_.items()}
-    return [curve for curve in results.curves_ if roles.get(curve.method) != "control"]
 
 
 def _places(rows: pd.DataFrame) -> list[str]:
@@ -275,7 +260,7 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
 
 
 def _protocol(info: TaskInfo, rows: pd.DataFrame, full: pd.DataFrame) -> str:
-    """Say what was fitted on what, as far as it is known."""
+    """Describe data, splits and seeds, as far as they are known."""
     modalities = f"modalities {', '.join(info.modalities)}" if info.modalities else ""
     seeds = rows["seed"].nunique()
     sizes = rows["train_size"]

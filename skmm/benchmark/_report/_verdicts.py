@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skmm.benchmark._methods import COMPETING
 from skmm.benchmark._metrics import Metric
-from skmm.benchmark._statistics import FAILED, Margins
-
-if TYPE_CHECKING:
-    from skmm.benchmark._results import Results
+from skmm.benchmark._report._content import Content
+from skmm.benchmark._statistics import FAILED
 
 SYMBOLS = {"win": "▲", "loss": "▼", "tie": "=", "unclear": "~", "failed": "✗", "": "–"}
 WORDS = {
@@ -54,13 +52,12 @@ class Verdict:
         return WORDS[self.outcome]
 
 
-def verdicts(results: Results, summary: pd.DataFrame) -> list[Verdict]:
+def verdicts(content: Content) -> list[Verdict]:
     """Return a verdict for each task and each of its headline metrics."""
-    margins = Margins(results.margin or {})
-    groups = {str(task): rows for task, rows in summary.groupby("task", sort=False)}
+    groups = {str(task): rows for task, rows in content.summary.groupby("task", sort=False)}
     return [
-        verdict(groups[name], results.metrics_[metric], margins.of(results.metrics_[metric]))
-        for name, info in results.tasks_.items()
+        verdict(groups[name], content.metrics[metric], content.margins.of(content.metrics[metric]))
+        for name, info in content.tasks.items()
         if name in groups
         for metric in info.headline
         if metric in set(groups[name]["metric"])
@@ -110,7 +107,7 @@ class _Comparison:
             return f"{name} and {other} are equal within {within}: {apart}"
         if self.outcome == "unclear":
             return f"No clear difference: {apart}"
-        return f"No interval, for want of splits or of their sizes: {apart}"
+        return f"No interval, because there are too few splits or their sizes are unknown: {apart}"
 
     def doubts(self) -> Iterator[str]:
         """Say where the interval alone would mislead."""
@@ -138,7 +135,7 @@ class _Comparison:
         return f"{gap} [{text(ends[0], sign=sign)}, {text(ends[1], sign=sign)}]"
 
     def _means(self) -> str:
-        first, second = (self.metric.text(value) + self.metric.after for value in self.values)
+        first, second = (value_text(self.metric, value) for value in self.values)
         lower = "" if self.metric.higher_is_better else "; lower is better"
         return f"({self.metric.label} {first} against {second}{lower})"
 
@@ -148,14 +145,25 @@ def points(metric: Metric) -> str:
     return " points" if metric.percent else metric.after
 
 
+def value_text(metric: Metric, value: float) -> str:
+    """Write a value with its unit."""
+    return metric.text(value) + metric.after
+
+
+def difference_text(metric: Metric, row: Mapping[Any, Any]) -> str:
+    """Write a difference and its interval."""
+    gap, low, high = (metric.text(row[part], sign=True) for part in ("difference", "low", "high"))
+    return f"{gap} [{low}, {high}]" if np.isfinite(row["low"]) else gap
+
+
 def failure_text(row: pd.Series, name: str) -> str:
     """Say how often a method failed."""
     n_fits = int(row["n_splits"] * row["n_seeds"])
     verb = "ran out of time" if row["status"] == "timeout" else "failed"
     if row["n_failed"] >= n_fits:
         return f"{name} {verb}."
-    what = "splits" if row["n_seeds"] == 1 else "fits"
-    return f"{name} {verb} on {row['n_failed']} of {n_fits} {what}."
+    unit = "splits" if row["n_seeds"] == 1 else "fits"
+    return f"{name} {verb} on {row['n_failed']} of {n_fits} {unit}."
 
 
 def _failures(rows: pd.DataFrame) -> Iterator[str]:
@@ -180,12 +188,12 @@ def _without_comparison(ranked: Any, baseline: object, metric: Metric) -> str:
     if ranked.empty:
         return f"No method has a full {metric.label}."
     best = str(ranked.index[0])
-    value = f"{metric.text(ranked['mean'].iloc[0])}{metric.after}"
+    value = value_text(metric, ranked["mean"].iloc[0])
     if len(ranked) == 1:
         return f"{best} is the only method with a full {metric.label}: {value}."
     if baseline is None:
         return f"There is no baseline to compare with. {best} has the best {metric.label}: {value}."
-    own = f"{metric.text(ranked.loc[baseline, 'mean'])}{metric.after}"
+    own = value_text(metric, ranked.loc[baseline, "mean"])
     return f"No method can be compared with {baseline}, whose {metric.label} is {own}."
 
 
@@ -205,8 +213,7 @@ def _cheap(others: Any, name: str, metric: Metric) -> Iterator[str]:
         return
     own, best = others.loc[name, "mean"], plain["mean"].iloc[0]
     if best >= own if metric.higher_is_better else best <= own:
-        value = f"{metric.text(best)}{metric.after}"
-        yield f"{plain.index[0]}, which is not deep, gets {value}."
+        yield f"{plain.index[0]}, which is not deep, gets {value_text(metric, best)}."
 
 
 def _budget(rows: Any, name: str, baseline: object) -> Iterator[str]:
