@@ -1,4 +1,4 @@
-"""What runs here: versions of the packages, and the machine."""
+"""Versions of the packages, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXTRAS = ("matplotlib", "pillow", "dask", "zarr", "h5py", "accelerate", "skops",
 
 
 def show_versions() -> None:
-    """Print what a bug report needs: the system, the hardware, the versions of packages.
+    """Print the system, the hardware and the versions of packages, for a bug report.
 
     ``python -m skmm`` prints the same.
 

@@ -630,7 +630,7 @@ def _state(model: BaseEstimator) -> bytes:
     parts += [str(joblib.hash(value)) for value in vars(model).values() if _is_plain(value)]
     if hasattr(model, "net_"):
         weights = model.net_.module_.state_dict()
-        parts += [joblib.hash([weight.float().numpy() for weight in weights.values()])]
+        parts += [joblib.hash([weight.float().cpu().numpy() for weight in weights.values()])]
         parts += [str(model.net_.module_.training)]
     return "".join(parts).encode()
 

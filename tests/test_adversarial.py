@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from skmm.nn._adversarial import SpectralNorm
 from skmm.nn._adversarial_losses import (
     ADVERSARIAL,
     energy_scores,
@@ -17,6 +16,7 @@ from skmm.nn._adversarial_losses import (
     unit_penalty,
     zero_centred_penalty,
 )
+from skmm.nn._discriminator import SpectralNorm
 
 
 def normal(*shape, seed=0):

@@ -10,15 +10,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from skmm import Modalities, MultimodalAutoencoder
+from skmm._deep._split import split_rows
 from skmm.metrics import get_scorer
 from skmm.nn import MLP, AttentionFusion, MeanFusion
 from skmm.nn._autoencoder import (
-    GaussianNoise,
-    ModalityDropout,
     Reconstruction,
     ReconstructionObjective,
     disagreement,
 )
+from skmm.nn._layers import GaussianNoise, ModalityDropout
 
 QUICK = {"hidden_layer_sizes": (8,), "max_epochs": 3, "random_state": 0, "early_stopping": False}
 
@@ -122,7 +122,7 @@ def test_the_objective_of_a_fit_is_that_of_numpy():
     model = small(max_epochs=1, early_stopping=True, validation_fraction=0.5, alignment_weight=2.0)
     model.fit(X)
     module = model.net_.module_
-    rows = model._split(40, np.random.RandomState(0))[1]
+    rows = split_rows(np.arange(40), 0.5, np.random.RandomState(0)).valid
     Z = model.transform(X[rows])
     for m, name in enumerate(("a", "b")):
         scaler, value = module.scalers[m], np.asarray(X[name])[rows]

@@ -16,6 +16,7 @@ from skmm import (
     MultimodalVAE,
     io,
 )
+from skmm._deep._split import Split
 from skmm._deep_cca import _linear
 from skmm._linalg import pearson
 from skmm._modalities._columns import ColumnStatistics
@@ -117,14 +118,11 @@ def test_a_column_that_varies_only_without_weight_has_no_correlation():
 
 
 def test_a_comparison_with_nan_says_so(monkeypatch):
-    class Closing:
-        def score(self, codes, sample_weight=None):
-            return np.nan
-
-    monkeypatch.setattr(_linear, "close", lambda codes: Closing())
-    codes = {"a": np.ones((60, 1)), "b": np.ones((60, 1))}
+    monkeypatch.setattr(_linear, "total_correlation", lambda pairs, weight=None: np.nan)
+    codes = dict(zip("ab", np.random.default_rng(0).standard_normal((2, 60, 1)), strict=True))
+    split = Split(np.arange(30), np.arange(30, 60))
     with pytest.warns(UserWarning, match="no comparison"):
-        assert not _linear.is_surely_better(codes, codes, np.arange(30), np.arange(30, 60), 0)
+        assert not _linear.is_surely_better(codes, codes, split, 0)
 
 
 # Constants

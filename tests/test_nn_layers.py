@@ -83,6 +83,7 @@ def test_dropout_acts_after_each_hidden_layer():
         ({"hidden_layer_sizes": (4, 0)}, r"\(4, 0\) must be an integer of at least 1, got 0"),
         ({"hidden_layer_sizes": 4}, "hidden_layer_sizes must be a tuple .* got 4"),
         ({"n_outputs": 2.5}, "n_outputs must be an integer of at least 1, got 2.5"),
+        ({"n_outputs": True}, "n_outputs must be an integer of at least 1, got True"),
         ({"dropout": 1.0}, r"\[0, 1\), got 1.0"),
         ({"dropout": -0.1}, r"\[0, 1\), got -0.1"),
     ],

@@ -236,7 +236,7 @@ def test_labels_of_other_dtypes_are_refused():
 
 
 def _through_skops(state):
-    data = _files._archive(_files._with_stable_names(_files._parts(skops.io.dumps(state))))
+    data = _files._archive(_files._with_stable_names(dict(_files._members(skops.io.dumps(state)))))
     return skops.io.loads(data, trusted=io.TRUSTED)
 
 
@@ -464,7 +464,7 @@ def test_the_pickle_inside_nets_of_skorch_is_never_read(tmp_path):
 
 
 def _with_contents(data):
-    return standard_io.BytesIO(_files._archive(_files._parts(data)))
+    return standard_io.BytesIO(_files._archive(dict(_files._members(data))))
 
 
 OWN = """
@@ -579,10 +579,10 @@ def test_all_estimators_and_networks_are_trusted():
     abstract = {
         _interfaces._conditional_sampler.ConditionalSampler,
         baselines._Baseline,
-        nn._layers.Drawing,
+        nn._layers.StochasticModule,
         nn._likelihoods._Likelihood,
         nn._likelihoods._LocationScale,
-        nn._adversarial.ConditionNetworks,
+        nn._generator.ConditionNetworks,
         nn._modality_networks.ModalityNetworks,
         nn._processes.Shared,
     }
@@ -598,7 +598,7 @@ def test_all_estimators_and_networks_are_trusted():
 
 def _names(file):
     """Return module and name of each object of skmm that a file names."""
-    schema = json.loads(_files._parts(file.getvalue())["schema.json"])
+    schema = json.loads(dict(_files._members(file.getvalue()))["schema.json"])
     nodes = ((node["__module__"], node["__class__"]) for node in _nodes(schema))
     return {(module, name) for module, name in nodes if module.partition(".")[0] == "skmm"}
 
@@ -628,7 +628,7 @@ def _fitted(name):
 @pytest.mark.parametrize("name", STORED)
 def test_files_name_nothing_by_a_private_path(name):
     file = _file(STORED[name]())
-    for part, content in _files._parts(file.getvalue()).items():
+    for part, content in _files._members(file.getvalue()):
         assert not re.search(rb"skmm(\.\w+)*\._", content), part
     assert _names(file)
     for module, attribute in _names(file):
@@ -747,6 +747,7 @@ DAMAGES = {
         "format is 3",
     ),
     "contents": (lambda data: _replaced(data, b"[", _files.CONTENTS), "JSONDecodeError"),
+    "no schema": (lambda data: _files._archive({"a": b""}), "cannot be loaded"),
 }
 
 

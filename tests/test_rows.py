@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skmm import nn
-from skmm.nn._rows import Rows, rows_of, send_mask, spread, take
+from skmm.nn._rows import Rows, rows_of, scatter, send_mask, take
 from skmm.nn._vae import subsets_of
 
 ROOT = Path(__file__).parents[1]
@@ -101,11 +101,11 @@ def test_rows_are_taken_and_spread_as_by_a_mask(shape, dtype):
     assert torch.equal(taken, x[here])
     expected = torch.zeros_like(x)
     expected[here] = x[here]
-    found = spread(taken, rows, 30)
+    found = scatter(taken, rows, 30)
     assert found.dtype == dtype
     assert torch.equal(found, expected)
     assert take(x, None) is x
-    assert spread(x, None, 30) is x
+    assert scatter(x, None, 30) is x
 
 
 @pytest.mark.parametrize("share", [0.0, 0.6])
@@ -120,7 +120,7 @@ def test_gradients_pass_rows_as_they_pass_a_mask(share):
         if by_mask:
             whole = torch.zeros(30, 4).masked_scatter(here[:, None], part)
         else:
-            whole = spread(part, rows, 30)
+            whole = scatter(part, rows, 30)
         (first,) = torch.autograd.grad((whole * up).sum(), x, create_graph=True)
         (second,) = torch.autograd.grad(first.square().sum(), x)
         results += [whole.detach(), first.detach(), second]

@@ -17,12 +17,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from sklearn._config import get_config
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skmm._base import fits_or_changes_nothing
 from skmm._cca._device import DeviceBlock, Home, to_numpy
 from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._check import LARGEST
 from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
 from skmm._modalities._stream import LARGE, mapping_of
@@ -41,6 +41,7 @@ def fitted_attributes_follow(method: F) -> F:
     """Let fitted attributes follow X in namespace and device."""
 
     @wraps(method)
+    @fits_or_changes_nothing
     def follow(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not get_config()["array_api_dispatch"]:
             return method(self, *args, **kwargs)
@@ -116,14 +117,6 @@ def check_anywhere(
         if blocks is not None:
             return blocks
     return check_modalities(estimator, to_numpy(X), to_numpy(y), **options)
-
-
-def check_weight(weight: Any, X: Modalities, **options: Any) -> np.ndarray:
-    """Return the weights (n,) of the rows, checked by scikit-learn."""
-    found = _check_sample_weight(to_numpy(weight), np.empty((len(X), 0)), **options)
-    if found.max() > LARGEST:
-        raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
-    return found
 
 
 def cast_to(value: Any, dtype: np.dtype[Any]) -> Any:

@@ -12,18 +12,18 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skmm._base import BaseEstimator, fits_or_changes_nothing
+from skmm._base import BaseEstimator
 from skmm._cca._array_api import (
     FollowsInput,
     cast_to,
     check_anywhere,
-    check_weight,
     fitted_attributes_follow,
     in_pieces,
     projections_follow,
     results_follow,
 )
-from skmm._cca._model import Model, total_correlation
+from skmm._cca._device import to_numpy
+from skmm._cca._model import Model
 from skmm._cca._moments import Moments
 from skmm._cca._n_components import n_beyond_chance
 from skmm._cca._pairs import PairSums
@@ -39,8 +39,10 @@ from skmm._cca._solution import (
 from skmm._cca._whitening import MomentRoute, Route
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
+from skmm._modalities._check import check_weight
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
+from skmm._modalities._read import read_modalities
 from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
@@ -198,6 +200,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     (500, 2)
     """
 
+    _moments: Moments | None
+
     _parameter_constraints: dict[str, list[Any]] = {
         "n_components": [POSITIVE, StrOptions({"auto"}), None],
         "modalities": [dict, list, tuple, None],
@@ -231,7 +235,6 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @fits_or_changes_nothing
     @fitted_attributes_follow
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the canonical directions.
@@ -265,52 +268,9 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
             local=self.n_components == "auto",
         )  # fmt: skip
-        return self._fit_checked(X, sample_weight)
-
-    def _fit_checked(
-        self, X: Modalities, sample_weight: Any = None, *, at_most: bool = False
-    ) -> Self:
-        """Fit on data as `check_modalities` returns them: 2-D floats, NaN in missing rows.
-
-        With `at_most`, more components than the smallest rank are no error: all are taken.
-        """
-        self.modality_names_in_ = X.names
-        self._moments: Moments | None = None
-        shrinkages = self._shrinkages()
-        rows = self._rows(X, sample_weight)
-        route = choose_route(
-            rows, shrinkages, self.scale, self.solver,
-            n_components=self.n_components, objective=self.objective,
-            random_state=self.random_state,
-        )  # fmt: skip
-        wanted = self.n_components
-        if wanted == "auto":
-            model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, route.shared, wanted, at_most)
-        if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
-        return self
-
-    def _fit_moments(
-        self,
-        names: tuple[str, ...],
-        moments: Moments,
-        *,
-        strict: bool = False,
-        at_most: bool = False,
-    ) -> Self:
-        """Fit by moments of rows; if `strict`, those that cost digits raise IllConditionedError."""
-        self.modality_names_in_ = names
-        route = MomentRoute(moments, self._shrinkages(), self.scale, strict=strict)
-        self._solve(route, moments.shared, self.n_components, at_most)
-        if moments.gaps:
-            weights = list(self._model.solution.weights)
-            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
-        return self
+        return self._fit_modalities(X, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    @fits_or_changes_nothing
     @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
@@ -355,7 +315,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
-            self._fit_moments(self.modality_names_in_, moments)
+            self._solve_moments(moments)
         self._moments = moments
         return self
 
@@ -444,8 +404,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
-        weight = None if sample_weight is None else check_weight(sample_weight, X)
-        return total_correlation(self._model.held_out_pairs(X), weight)
+        weight = None if sample_weight is None else check_weight(to_numpy(sample_weight), len(X))
+        return self._model.total_correlation(X, weight)
 
     @results_follow
     def score_samples(self, X: Any, y: Any = None) -> Array:
@@ -518,6 +478,28 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
+    def _fit_checked(self, X: Modalities) -> Self:
+        """Fit to modalities that have been checked and flattened already."""
+        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+
+    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        self._moments = None
+        shrinkages = self._shrinkages()
+        rows = self._rows(X, sample_weight)
+        route = choose_route(
+            rows, shrinkages, self.scale, self.solver,
+            n_components=self.n_components, objective=self.objective,
+            random_state=self.random_state,
+        )  # fmt: skip
+        wanted = self.n_components
+        if wanted == "auto":
+            model = clone(self).set_params(n_components=None, modalities=None)
+            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
+        self._solve(route, route.shared, wanted)
+        if rows.observed is not None:
+            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
+        return self
+
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
         self._check_moments_serve("Data that do not lie in memory are read once, for their moments")
@@ -529,7 +511,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
         self._moments = None
-        return self._fit_moments(self.modality_names_in_, moments)
+        return self._solve_moments(moments)
 
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
@@ -549,7 +531,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
-            sample_weight = check_weight(sample_weight, X, **options)
+            sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
         rows = rows_of(X, sample_weight)
         if rows.observed is not None and self.objective == "sumcor" and len(X.names) > 2:
             complete = zip(X.names, rows.observed.T, strict=True)
@@ -576,13 +558,19 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
                 )
         return values
 
-    def _solve(
-        self, route: Route, shared: Array, n_components: int | str | None, at_most: bool = False
-    ) -> Self:
+    def _solve_moments(self, moments: Moments) -> Self:
+        route = MomentRoute(moments, self._shrinkages(), self.scale)
+        self._solve(route, moments.shared, self.n_components)
+        if moments.gaps:
+            weights = list(self._model.solution.weights)
+            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
+        return self
+
+    def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
         additive = self.objective == "maxvar" and len(names) > 2
-        k = check_n_components(n_components, names, route.ranks, additive=additive, at_most=at_most)
+        k = check_n_components(n_components, names, route.ranks, additive=additive)
         check_shared_rows(names, route.ranks, route.shrinkages, shared)
         if inexact := [names[m] for m in route.inexact]:
             warnings.warn(
@@ -611,8 +599,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _named(self, values: Sequence[Array]) -> dict[str, Any]:
         """Return what belongs to the columns of each modality, named if `fit` saw names."""
         found: dict[str, Any] = dict(zip(self.modality_names_in_, values, strict=True))
-        columns = self._schema.columns if hasattr(self, "_schema") else {}
-        for name, index in columns.items():
+        for name, index in self._schema.columns.items():
             if index is not None:
                 found[name] = pd.DataFrame(found[name], index, super().get_feature_names_out())
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._columns import in_type
 
 Array = np.ndarray
+Along = tuple[Array, Array, Array]  # which rows (n,) have both of a pair, and two codes (n_both, k)
 
 
 @dataclass(frozen=True)
@@ -130,18 +131,21 @@ class Model:
                 result[rows[batch]] = self.solution.gaussian.log_density(centred, given)
         return result
 
-    def held_out_pairs(self, X: Modalities) -> list["HeldOutPair"]:
-        """Return for each pair of modalities its projections along the axes of training rows."""
-        codes = to_numpy(self.codes(X))
+    def total_correlation(self, X: Modalities, weight: Array | None = None) -> float:
+        """Return the sum of correlations along the training axes, averaged over the pairs."""
+        return total_correlation(self.along_axes(X), weight)
+
+    def along_axes(self, X: Modalities) -> list[Along]:
+        """Return, for each pair of modalities, its rows and their codes along the training axes."""
+        codes, found = to_numpy(self.codes(X)), []
         present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
-        pairs = []
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
             if both.sum() < 2:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
             A, B = self._axes(a, b)
-            pairs.append(HeldOutPair(both, codes[a][both] @ A, codes[b][both] @ B))
-        return pairs
+            found.append((both, codes[a][both] @ A, codes[b][both] @ B))
+        return found
 
     def _axes(self, a: str, b: str) -> tuple[Array, Array]:
         """Return the canonical axes of the training projections of two modalities."""
@@ -174,18 +178,10 @@ class Model:
                 yield names, np.flatnonzero(which.reshape(-1) == number)
 
 
-class HeldOutPair(NamedTuple):
-    """Projections of two modalities along their canonical axes of training rows."""
-
-    both: Array  # (n,) bool: rows that have both modalities
-    first: Array  # (n_both, k)
-    second: Array  # (n_both, k)
-
-
-def total_correlation(pairs: Sequence[HeldOutPair], weight: Array | None = None) -> float:
-    """Return the sum of the correlations of rows with weights (n,), averaged over the pairs."""
-    totals = []
-    for both, first, second in pairs:
-        part = None if weight is None else weight[both]
-        totals.append(pearson(first, second, part, constant=CONSTANT).sum())
+def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> float:
+    """Return the sum of the correlations of a pair's codes, averaged over the pairs."""
+    totals = [
+        pearson(a, b, None if weight is None else weight[both], constant=CONSTANT).sum()
+        for both, a, b in pairs
+    ]
     return float(np.mean(totals))

@@ -173,17 +173,17 @@ def solve(
 
 
 def check_n_components(
-    wanted: Any, names: Sequence[str], ranks: Sequence[int], *, additive: bool, at_most: bool
+    wanted: Any, names: Sequence[str], ranks: Sequence[int], *, additive: bool
 ) -> int:
     """Return the number of components; None is the smallest rank.
 
     The bound is the sum of the ranks if components may belong to few modalities (`additive`),
-    else the smallest. With `at_most`, a number above the smallest rank is lowered to it.
+    else the smallest.
     """
     for name, rank in zip(names, ranks, strict=True):
         if rank == 0:
             raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
-    if wanted is None or (at_most and wanted > min(ranks)):
+    if wanted is None:
         return min(ranks)
     bound = sum(ranks) if additive else min(ranks)
     if wanted > bound:

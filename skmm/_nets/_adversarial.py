@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from skorch.dataset import unpack_data
 
-from skmm._nets._net import Net, Terms
+from skmm._nets._errors import enough_rows
+from skmm._nets._net import Net
+from skmm._nets._steps import Terms
 
 
 class AdversarialNet(Net):
@@ -65,11 +67,11 @@ class AdversarialNet(Net):
         weigh, terms = self._weigher(arguments), Terms()
         if self.module_.discriminator is not None:
             for _ in range(self.n_critic):
-                with self._autocast(), _enough_rows():
+                with self._autocast(), enough_rows():
                     found = weigh(self.criterion_.discriminator(self.module_, **arguments))
                 self._descend(self.discriminator_optimizer_, found, batch)
                 terms |= found
-        with self._autocast(), _enough_rows(), _fixed(self.module_.discriminator):
+        with self._autocast(), enough_rows(), _fixed(self.module_.discriminator):
             found = weigh(self.criterion_.generator(self.module_, **arguments))
             loss = self._descend(self.optimizer_, found, batch)
         self.module_.update_average(self._step - 1)
@@ -80,9 +82,10 @@ class AdversarialNet(Net):
         return {"loss": loss, "y_pred": None, "terms": terms}
 
     def _weigher(self, arguments: Mapping[str, Any]) -> Callable[[Terms], Terms]:
-        """Return what makes terms of the rows of this process parts of those of the whole batch.
+        """Return a function that weighs the terms of one process by its share of the batch's rows.
 
-        All terms of both sides are means over rows.
+        All terms of both sides are means over rows: the sum over processes of the weighted ones is
+        the mean over the whole batch.
         """
         if self.processes is None:
             return lambda terms: terms
@@ -93,20 +96,6 @@ class AdversarialNet(Net):
     def _optimizer_of(self, side: torch.nn.Module) -> Any:
         args, kwargs = self.get_params_for_optimizer("optimizer", list(side.named_parameters()))
         return self.optimizer(*args, **kwargs)
-
-
-@contextmanager
-def _enough_rows() -> Iterator[None]:
-    """Say which parameter is to blame where batch normalization meets a single row."""
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            "normalization='batch' needs two rows or more of each modality in every batch: use "
-            "normalization='layer', a larger batch_size, more rows or fewer missing ones."
-        ) from error
 
 
 @contextmanager

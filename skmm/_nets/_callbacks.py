@@ -12,7 +12,8 @@ from skorch.callbacks import Callback
 from tqdm import tqdm
 
 from skmm._atomic import replacing
-from skmm._nets._net import EarlyStop, Net
+from skmm._nets._errors import EarlyStop
+from skmm._nets._net import Net
 
 State = dict[str, Any]
 
@@ -28,16 +29,19 @@ class BestWeights(Callback):
         Epochs without a gain after which to stop.
     """
 
+    # Not skorch's EarlyStopping: it begins anew whenever training begins, so that a training that
+    # goes on from a checkpoint would forget its best epoch, and the start is no candidate.
+
     def __init__(self, patience: int) -> None:
         self.patience = patience
 
     def initialize(self) -> BestWeights:
-        """Know of no epoch yet."""
+        """Forget the epochs of a former training."""
         self.best_: State = {"epoch": None, "score": -np.inf, "weights": {}}
         return self
 
     def on_train_begin(self, net: Net, **kwargs: Any) -> None:
-        """Take the start as the best so far; what goes on starts with the best weights."""
+        """Take the start as the best so far; a checkpoint brings its own."""
         if self.best_["epoch"] is None:
             self._compare(net)
         elif not self.best_["weights"]:
@@ -71,7 +75,7 @@ def _weights(net: Net) -> dict[str, torch.Tensor]:
 class Checkpoint(Callback):
     """Write all that is needed to go on after each epoch, by way of a temporary file.
 
-    A folder that cannot be made stops the training before it begins. What fails later, as on a
+    A folder that cannot be made stops the training before it begins. A later failure, as on a
     full disk, warns once: the former checkpoint stays, and the training goes on.
 
     Parameters
@@ -124,7 +128,7 @@ def resume(net: Net, path: str | Path) -> bool:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # runs no code
         _restore(net, state)
-    except Exception as error:  # whatever zip, pickle or torch make of wrong contents
+    except Exception as error:  # zip, pickle and torch raise many types
         raise ValueError(
             f"The checkpoint {str(path)!r} is damaged or was changed: delete it to start anew, or "
             f"use warm_start=False. {type(error).__name__}: {error}"

@@ -229,7 +229,7 @@ def _standardised(array: Array, mean: Tensor, scale: Tensor, dtype: torch.dtype)
 
 
 def _fits(inputs: Mapping[str, Array], device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether data may lie on a device; what torch keeps for later is free, too."""
+    """Return whether data fit on a device; memory that torch keeps for later counts as free."""
     if device.type != "cuda":
         return True
     needed = sum(

@@ -20,7 +20,7 @@ def canonical(device: Device) -> torch.device:
 
 
 def resolve(device: Device) -> torch.device:
-    """Return a device as tensors on it name it; refuse what is none, or not here.
+    """Return a device as tensors on it name it; refuse one that does not exist here.
 
     torch says so in errors of many types.
     """

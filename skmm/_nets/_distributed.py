@@ -78,15 +78,16 @@ def check_sizes(processes: Processes, n_samples: int, batch_size: int, drop_last
 def check_agreement(
     processes: Processes, device: str | torch.device, module: torch.nn.Module, **numbers: float
 ) -> None:
-    """Refuse to train together what differs in some numbers, or in the weights of the module.
+    """Refuse to train together if processes differ in some numbers, or in the module's state.
 
-    The scalers of the module know the data. A process that fails here takes all others with it,
-    where later they would wait for each other.
+    The scalers of the module know the data, so its state tells other data too. All processes see
+    the same numbers and fail together, where later they would wait for each other.
     """
     state = module.state_dict().values()
     numbers["weights or data"] = float(sum(value.double().abs().sum() for value in state))
-    own = torch.tensor([list(numbers.values())], dtype=torch.float64, device=device)
-    every = processes.gather(own, *processes.place(1, device))
+    own = torch.tensor([list(numbers.values())], dtype=torch.float64, device=device)  # (1, n)
+    every = processes.gather(own, *processes.place(1, device))  # (n_processes, n)
+    # Sums of weights on different devices differ by rounding; NaN agrees with NaN.
     same = torch.isclose(every, every[:1], rtol=1e-6, atol=0.0, equal_nan=True).all(dim=0).tolist()
     if differing := [name for name, agreed in zip(numbers, same, strict=True) if not agreed]:
         raise ValueError(
@@ -98,6 +99,8 @@ def check_agreement(
 def sum_gradients(processes: Processes, parameters: Iterable[torch.nn.Parameter]) -> None:
     """Add the gradients of all processes up; where none has one, there is none."""
     parameters = list(parameters)
+    # All processes sum the same flat tensor, in one message: a parameter without a gradient here
+    # adds zeros, and how many processes have one travels at the end.
     known = [p.grad is not None for p in parameters]
     flat = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
     sums = processes.sum(torch.cat([*flat, flat[0].new_tensor(known)]))
@@ -107,7 +110,7 @@ def sum_gradients(processes: Processes, parameters: Iterable[torch.nn.Parameter]
 
 
 def _state() -> Any:
-    """Return what accelerate knows of this process; the group is joined the first time."""
+    """Return accelerate's state of this process; the group is joined the first time."""
     try:
         from accelerate import PartialState
         from accelerate.utils import parse_flag_from_env

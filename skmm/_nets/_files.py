@@ -1,7 +1,7 @@
 """Nets in files: tensors return to where they were, or to the device nearest to that.
 
-skorch would take all to the device of the net, also what has to stay on the processor, or to the
-processor if there is no CUDA at all.
+skorch would take all tensors to the device of the net, also those that have to stay on the
+processor, or to the processor if there is no CUDA at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TWICE = ("module", "criterion")  # parameters that skorch takes as they are
 
 
 def packed(state: State, prefixes: Sequence[str]) -> State:
-    """Return the state of a net for a pickle; what is in it twice is stored once."""
+    """Return the state of a net for a pickle; modules that it holds twice are stored once."""
     inside = {key: value for key, value in state.items() if key.startswith(tuple(prefixes))}
     again = {name for name in TWICE if state[name] is inside.get(f"{name}_")}
     rest = {key: value for key, value in state.items() if key not in inside.keys() | again}

@@ -1,4 +1,4 @@
-"""What of skorch's own these nets cannot do, and what does it instead."""
+"""Options and callbacks of skorch that these nets refuse, and what to use instead."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_net_params(given: Mapping[str, Any]) -> None:
 def check_callbacks(
     callbacks: Sequence[Any], *, validates: bool, scheduled: bool, adversarial: bool
 ) -> None:
-    """Refuse what is no callback, and skorch's own that would fail or do nothing.
+    """Refuse values that are no callbacks, and callbacks of skorch that would fail or do nothing.
 
     Parameters
     ----------

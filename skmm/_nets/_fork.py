@@ -1,4 +1,4 @@
-"""Threads in forked processes: what OpenMP's threads of the parent would be waited for in vain.
+"""One thread in forked processes, which would wait for the threads of their parent for ever.
 
 A child that was forked has none of its parent's threads, but OpenMP's state says that they are
 there: the first parallel loop of torch or scikit-learn would wait for them for ever. So a child

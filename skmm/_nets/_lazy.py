@@ -74,12 +74,12 @@ class LazyData(TensorData):
 
     def order(self, generator: torch.Generator) -> Tensor:
         """Return the numbers of all rows, block after block, mixed within buffers."""
-        block = self._numbers(slice(0, len(self))) // self.n_rows
-        by_block = np.argsort(block, kind="stable")
-        cuts = np.flatnonzero(np.diff(block[by_block])) + 1
-        blocks = np.split(by_block, cuts)
-        if len(blocks) <= self.n_blocks:
+        block = self._numbers(slice(0, len(self))) // self.n_rows  # (n_rows,): where each row lies
+        blocks = _by_block(block)
+        if len(blocks) <= self.n_blocks:  # one buffer: the order of data in memory
             return torch.randperm(len(self), generator=generator)
+        # Any order of single rows would read each block many times. Blocks in random order, mixed
+        # within buffers, are read once per epoch; rows of one buffer still meet at random.
         chosen = torch.randperm(len(blocks), generator=generator).tolist()
         buffers = []
         for i in range(0, len(chosen), self.n_blocks):
@@ -95,7 +95,7 @@ class LazyData(TensorData):
         return self._batch(parts, slice(0, len(rows)), rows)
 
     def batches(self, parts: Sequence[Tensor | slice]) -> Iterator[Batch]:
-        """Yield one batch after the other, while a thread reads what comes next."""
+        """Yield one batch after the other, while a thread reads the next buffer."""
         groups = self._groups(parts)
         group = next(groups, None)
         ahead = _Ahead(partial(self._load, group or [], {}))
@@ -103,6 +103,7 @@ class LazyData(TensorData):
             while group:
                 loaded, blocks = ahead.result()
                 following = next(groups, None)
+                # The next group begins in the last block of this one: it is handed on, not read.
                 ahead = _Ahead(partial(self._load, following or [], blocks))
                 start = 0
                 for rows in group:
@@ -150,9 +151,7 @@ class LazyData(TensorData):
             for name, stream in self.streams.items()
         }
         numbers = rows // self.n_rows
-        order = np.argsort(numbers, kind="stable")
-        cuts = np.flatnonzero(np.diff(numbers[order])) + 1
-        for at in np.split(order, cuts) if len(rows) else []:
+        for at in _by_block(numbers) if len(rows) else []:
             number = int(numbers[at[0]])
             block, positions = block_of(number), rows[at] - number * self.n_rows
             for name, value in block.items():
@@ -192,6 +191,13 @@ class LazyData(TensorData):
         return TensorData(inputs, observed, **options)
 
 
+def _by_block(numbers: Array) -> list[Array]:
+    """Return the positions of the rows of each block, from the numbers of their blocks."""
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    return np.split(order, cuts)
+
+
 class _Ahead(threading.Thread):
     """A call in a thread of its own, which ends with it."""
 
@@ -211,7 +217,7 @@ class _Ahead(threading.Thread):
         del self._function
 
     def result(self) -> Any:
-        """Wait, and return what the call gives; it can be asked for once."""
+        """Wait, and return the result of the call; it can be asked for once."""
         self.join()
         found, error = self._found, self._error
         self._found = self._error = None

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from skmm._nets._data import Batches, epoch_generator
 from skmm._nets._distributed import Share, check_sizes, sum_gradients
+from skmm._nets._errors import diverged, enough_rows, is_early_stop
 from skmm._nets._files import packed, unpacked
 from skmm._nets._schedules import Schedule, constant
+from skmm._nets._steps import StepTerms, Terms, concatenate
 from skmm.nn import seed_draws
 from skmm.nn._layers import at_least_single
 from skmm.nn._processes import Processes, share
 
-Terms = dict[str, Tensor]
 Scoring = Callable[["Net", Any, Tensor | None], float]
-N_WAITING = 16  # steps whose terms are stored at once
 DROPOUT = 1  # stream of random numbers beside that of the order of rows
 
 
@@ -132,7 +132,7 @@ class Net(NeuralNet):
         try:
             super().fit_loop(X, y, epochs, **fit_params)
         except KeyboardInterrupt as error:
-            self.interrupted_ = not _is_early_stop(error)
+            self.interrupted_ = not is_early_stop(error)
             if self.history and "train_loss" not in self.history[-1]:
                 del self.history[-1]
         return self
@@ -157,7 +157,7 @@ class Net(NeuralNet):
         share(self.module_, None)
 
     def forget(self) -> Net:
-        """Let go of what only training needs: gradients, moments of optimizers, other weights.
+        """Let go of all that only training needs: gradients, moments of optimizers, other weights.
 
         Together they are several times the weights. Whoever trains on begins with the weights.
         """
@@ -179,7 +179,7 @@ class Net(NeuralNet):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: tensors by themselves, so that they load without the device."""
+        """Return the state to pickle: tensors apart, so that they load without the device."""
         return packed(self.__dict__, self.cuda_dependent_attributes_)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -213,7 +213,7 @@ class Net(NeuralNet):
             iterator.set_epoch(epoch)
         seed_draws(self.module_, epoch_generator(self.seed, epoch, self.device, DROPOUT))
         self._set_training(True)
-        steps = _Steps()
+        steps = StepTerms()
         for batch in iterator:
             self.history.new_batch()
             self.notify("on_batch_begin", batch=batch, training=True)
@@ -236,7 +236,7 @@ class Net(NeuralNet):
         }
 
     def _begin_step(self) -> None:
-        """Set what depends on the share of the training that is done."""
+        """Set the learning rate and the progress of the objective."""
         progress = self._step / (self.max_epochs * self.n_batches_)
         self._step += 1
         if self.schedule is not constant:
@@ -271,18 +271,10 @@ class Net(NeuralNet):
         yield from ((name, p) for name, p in self.get_all_learnable_params() if id(p) in own)
 
     def get_terms(self, batch: Any) -> tuple[Terms, Any]:
-        """Compute the terms of the objective for a batch, and what the module gives."""
+        """Compute the terms of the objective for a batch, and the outputs of the module."""
         arguments, _ = unpack_data(batch)
-        try:
-            with self._autocast():
-                outputs = self.infer(arguments)
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise ValueError(
-                "normalization='batch' needs two rows or more of each modality in every batch: use "
-                "normalization='layer', a larger batch_size or fewer missing rows."
-            ) from error
+        with enough_rows(), self._autocast():
+            outputs = self.infer(arguments)
         if self.precision == "bf16":  # for networks; an objective in it has three digits
             outputs = concatenate([outputs], lambda parts: at_least_single(parts[0]))
         if self.processes is not None:
@@ -292,7 +284,7 @@ class Net(NeuralNet):
         try:
             return self.criterion_(outputs, **arguments), outputs
         except torch.linalg.LinAlgError as error:
-            raise self._diverged("correlation") from error
+            raise diverged("correlation", self.history[-1]["epoch"]) from error
 
     def outputs(self, dataset: Any) -> tuple[Any, Tensor | None]:
         """Return the module's outputs for all rows, and which modalities they have."""
@@ -310,7 +302,7 @@ class Net(NeuralNet):
         outputs, observed = self.outputs(dataset)
         with torch.inference_mode():
             terms = self.criterion_(outputs, observed=observed)
-        self._record("valid", _Steps().add(terms))
+        self._record("valid", StepTerms().add(terms))
         score = -self.history[-1]["valid_loss"]
         if self.scoring is not None:
             score = self.scoring(self, outputs, observed)
@@ -318,13 +310,13 @@ class Net(NeuralNet):
             score = self.processes.first(score, self.device)
         self.history.record("valid_score", score)
 
-    def _record(self, prefix: str, steps: _Steps) -> None:
+    def _record(self, prefix: str, steps: StepTerms) -> None:
         """Record the mean of each term over the steps, read from the device all at once."""
         names, values = steps.names, steps.values().double().cpu()
         for step in values.tolist():
             for name, value in zip(names, step, strict=True):
                 if not math.isfinite(value):
-                    raise self._diverged(name)
+                    raise diverged(name, self.history[-1]["epoch"])
         means = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
         for name, value in means.items():
             self.history.record(f"{prefix}_{name}", value)
@@ -344,7 +336,7 @@ class Net(NeuralNet):
             )
 
     def _share(self, dataset: Any) -> Any:
-        """Return what this process has of the rows of each batch."""
+        """Return the rows of each batch that this process has."""
         return dataset if self.processes is None else Share(dataset, self.processes)
 
     def _gathered(self, outputs: Any, arguments: Mapping[str, Any]) -> Any:
@@ -355,13 +347,6 @@ class Net(NeuralNet):
         before, total = self.processes.place(n_rows, self.device)
         gather = self.processes.gather
         return concatenate([outputs], lambda parts: gather(parts[0], before, total))
-
-    def _diverged(self, term: str) -> ValueError:
-        return ValueError(
-            f"The objective's term {term!r} became NaN or infinite in epoch "
-            f"{self.history[-1]['epoch']}: use a smaller lr, normalization='batch' or 'layer', a "
-            "larger reg_covar or precision='float64'. The estimator is left as it was before."
-        )
 
     def _set_lr(self, progress: float) -> None:
         factor = float(self.schedule(progress))
@@ -374,69 +359,3 @@ class Net(NeuralNet):
         if self.precision != "bf16":
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, torch.bfloat16)
-
-
-def concatenate(parts: list[Any], join: Callable[[list[Tensor]], Tensor] = torch.cat) -> Any:
-    """Join the outputs for several batches: tensors, or lists, tuples and dicts of them."""
-    first = parts[0]
-    if isinstance(first, Tensor):
-        return join(parts)
-    if isinstance(first, Mapping):
-        return {key: concatenate([part[key] for part in parts], join) for key in first}
-    if isinstance(first, tuple | list):
-        joined = [concatenate(list(each), join) for each in zip(*parts, strict=True)]
-        return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
-    return first
-
-
-class _Steps:
-    """The terms of the steps of an epoch, in one tensor.
-
-    Small tensors that stay between large ones that go would cut the memory up, which would then
-    grow with the number of steps.
-    """
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._stored = torch.empty(0, 0)
-        self._n_stored = 0
-        self._waiting: list[Terms] = []
-
-    def add(self, terms: Terms) -> _Steps:
-        """Add a step."""
-        self.names = self.names or list(terms)
-        self._waiting.append(terms)
-        if len(self._waiting) == N_WAITING:
-            self._store()
-        return self
-
-    def values(self) -> Tensor:
-        """Return the terms (n_steps, n_terms)."""
-        self._store()
-        return self._stored[: self._n_stored]
-
-    def _store(self) -> None:
-        if not self._waiting:
-            return
-        rows = torch.stack([torch.stack([t[name] for name in self.names]) for t in self._waiting])
-        end = self._n_stored + len(rows)
-        if end > len(self._stored):
-            longer = rows.new_empty(2 * end, len(self.names))
-            if self._n_stored:
-                longer[: self._n_stored] = self._stored[: self._n_stored]
-            self._stored = longer
-        self._stored[self._n_stored : end] = rows
-        self._n_stored, self._waiting = end, []
-
-
-def _is_early_stop(error: KeyboardInterrupt) -> bool:
-    """Whether a callback ended the training, by skorch's convention with KeyboardInterrupt."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
-    return isinstance(error, EarlyStop) or module.startswith("skorch.callbacks")
-
-
-class EarlyStop(KeyboardInterrupt):
-    """The training should end here."""

@@ -13,7 +13,7 @@ import torch
 def plain_torch() -> Iterator[None]:
     """Run as if nobody had set anything: single precision, the CPU, gradients, no autocast.
 
-    What makes operations deterministic, slower or parallel stays as it is. All is put back.
+    Settings of determinism, of checks and of threads stay as they are. All is put back.
     """
     with ExitStack() as stack:
         stack.enter_context(_single_precision)

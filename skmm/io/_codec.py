@@ -1,4 +1,4 @@
-"""How objects are stored that skops cannot store: each by its kind and what describes it.
+"""Objects that skops cannot store, as a kind and a content that it can.
 
 `encode` turns a value into containers, strings, numbers, arrays and `Stored`; `decode` turns it
 back. `_plain` and `_networks` add types to `encoder` and kinds to `DECODERS` when imported.

@@ -1,4 +1,4 @@
-"""Writing and reading files: skops' format, with checksums of what is in it."""
+"""Writing and reading files: skops' format, with a checksum of each part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import platform
 import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import version
@@ -16,17 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
+import skmm.io._plain  # noqa: F401, adds its types to encode and decode
 from skmm._atomic import replacing
 from skmm._base import decoding, encoding
 from skmm._version import __version__
-from skmm.io import _plain  # noqa: F401, adds its types to encode and decode
 from skmm.io._codec import decode, encode
 from skmm.io._trusted import TRUSTED
 from skmm.io.parts import stable_name
 
 File = str | Path | BinaryIO
-CONTENTS = "skmm.json"  # beside what skops writes
-SCHEMA = "schema.json"  # of skops: what the estimator consists of
+CONTENTS = "skmm.json"  # beside the parts that skops writes
+SCHEMA = "schema.json"  # of skops: the objects that the estimator consists of
 FORMAT = 2
 
 
@@ -40,14 +40,15 @@ def dump(estimator: Any, file: File) -> None:
         Functions, callbacks and networks of one's own are stored by their name.
     file : str, pathlib.Path or binary file
         Where to; ``.skops`` is the usual suffix. A path is replaced when all has been written,
-        so that a full disk leaves what was there.
+        so that a full disk leaves the former file.
 
     Raises
     ------
     ImportError
         If skops is not installed.
     TypeError
-        If the estimator holds what cannot be stored, such as a lambda; the message names it.
+        If the estimator holds an object that cannot be stored, such as a lambda; the message names
+        it.
 
     See Also
     --------
@@ -76,7 +77,7 @@ def dump(estimator: Any, file: File) -> None:
     if "torch" in sys.modules:  # else the estimator has nothing of torch
         _import_networks()
     with _hook(encoding, encode):
-        data = _archive(_with_stable_names(_parts(skops_io.dumps(estimator))))
+        data = _archive(_with_stable_names(dict(_members(skops_io.dumps(estimator)))))
     if not isinstance(file, str | Path):
         file.write(data)
         return
@@ -93,11 +94,11 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     Parameters
     ----------
     file : str, pathlib.Path or binary file
-        What `dump` has written; of a binary file all from its start.
+        Written by `dump`; a binary file is read from its start.
     trusted : sequence of str or type, default=()
-        What else to trust, by name or type: functions, callbacks and networks of one's own.
-        `get_untrusted_types` says what a file needs. Look at each before you trust it; what is
-        imported and built from a file can do anything.
+        Other types to trust, by name or type: functions, callbacks and networks of one's own.
+        `get_untrusted_types` says which a file needs. Look at each before you trust it: code that
+        a file makes run can do anything.
 
     Returns
     -------
@@ -125,9 +126,9 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
 
     Notes
     -----
-    The checksums in the file find what has been damaged by accident. Who changes numbers on
-    purpose can change the checksums too: loading such a file is harmless, trusting its
-    predictions is not. Compare the file's own SHA-256 with one that its author published.
+    The checksums in the file find accidental damage. Who changes numbers on purpose can change
+    the checksums too: loading such a file is harmless, trusting its predictions is not. Compare
+    the file's own SHA-256 with one that its author published.
 
     Examples
     --------
@@ -150,9 +151,9 @@ def load(file: File, *, trusted: Sequence[str | type] = ()) -> Any:
     skops_io = _skops_io()
     data = _read(file)
     _check_contents(data, file)
-    if b"torch" in _parts(data)[SCHEMA]:
-        _import_networks()
-    with _hook(decoding, decode), _said_of(file):
+    with _hook(decoding, decode), _said_of(file), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if b"torch" in archive.read(SCHEMA):
+            _import_networks()
         return skops_io.loads(data, trusted=[*TRUSTED, *map(_name_in_files, trusted)])
 
 
@@ -162,12 +163,12 @@ def get_untrusted_types(file: File) -> list[str]:
     Parameters
     ----------
     file : str, pathlib.Path or binary file
-        What `dump` has written.
+        Written by `dump`.
 
     Returns
     -------
     names : list of str
-        Full names, in alphabetical order; what `load` takes as `trusted`.
+        Full names, in alphabetical order, as `load` takes them in `trusted`.
 
     Raises
     ------
@@ -216,15 +217,16 @@ def _hook(variable: ContextVar, value: Any) -> Iterator[None]:
         variable.reset(token)
 
 
-def _parts(data: bytes) -> dict[str, bytes]:
+def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        for name in archive.namelist():
+            yield name, archive.read(name)
 
 
-def _with_stable_names(parts: dict[str, bytes]) -> dict[str, bytes]:
+def _with_stable_names(members: dict[str, bytes]) -> dict[str, bytes]:
     """Name the classes and functions of skmm as they are imported, not where they are defined."""
-    schema = json.loads(parts[SCHEMA], object_hook=_with_stable_name)
-    return {**parts, SCHEMA: json.dumps(schema).encode()}
+    schema = json.loads(members[SCHEMA], object_hook=_with_stable_name)
+    return {**members, SCHEMA: json.dumps(schema).encode()}
 
 
 def _with_stable_name(node: dict[str, Any]) -> dict[str, Any]:
@@ -240,22 +242,22 @@ def _with_stable_name(node: dict[str, Any]) -> dict[str, Any]:
 def _name_in_files(trusted: str | type) -> str | type:
     module = getattr(trusted, "__module__", None)
     if isinstance(trusted, str) or module is None:
-        return trusted  # skops finds the module of what has none, such as ufuncs
+        return trusted  # skops searches the module of ufuncs, which do not name it
     stable = stable_name(module, trusted.__name__)
     return trusted if stable is None else ".".join(stable)
 
 
-def _archive(parts: dict[str, bytes]) -> bytes:
-    """Return an archive of parts, what they should contain and what wrote them."""
+def _archive(members: dict[str, bytes]) -> bytes:
+    """Return an archive of members, with their checksums and the versions that wrote them."""
     packages = {name: version(name) for name in ("numpy", "scikit-learn", "skops")}
     contents = {
         "format": FORMAT,
         "versions": {"skmm": __version__, "python": platform.python_version(), **packages},
-        "sha256": _checksums(parts),
+        "sha256": _checksums(members.items()),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in parts.items():
+        for name, content in members.items():
             is_text = name.endswith(".json")
             kind = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
             archive.writestr(name, content, compress_type=kind)
@@ -263,8 +265,9 @@ def _archive(parts: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _checksums(parts: dict[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(parts[name]).hexdigest() for name in sorted({*parts} - {CONTENTS})}
+def _checksums(members: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    found = {name: hashlib.sha256(content).hexdigest() for name, content in members}
+    return {name: found[name] for name in sorted(found) if name != CONTENTS}
 
 
 def _read(file: File) -> bytes:
@@ -275,7 +278,7 @@ def _read(file: File) -> bytes:
 
 
 def _check_contents(data: bytes, file: File) -> None:
-    """Raise unless an archive contains what it had when it was written."""
+    """Refuse an archive that is not as it was written."""
     with _said_of(file), zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if CONTENTS not in names:
@@ -287,7 +290,7 @@ def _check_contents(data: bytes, file: File) -> None:
             raise ValueError(
                 f"its format is {contents['format']!r}, this skmm {__version__} reads {FORMAT}."
             )
-        found, expected = _checksums(_parts(data)), contents["sha256"]
+        found, expected = _checksums(_members(data)), contents["sha256"]
     if len(names) != len(set(names)):
         raise ValueError(f"{_name(file)} cannot be loaded: a part occurs twice.")
     wrong = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
@@ -307,7 +310,7 @@ def _said_of(file: File) -> Iterator[None]:
         yield
     except (UntrustedTypesFoundException, MemoryError, Warning):
         raise
-    except Exception as error:  # whatever skops, NumPy, torch or a class make of wrong contents
+    except Exception as error:  # skops, NumPy, torch and classes raise many types
         raise ValueError(
             f"{_name(file)} cannot be loaded: {type(error).__name__}: {error}"
         ) from error

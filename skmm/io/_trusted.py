@@ -2,10 +2,10 @@
 
 Each has been reviewed: building one from any arguments, and giving it any attributes, runs no
 code from a file, and reads or writes no other file; docs/decisions/persistence.md says why.
-Functions are never listed, since what calls them later is not known.
+Functions are never listed, since it is not known which code calls them later.
 """
 
-from skmm.io import parts
+from skmm.io.parts import PATHS
 
 _PUBLIC = tuple(
     f"skmm.{name}"
@@ -46,7 +46,7 @@ _PUBLIC = tuple(
         "preprocessing.Tokenizer",
     )
 )
-_PRIVATE = tuple(f"{parts.__name__}.{name}" for name in parts.PATHS)
+_PRIVATE = tuple(f"skmm.io.parts.{name}" for name in PATHS)
 _TORCH = tuple(
     f"torch.nn.modules.{name}"
     for name in (

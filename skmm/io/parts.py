@@ -21,19 +21,17 @@ PATHS = {
     "ClassTargets": "skmm._multimodal_predictor._targets.ClassTargets",
     "ColumnStatistics": "skmm._modalities._columns.ColumnStatistics",
     "ConditionalGANNetwork": "skmm.nn._adversarial.ConditionalGANNetwork",
-    "Discriminator": "skmm.nn._adversarial.Discriminator",
+    "Discriminator": "skmm.nn._discriminator.Discriminator",
     "DualCovariance": "skmm._cca._sparse.DualCovariance",
-    "FactorCovariance": "skmm._cca._covariance.FactorCovariance",
-    "Fused": "skmm.nn._autoencoder.Fused",
-    "GANTarget": "skmm.nn._adversarial.Target",
-    "GaussianNoise": "skmm.nn._autoencoder.GaussianNoise",
-    "Generator": "skmm.nn._adversarial.Generator",
-    "ImplicitCovariance": "skmm._cca._sparse.ImplicitCovariance",
+    "Fused": "skmm.nn._fusion.Fused",
+    "GANTarget": "skmm.nn._generator.Target",
+    "GaussianNoise": "skmm.nn._layers.GaussianNoise",
+    "Generator": "skmm.nn._generator.Generator",
     "JointEncoder": "skmm.nn._vae.JointEncoder",
     "LabelTargets": "skmm._multimodal_predictor._targets.LabelTargets",
     "Margin": "skmm._cca._gaussian.Margin",
     "MatrixCovariance": "skmm._cca._covariance.MatrixCovariance",
-    "ModalityDropout": "skmm.nn._autoencoder.ModalityDropout",
+    "ModalityDropout": "skmm.nn._layers.ModalityDropout",
     "MultiTargets": "skmm._multimodal_predictor._targets.MultiTargets",
     "NamedScorer": "skmm.metrics._scorers._NamedScorer",
     "Noise": "skmm.nn._adversarial.Noise",
@@ -46,7 +44,7 @@ PATHS = {
     "Schema": "skmm._modalities._schema.Schema",
     "SchemaSpec": "skmm._modalities._schema.Spec",
     "SparseColumns": "skmm._cca._sparse.SparseColumns",
-    "SpectralNorm": "skmm.nn._adversarial.SpectralNorm",
+    "SpectralNorm": "skmm.nn._discriminator.SpectralNorm",
     "Standardize": "skmm.nn._modality_networks.Standardize",
     "Stored": "skmm.io._codec.Stored",
     "Task": "skmm.nn._prediction.Task",
@@ -65,7 +63,7 @@ def __getattr__(name: str) -> Any:
 
 
 def stable_name(module: str, name: str) -> tuple[str, str] | None:
-    """Return module and name that files give to what `module` defines; None if there are none."""
+    """Return module and name that files give to an object of `module`; None if they have none."""
     path = f"{module}.{name}"
     if not path.startswith("skmm."):
         return module, name

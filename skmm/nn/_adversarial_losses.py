@@ -12,8 +12,10 @@ from torch.nn.functional import relu, softplus
 Rule = Callable[[Tensor, Tensor], Tensor]
 FEW = 4  # draws of which all differences fit into memory; faster than distances from `cdist`
 
-# Per name, what the discriminator and what the generator minimise, of the discriminator's outputs
-# (n,) for real and for generated targets of the same conditions.
+# Per name the losses of discriminator and generator, as functions of the discriminator's outputs
+# (n,) for real and for generated targets of the same conditions. "relativistic" compares the two
+# outputs of a row: the generator has to make its target look more real than the true one, so it
+# is trained by the true targets too, and no mode can be dropped unnoticed.
 ADVERSARIAL: dict[str, tuple[Rule, Rule]] = {
     "relativistic": (
         lambda real, fake: softplus(fake - real),
@@ -37,7 +39,9 @@ def zero_centred_penalty(
     regularization", NeurIPS 2017, as in Huang et al., "The GAN is dead; long live the GAN!",
     NeurIPS 2024.
     """
-    both = torch.cat([real, fake]).detach().requires_grad_()
+    # A gradient that vanishes at real and at generated targets lets the critic come to rest
+    # where the two distributions agree; without it the training circles around that point.
+    both = torch.cat([real, fake]).detach().requires_grad_()  # (2n, ...)
     gradient = _gradient(critic, torch.cat([condition, condition]), both)
     return gradient.square().sum() / (2 * len(real))
 
@@ -54,7 +58,8 @@ def unit_penalty(
     `share` (n,) says where they lie. Gulrajani et al., "Improved training of Wasserstein GANs",
     NeurIPS 2017, eq. 3.
     """
-    share = share.reshape(-1, *[1] * (real.dim() - 1))
+    share = share.reshape(-1, *[1] * (real.dim() - 1))  # (n, 1, ...)
+    # The best critic has slope one along the lines between coupled points of the distributions.
     between = (share * real + (1 - share) * fake).detach().requires_grad_()
     squares = _gradient(critic, condition, between).flatten(1).square().sum(dim=1)
     return (root(squares) - 1).square().mean()
@@ -68,11 +73,12 @@ def energy_scores(target: Tensor, draws: Tensor) -> Tensor:
     """
     m, n = draws.shape[:2]
     draws, target = draws.reshape(m, n, -1), target.reshape(n, -1)
-    error = (draws - target).norm(dim=2).mean(dim=0)
+    error = (draws - target).norm(dim=2).mean(dim=0)  # (n,)
+    # The m (m - 1) / 2 pairs of different draws, without those of a draw with itself: unbiased.
     if m <= FEW:
         first, second = torch.triu_indices(m, m, 1, device=draws.device)
         return error - (draws[first] - draws[second]).norm(dim=2).mean(dim=0) / 2
-    flat = draws.transpose(0, 1)
+    flat = draws.transpose(0, 1)  # (n, m, width)
     return error - torch.cdist(flat, flat).sum(dim=(1, 2)) / (2 * m * (m - 1))
 
 
@@ -95,6 +101,7 @@ def _gradient(
     critic: Callable[[Tensor, Tensor], Tensor], condition: Tensor, points: Tensor
 ) -> Tensor:
     """Return the critic's gradient (n, ...) with respect to the targets."""
+    # The critic judges rows by themselves, so the gradient of the sum is that of each row.
     total = critic(condition, points).sum()
-    (gradient,) = torch.autograd.grad(total, points, create_graph=True)
+    (gradient,) = torch.autograd.grad(total, points, create_graph=True)  # it is minimised itself
     return gradient

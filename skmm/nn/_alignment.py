@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from skmm.nn._modality_networks import ModalityNetworks
-from skmm.nn._rows import rows_of, spread, take
+from skmm.nn._rows import rows_of, scatter, take
 
 Terms = dict[str, Tensor]
 Loss = Callable[..., Terms | Tensor]
@@ -27,7 +27,7 @@ class AlignmentNetwork(ModalityNetworks):
     Parameters
     ----------
     common : Module, default=None
-        Applied to what each encoder gives.
+        Applied to the outputs of each encoder.
     **networks : dict
         Of `ModalityNetworks`.
     """
@@ -45,8 +45,8 @@ class AlignmentNetwork(ModalityNetworks):
             z = self.encode(m, x)
             if len(self.decoders):
                 error = -self.mean_log_prob(m, z, self.target(m, x))
-                errors.append(spread(error, here, n_rows))
-            codes.append(spread(z, here, n_rows))
+                errors.append(scatter(error, here, n_rows))
+            codes.append(scatter(z, here, n_rows))
         return Alignment(codes, errors)
 
     def encode(self, m: int, x: Tensor) -> Tensor:

@@ -25,12 +25,12 @@ class Atoms(nn.Module):
         The same as the losses see them, standardised.
     gap : Tensor
         How far off these the nearest other value is.
-    centre, spread : Tensor
+    centre, scale : Tensor
         Mean and standard deviation of the other values, standardised.
     offset : Tensor
         Logits of the bits to start from, where those before are 0.
     between : Tensor
-        What each bit before adds to them (n_columns, n_columns), to start from.
+        Weights (n_columns, n_columns) of the bits before in these logits, to start from.
     network : Module
         From the condition (n, width) to (n, n_columns).
     """
@@ -39,7 +39,7 @@ class Atoms(nn.Module):
     at: Tensor
     gap: Tensor
     centre: Tensor
-    spread: Tensor
+    scale: Tensor
     offset: Tensor
 
     def __init__(
@@ -50,7 +50,7 @@ class Atoms(nn.Module):
         at: Tensor,
         gap: Tensor,
         centre: Tensor,
-        spread: Tensor,
+        scale: Tensor,
         offset: Tensor,
         between: Tensor,
         network: nn.Module,
@@ -61,18 +61,21 @@ class Atoms(nn.Module):
         self.network = network
         self.register_buffer("index", torch.tensor(columns), persistent=False)
         self.between = nn.Parameter(between.to(at.dtype))
-        known = {"at": at, "gap": gap, "centre": centre, "spread": spread, "offset": offset}
+        known = {"at": at, "gap": gap, "centre": centre, "scale": scale, "offset": offset}
         for name, value in known.items():
             self.register_buffer(name, value.to(at.dtype))
 
     def bits(self, scaled: Tensor) -> Tensor:
         """Return where standardised targets (n, ...) have another value, (n, n_columns)."""
-        some = scaled.flatten(1).index_select(1, self.index)
+        some = scaled.flatten(1).index_select(1, self.index)  # (n, n_columns)
+        # Half the gap to the next value: rounding cannot make a usual value another one.
         return ((some - self.at).abs() > self.gap / 2).to(self.at.dtype)
 
     def scores(self, condition: Tensor, bits: Tensor) -> Tensor:
         """Return minus the logarithm (n,) of the probability of bits (n, n_columns)."""
-        logits = self._start(condition) + bits @ self.between.tril(-1).T
+        # Below the diagonal: bit k may depend on bits 0, ..., k - 1 alone. Then the product of the
+        # conditional probabilities is a probability of all bits, and they can be drawn in turn.
+        logits = self._start(condition) + bits @ self.between.tril(-1).T  # (n, n_columns)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, bits, reduction="none")
         return loss.sum(dim=1)
 
@@ -81,14 +84,14 @@ class Atoms(nn.Module):
         start = self._start(condition)
         found = torch.zeros_like(uniform, dtype=start.dtype)
         for k in range(uniform.shape[2]):
-            logit = start[:, k] + found[..., :k] @ self.between[k, :k]
+            logit = start[:, k] + found[..., :k] @ self.between[k, :k]  # (m, n)
             found[..., k] = (uniform[..., k] < logit.sigmoid()).to(start.dtype)
         return found
 
     def put(self, raw: Tensor, bits: Tensor) -> Tensor:
         """Return standardised targets (m, n, ...): the usual value where bits are 0."""
         flat = raw.flatten(2)
-        others = flat.index_select(2, self.index) * self.spread + self.centre
+        others = flat.index_select(2, self.index) * self.scale + self.centre
         found = torch.where(bits > 0, others, self.at)
         return flat.index_copy(2, self.index, found.to(flat.dtype)).view_as(raw)
 
@@ -99,7 +102,7 @@ class Atoms(nn.Module):
         return values.index_copy(2, index, found)
 
     def get_extra_state(self) -> Tensor:
-        """Return what belongs to the state but follows no change of precision."""
+        """Return the part of the state that no change of precision reaches."""
         return torch.stack([self.usual, self.index.cpu().double()])
 
     def set_extra_state(self, state: Tensor) -> None:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skmm.nn._layers import Drawing
+from skmm.nn._layers import GaussianNoise, ModalityDropout
 from skmm.nn._modality_networks import ModalityNetworks
-from skmm.nn._rows import rows_of, spread, take
+from skmm.nn._rows import rows_of, scatter, take
 from skmm.nn._statistics import checked, mean, pairs, ridge_cholesky
 
 Terms = dict[str, Tensor]
@@ -23,76 +23,6 @@ class Reconstruction(NamedTuple):
     alone: list[Tensor]
 
 
-class ModalityDropout(Drawing):
-    """In training, hide modalities at random, but at least one stays in each row that has any.
-
-    Parameters
-    ----------
-    p : float
-        Probability with which a modality is hidden; in [0, 1).
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, observed: Tensor | None, like: Tensor, n_modalities: int) -> Tensor | None:
-        """Return what stays visible (N, M) in the rows of `like`; None means all."""
-        if not self.training or self.p == 0 or n_modalities == 1:
-            return observed
-        draws = self._filled(
-            torch.empty(len(like), n_modalities, device=like.device),
-            lambda e: e.uniform_(generator=self.generator),
-        )
-        if observed is not None:
-            draws = draws.masked_fill(~observed, -1.0)
-        # The modality with the largest draw stays whatever it is.
-        visible = (draws >= self.p) | (draws == draws.amax(dim=1, keepdim=True))
-        return visible if observed is None else visible & observed
-
-
-class GaussianNoise(Drawing):
-    """In training, add normal noise.
-
-    Parameters
-    ----------
-    scale : float
-        Its standard deviation.
-    """
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add noise."""
-        if not self.training or self.scale == 0:
-            return x
-        noise = self._filled(torch.empty_like(x), lambda e: e.normal_(generator=self.generator))
-        return x + self.scale * noise
-
-
-class Fused(nn.Module):
-    """A fusion module and a linear map of what it gives.
-
-    Parameters
-    ----------
-    fusion : Module
-        Called with the codes and what is observed.
-    output : Module
-        Applied to the result.
-    """
-
-    def __init__(self, fusion: nn.Module, output: nn.Module) -> None:
-        super().__init__()
-        self.fusion = fusion
-        self.output = output
-
-    def forward(self, codes: Sequence[Tensor], observed: Tensor | None = None) -> Tensor:
-        """Fuse."""
-        return self.output(self.fusion(codes, observed))
-
-
 class AutoencoderNetwork(ModalityNetworks):
     """A joint code of several modalities, and each modality from the joint code.
 
@@ -103,7 +33,7 @@ class AutoencoderNetwork(ModalityNetworks):
     modality_dropout : float
         Probability with which a modality is hidden from the fusion in training.
     noise : float
-        Standard deviation of what is added to scaled inputs in training.
+        Standard deviation of the noise that is added to scaled inputs in training.
     aligned : bool
         Whether the codes from each modality alone are needed for the objective.
     **networks : dict
@@ -137,7 +67,7 @@ class AutoencoderNetwork(ModalityNetworks):
             here = rows.having(m)
             target = self.target(m, take(inputs[name], here))
             values = self.mean_log_prob(m, take(z, here), target)
-            log_probs.append(spread(values, here, len(z)))
+            log_probs.append(scatter(values, here, len(z)))
         alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
         return Reconstruction(log_probs, alone)
 
@@ -179,6 +109,7 @@ class ReconstructionObjective(nn.Module):
         """Return the terms by name; the objective is their sum."""
         terms = {}
         for m, (name, values) in enumerate(zip(self.names, outputs.log_probs, strict=True)):
+            # `values` are 0 where the modality is missing: the mean over rows that have it.
             share = 1.0 if observed is None else len(values) / observed[:, m].sum().clamp(min=1)
             terms[f"reconstruction_{name}"] = -self.weights[m] * share * values.mean()
         if outputs.alone:
@@ -209,8 +140,8 @@ def disagreement(
     found = []
     for a, b in pairs(codes, observed):
         both = torch.cat([a, b])
-        both = both - both.mean(dim=0)
+        both = both - both.mean(dim=0)  # (2n, k)
         L = ridge_cholesky(both.T @ both / len(both), reg_covar)
-        gap = torch.linalg.solve_triangular(L, (a - b).T, upper=False)
+        gap = torch.linalg.solve_triangular(L, (a - b).T, upper=False)  # (k, n), of unit scale
         found.append(gap.square().sum() / (2 * len(a) * a.shape[1]))
     return mean(found, codes)

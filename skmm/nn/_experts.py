@@ -27,7 +27,7 @@ def product_of_experts(
     log_variances : sequence of Tensors of shape (n_samples, n_components)
         Logarithms of the variances v.
     observed : bool Tensor of shape (n_samples, n_modalities) or None, default=None
-        Which rows have which modality; what the experts say of other rows is ignored.
+        Which rows have which modality; the experts of other rows are ignored.
 
     Returns
     -------
@@ -51,13 +51,15 @@ def product_of_experts(
     >>> mean, log_variance.exp()
     (tensor([[1.]]), tensor([[0.5000]]))
     """
-    precisions = (-torch.stack(tuple(log_variances))).exp()
+    precisions = (-torch.stack(tuple(log_variances))).exp()  # (M, N, k)
     stacked = torch.stack(tuple(means))
     if observed is not None:
-        here = observed.T.unsqueeze(2)
+        # A choice, not a product: whatever stands in rows without the modality, even NaN, is left
+        # out, in gradients too. Precision 0 makes an expert say nothing.
+        here = observed.T.unsqueeze(2)  # (M, N, 1)
         precisions = torch.where(here, precisions, 0.0)
         stacked = torch.where(here, stacked, 0.0)
-    precision = 1 + precisions.sum(dim=0)
+    precision = 1 + precisions.sum(dim=0)  # (N, k); the prior has mean 0 and precision 1
     return (precisions * stacked).sum(dim=0) / precision, -precision.log()
 
 
@@ -68,12 +70,12 @@ def all_subsets(n_modalities: int) -> Tensor:
 
 
 def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the divergence of normals from the standard normal, per component, in nats."""
+    """Return the KL divergence of normals from the standard normal, per component, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
 
 
 def kl_between(mean: Tensor, log_variance: Tensor, other: tuple[Tensor, Tensor]) -> Tensor:
-    """Return the divergence of normals from others, per component, in nats."""
+    """Return the KL divergence of normals from others, per component, in nats."""
     gap = log_variance - other[1]
     return 0.5 * (gap.exp() + (mean - other[0]).square() * (-other[1]).exp() - 1 - gap)
 

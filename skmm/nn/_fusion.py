@@ -1,6 +1,6 @@
 """Fusion: one code out of those of several modalities, of which rows may lack some.
 
-What stands in the place of a missing code, even NaN, changes neither results nor gradients.
+The values in the place of a missing code, even NaN, change neither results nor gradients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ConcatFusion(nn.Module):
     """All codes side by side, through a feed-forward network.
 
     A missing code becomes zeros, and each modality has a further input that is 1 where it is
-    missing: the first linear map thereby learns what to put in its place. Complete rows are as in
+    missing: the first linear map thereby learns a code to put in its place. Complete rows are as in
     a plain concatenation.
 
     Parameters
@@ -160,9 +160,9 @@ class AttentionFusion(nn.Module):
     Attributes
     ----------
     kinds : torch.nn.Parameter of shape (n_modalities, n_inputs)
-        What each modality adds.
+        The vector that each modality adds.
     query : torch.nn.Parameter of shape (n_inputs,)
-        What asks for the codes.
+        The query of the pooling.
 
     References
     ----------
@@ -262,10 +262,31 @@ class AttentionFusion(nn.Module):
         return (y, weights) if return_weights else y
 
 
+class Fused(nn.Module):
+    """A fusion module and a map of its output.
+
+    Parameters
+    ----------
+    fusion : Module
+        Called with the codes and which of them are observed.
+    output : Module
+        Applied to the result.
+    """
+
+    def __init__(self, fusion: nn.Module, output: nn.Module) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.output = output
+
+    def forward(self, codes: Sequence[Tensor], observed: Tensor | None = None) -> Tensor:
+        """Fuse."""
+        return self.output(self.fusion(codes, observed))
+
+
 def _tokens(
     codes: Sequence[Tensor], observed: Tensor | None, n_modalities: int
 ) -> tuple[Tensor, Tensor]:
-    """Return codes (N, M, d), zero where missing, and what is observed (N, M)."""
+    """Return codes (N, M, d), zero where missing, and which are observed (N, M)."""
     if len(codes) != n_modalities:
         raise ValueError(f"Expected the codes of {n_modalities} modalities, got {len(codes)}.")
     tokens = torch.stack(list(codes), dim=1)

@@ -112,8 +112,8 @@ class FeedForward(nn.Module):
         return self.output(self.hidden(x))
 
 
-class Drawing(Shared):
-    """What draws random numbers from a generator of its own; abstract.
+class StochasticModule(Shared):
+    """A module that draws random numbers from a generator of its own; abstract.
 
     The generator is no part of the state: copies and pickles have none.
     """
@@ -126,7 +126,7 @@ class Drawing(Shared):
         return {**self.__dict__, "generator": None}
 
 
-class Dropout(Drawing):
+class Dropout(StochasticModule):
     """Dropout that draws from a generator of its own.
 
     As `torch.nn.Dropout`, but without torch's global generator once `seed_draws` has been
@@ -190,8 +190,57 @@ class Dropout(Drawing):
         return f"p={self.p}"
 
 
+class ModalityDropout(StochasticModule):
+    """In training, hide modalities at random, but at least one stays in each row that has any.
+
+    Parameters
+    ----------
+    p : float
+        Probability with which a modality is hidden; in [0, 1).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, observed: Tensor | None, like: Tensor, n_modalities: int) -> Tensor | None:
+        """Return which modalities (N, M) stay visible in the rows of `like`; None means all."""
+        if not self.training or self.p == 0 or n_modalities == 1:
+            return observed
+        uniform = self._filled(
+            torch.empty(len(like), n_modalities, device=like.device),
+            lambda e: e.uniform_(generator=self.generator),
+        )  # (N, M)
+        if observed is not None:  # a missing modality cannot have the largest number
+            uniform = uniform.masked_fill(~observed, -1.0)
+        # The modality with the largest number always stays.
+        visible = (uniform >= self.p) | (uniform == uniform.amax(dim=1, keepdim=True))
+        return visible if observed is None else visible & observed
+
+
+class GaussianNoise(StochasticModule):
+    """In training, add normal noise.
+
+    Parameters
+    ----------
+    scale : float
+        Its standard deviation.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add noise."""
+        if not self.training or self.scale == 0:
+            return x
+        noise = self._filled(torch.empty_like(x), lambda e: e.normal_(generator=self.generator))
+        return x + self.scale * noise
+
+
 def seed_draws(module: nn.Module, generator: torch.Generator | None) -> None:
-    """Let `Dropout`, and whatever else of skmm draws in a module, draw from a generator.
+    """Let `Dropout`, and all other modules of skmm that draw, draw from a generator.
 
     Parameters
     ----------
@@ -210,7 +259,7 @@ def seed_draws(module: nn.Module, generator: torch.Generator | None) -> None:
     0
     """
     for part in module.modules():
-        if isinstance(part, Drawing):
+        if isinstance(part, StochasticModule):
             part.generator = generator
 
 
@@ -259,18 +308,18 @@ def check_choice(name: str, value: object, valid: Iterable[object]) -> None:
 
 
 def at_least_single(x: Tensor) -> Tensor:
-    """Return what a network gives under autocast in the precision of losses."""
+    """Return outputs of a network under autocast in the precision of losses."""
     return x.float() if x.dtype is torch.bfloat16 else x
 
 
 def check_positive(name: str, value: object) -> None:
-    """Refuse what is not a positive integer."""
-    if not isinstance(value, Integral) or value < 1:
+    """Refuse a value that is no positive integer."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def check_sizes(name: str, sizes: Sequence[int]) -> None:
-    """Refuse what is not a sequence of positive integers."""
+    """Refuse a value that is no sequence of positive integers."""
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise ValueError(f"{name} must be a tuple of integers such as (64, 32), got {sizes!r}.")
     for size in sizes:

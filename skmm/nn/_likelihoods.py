@@ -1,4 +1,4 @@
-"""Likelihoods: from what a decoder gives to a distribution of the data."""
+"""Likelihoods: from the output of a decoder to a distribution of the data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Likelihood(nn.Module):
         Parameters
         ----------
         parameters : Tensor of shape (n_samples, n_parameters)
-            What a decoder gives.
+            The output of a decoder.
 
         Returns
         -------
@@ -67,7 +67,7 @@ class _Likelihood(nn.Module):
         Parameters
         ----------
         parameters : Tensor of shape (n_samples, n_parameters)
-            What a decoder gives.
+            The output of a decoder.
 
         Returns
         -------
@@ -339,7 +339,7 @@ class CategoricalLikelihood(_Likelihood):
         Parameters
         ----------
         parameters : Tensor of shape (n_samples, width * n_classes)
-            What a decoder gives.
+            The output of a decoder.
 
         Returns
         -------

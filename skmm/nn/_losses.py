@@ -1,4 +1,4 @@
-"""Alignment losses: what makes the codes of several modalities agree.
+"""Alignment losses, which make the codes of several modalities agree.
 
 Each takes the codes of a batch and returns its named, weighted terms; their sum is the loss. All
 compute in float64, which covariances and factorisations need and which autocast leaves alone.
@@ -96,14 +96,14 @@ def cca_loss(
         )
     a, b = codes
     L_a, L_b = (ridge_cholesky(covariance(code, code), reg_covar) for code in codes)
-    T = whiten(covariance(a, b), L_a, L_b)
+    T = whiten(covariance(a, b), L_a, L_b)  # (k, k): its singular values are the correlations
     return {"correlation": -(T.square().sum() if squared else nuclear_norm(T))}
 
 
 def gcca_loss(
     codes: Sequence[Tensor], *, observed: Tensor | None = None, reg_covar: float = 1e-4
 ) -> dict[str, Tensor]:
-    r"""Return what the generalised correlations of M modalities with k components lack of Mk.
+    r"""Return M k minus the generalised correlations of M modalities with k components.
 
     They are the k largest eigenvalues of the matrix of blocks
     :math:`L_m^{-1} S_{ml} L_l^{-\top}`, with the factors :math:`L_m L_m^\top = S_{mm} + r_m I`.
@@ -114,7 +114,7 @@ def gcca_loss(
     codes : sequence of Tensors of shape (n_samples, n_components)
         The codes of each modality.
     observed : bool Tensor of shape (n_samples, n_modalities) or None, default=None
-        Which rows have which modality. A covariance is that of the rows that have what it needs.
+        Which rows have which modality. A covariance is that of the rows that have both modalities.
     reg_covar : float, default=1e-4
         Ridge on each covariance, as a fraction of its mean variance; at least rounding.
 
@@ -138,9 +138,12 @@ def gcca_loss(
     codes = checked(codes, observed, reg_covar=reg_covar)
     M, k, rows = len(codes), codes[0].shape[1], rows_of(observed)
     lower = [(m, l) for m in range(M) for l in range(m + 1)]
+    # The blocks on and below the diagonal; the matrix is symmetric.
     S = {(m, l): covariance(*common_rows(codes, rows, m, l)) for m, l in lower}
     L = [ridge_cholesky(S[m, m], reg_covar) for m in range(M)]
     T = {(m, l): whiten(S[m, l], L[m], L[l]) for m, l in lower}
+    # Rows of blocks (k, Mk). The diagonal blocks are the identity but for the ridge, so an
+    # eigenvalue is M where all modalities agree, and 1 where none do.
     K = [torch.cat([T[m, l] if l <= m else T[l, m].T for l in range(M)], 1) for m in range(M)]
     return {"correlation": M * k - sum_of_largest_eigenvalues(torch.cat(K), k)}
 
@@ -192,12 +195,14 @@ def ey_loss(
     reward, penalty, trace = (zero(codes) for _ in range(3))
     for m, l in combinations_with_replacement(range(M), 2):
         a, b = common_rows(codes, rows, m, l)
-        if len(a) < 4:
+        if len(a) < 4:  # the unbiased estimate of tr B^2 needs four different rows
             continue
         if m == l:
             trace = trace + covariance(a, a).trace()
         else:
+            # -2 tr A has each pair twice, as (m, l) and (l, m): 2 * 2 / (M - 1).
             reward = reward - 4 / (M - 1) * covariance(a, b).trace()
+        # tr B^2 = sum over m and l of tr(Sigma_m Sigma_l), of which m < l stands for two.
         penalty = penalty + (1 if m == l else 2) * trace_of_product(a, b)
     # tr (B + rI)^2 = tr B^2 + 2 r tr B + r^2 k with r = reg_covar tr B / k
     return {
@@ -245,7 +250,7 @@ def barlow_twins_loss(
     codes = checked(codes, observed, off_diagonal_weight=off_diagonal_weight)
     invariance, redundancy = [], []
     for a, b in pairs(codes, observed):
-        C = standardise(a).T @ standardise(b) / len(a)
+        C = standardise(a).T @ standardise(b) / len(a)  # (k, k)
         invariance.append((1 - C.diagonal()).square().sum())
         redundancy.append(off_diagonal_weight * off_diagonal(C).square().sum())
     return {"invariance": mean(invariance, codes), "redundancy": mean(redundancy, codes)}
@@ -259,7 +264,7 @@ def vicreg_loss(
     variance_weight: float = 25.0,
     covariance_weight: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Return the distance between two modalities, with what keeps their codes from collapsing.
+    """Return the distance between two modalities, with penalties against collapsed codes.
 
     The mean over the pairs of modalities.
 
@@ -273,7 +278,7 @@ def vicreg_loss(
     invariance_weight : float, default=25.0
         The weight of the mean squared difference.
     variance_weight : float, default=25.0
-        The weight of what the standard deviations lack of one: column mean, both modalities.
+        The weight of how far standard deviations are below one: column mean, both modalities.
     covariance_weight : float, default=1.0
         The weight of the squared covariances of a column with the others, likewise.
 
@@ -325,12 +330,17 @@ def infonce_loss(
         Which rows have which modality. A pair is judged by the rows that have both, and left out
         if they are fewer than two.
     temperature : float, default=0.1
-        What the cosines are divided by.
+        Divides the cosines.
 
     Returns
     -------
     dict of str to Tensor
         "contrast".
+
+    Raises
+    ------
+    ValueError
+        If `temperature` is not positive, or the codes do not fit together.
 
     References
     ----------
@@ -351,7 +361,7 @@ def infonce_loss(
     contrast = []
     for pair in pairs(codes, observed):
         a, b = (F.normalize(code, dim=1, eps=_COSINE_EPS) for code in pair)
-        logits = a @ b.T / temperature  # (n, n)
+        logits = a @ b.T / temperature  # (n, n): row i matches candidate i
         rows = torch.arange(len(a), device=a.device)
         contrast.append((F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, rows)) / 2)
     return {"contrast": mean(contrast, codes)}

@@ -1,4 +1,4 @@
-"""What the graphs of the deep estimators share: an encoder and a decoder for each modality."""
+"""An encoder and a decoder for each modality: the base of the deep estimators' graphs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.distributions as D
 from torch import Tensor, nn
 
 from skmm.nn._processes import Shared
-from skmm.nn._rows import rows_of, spread, take
+from skmm.nn._rows import rows_of, scatter, take
 
 FAR = 8.0  # standard deviations of an offset from which on rounding to single precision shows
 
@@ -86,7 +86,7 @@ class Standardize(nn.Module):
         return (mean, scale) if self.early and bool(far.any()) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardise what has not been standardised ahead."""
+        """Standardise values that have not been standardised ahead."""
         return (x.to(self.mean.dtype) - self.mean) / self.scale
 
     def limited(self, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class Standardize(nn.Module):
         return target.to(self.mean.dtype).masked_fill(~self.varies.flatten(), torch.nan)
 
     def get_extra_state(self) -> Tensor:
-        """Return what belongs to the state but follows no change of precision."""
+        """Return the part of the state that no change of precision reaches."""
         return self.exact
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -207,7 +207,7 @@ class ModalityNetworks(Shared):
         return torch.ones(len(first), len(self.names), dtype=torch.bool, device=first.device)
 
     def features(self, m: int, x: Tensor, noise: nn.Module | None = None) -> Tensor:
-        """Return what the encoder of a modality gives; single NaN entries count as the mean."""
+        """Return the output of the encoder of a modality; single NaN entries count as the mean."""
         x = self.scaled(m, x)
         if noise is not None and _is_float(x):
             x = noise(x)
@@ -219,7 +219,7 @@ class ModalityNetworks(Shared):
         observed: Tensor | None = None,
         noise: nn.Module | None = None,
     ) -> list[Tensor]:
-        """Return what each encoder gives; zeros for what a row, or all of `inputs`, lacks."""
+        """Return the output of each encoder; zeros where a modality is missing, or in no row."""
         codes: list[Tensor | None] = []
         rows = rows_of(observed)
         for m, name in enumerate(self.names):
@@ -227,7 +227,7 @@ class ModalityNetworks(Shared):
                 codes.append(None)
                 continue
             here, x = rows.having(m), inputs[name]
-            codes.append(spread(self.features(m, take(x, here), noise), here, len(x)))
+            codes.append(scatter(self.features(m, take(x, here), noise), here, len(x)))
         blank = torch.zeros_like(next(code for code in codes if code is not None))
         return [blank if code is None else code for code in codes]
 
@@ -241,7 +241,7 @@ class ModalityNetworks(Shared):
         return self.likelihoods[m](self.decoders[m](z).flatten(1))
 
     def target(self, m: int, x: Tensor) -> Tensor:
-        """Return what the likelihood of a modality is of (n, width), NaN for what it is not of."""
+        """Return the data of the likelihood of a modality (n, width); NaN are left out."""
         scaler = self.scalers[m]
         target = scaler(x) if self._is_scaled(m) else x
         target = target.flatten(1) if target.dim() > 1 else target[:, None]
@@ -268,7 +268,7 @@ class ModalityNetworks(Shared):
         return self.original(m, self.scaled_expectation(m, z))
 
     def scaled_expectation(self, m: int, z: Tensor) -> Tensor:
-        """Return the expectation (n, width) of what the likelihood is of."""
+        """Return the expectation (n, width) of the data of the likelihood, as it is scaled."""
         likelihood: Any = self.likelihoods[m]
         return likelihood.mean(self.decoders[m](z).flatten(1))
 
@@ -278,7 +278,7 @@ class ModalityNetworks(Shared):
         return self.original(m, drawn.to(z.device))
 
     def original(self, m: int, values: Tensor) -> Tensor:
-        """Return what the likelihood is of (n, width) in the original units."""
+        """Return scaled data of the likelihood (n, width) in the original units."""
         if not self._is_scaled(m):
             return values
         scaler: Any = self.scalers[m]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from skmm.nn._autoencoder import ModalityDropout
+from skmm.nn._layers import ModalityDropout
 from skmm.nn._modality_networks import ModalityNetworks
 
 Terms = dict[str, Tensor]
@@ -16,7 +16,7 @@ TARGET, WEIGHT = "target of prediction", "weight of rows"  # beside the modaliti
 
 
 class Task(NamedTuple):
-    """What some columns of the outputs are: logits of classes, of labels, or numbers.
+    """The meaning of some columns of the outputs: logits of classes, of labels, or numbers.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class PredictorNetwork(ModalityNetworks):
     heads : sequence of Module
         From the representation to outputs; without `fusion` one for each modality.
     tasks : sequence of Task
-        What the outputs are.
+        The meaning of the outputs.
     modality_dropout : float
         Probability with which a modality is hidden in training.
     **networks : dict
@@ -139,7 +139,7 @@ class PredictionObjective(nn.Module):
     Parameters
     ----------
     tasks : sequence of Task
-        What the outputs are. Each counts the same.
+        The meaning of the outputs. Each counts the same.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -178,5 +178,5 @@ def row_losses(kind: str, outputs: Tensor, target: Tensor) -> Tensor:
 
 
 def _log_mean(logs: Tensor, weights: Tensor) -> Tensor:
-    """Return the logarithm of the weighted mean over axis 1 of what has these logarithms."""
+    """Return the logarithm of the weighted mean over axis 1, from logarithms."""
     return (logs + weights.log()).logsumexp(dim=1)

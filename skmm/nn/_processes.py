@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from skmm.nn._rows import Rows
 
-# What travels in another type, since not all backends add these.
+# Types that are sent as others, since not all backends can add them.
 _TRAVELS_AS = {torch.bool: torch.uint8, torch.bfloat16: torch.float32, torch.float16: torch.float32}
 
 
@@ -73,7 +73,7 @@ class Processes:
 
 
 class _Total(torch.autograd.Function):
-    """The sum over processes; what one adds to it, the losses of all depend on."""
+    """The sum over processes. The losses of all depend on each summand, so gradients are summed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, processes: Processes) -> Tensor:
@@ -86,7 +86,7 @@ class _Total(torch.autograd.Function):
 
 
 class Shared(nn.Module):
-    """What has to know of the rows of a batch that other processes have; abstract.
+    """A module that has to know of the rows of a batch in other processes; abstract.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Shared(nn.Module):
 def share(module: nn.Module, processes: Processes | None) -> None:
     """Let a module know that other processes have rows of the batch; None: not any more.
 
-    Batch normalization, of whatever origin, then takes the statistics of all rows.
+    Batch normalization, also in modules of users, then takes the statistics of all rows.
     """
     for part in module.modules():
         if isinstance(part, Shared):

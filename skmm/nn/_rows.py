@@ -1,8 +1,8 @@
 """Which rows have which modalities, as numbers of rows that the host knows.
 
 A boolean mask as an index makes the host wait until the device has counted it, in the gradient
-once more. Masks begin in the host's memory, though: what is counted there follows to the device by
-copies that nobody waits for.
+once more. Masks begin in the host's memory, though: rows are counted there, and their numbers
+follow to the device by copies that nobody waits for.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def take(values: Tensor, rows: Tensor | None) -> Tensor:
     return values if rows is None else values.index_select(0, rows)
 
 
-def spread(values: Tensor, rows: Tensor | None, n_rows: int) -> Tensor:
+def scatter(values: Tensor, rows: Tensor | None, n_rows: int) -> Tensor:
     """Put the values of some rows in their places among `n_rows`, zeros in the others."""
     if rows is None:
         return values

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from torch import nn
 
@@ -56,12 +56,8 @@ class MLP:
 
     def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         """Return the encoder."""
-        return nn.Sequential(
-            nn.Flatten(),
-            FeedForward(
-                math.prod(input_shape), self.hidden_layer_sizes, n_outputs, **self._style()
-            ),
-        )
+        network = FeedForward(math.prod(input_shape), n_outputs=n_outputs, **vars(self))
+        return nn.Sequential(nn.Flatten(), network)
 
     def decoder(self, n_inputs: int, output_shape: tuple[int, ...]) -> nn.Module:
         r"""Return the decoder.
@@ -79,20 +75,9 @@ class MLP:
             Maps (n_samples, n_inputs) to (n_samples, \*output_shape).
         """
         check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
-        network = FeedForward(
-            n_inputs,
-            tuple(self.hidden_layer_sizes)[::-1],
-            math.prod(output_shape),
-            **self._style(),
-        )
+        options = vars(self) | {"hidden_layer_sizes": tuple(self.hidden_layer_sizes)[::-1]}
+        network = FeedForward(n_inputs, n_outputs=math.prod(output_shape), **options)
         return nn.Sequential(network, nn.Unflatten(1, tuple(output_shape)))
-
-    def _style(self) -> dict[str, Any]:
-        return {
-            "activation": self.activation,
-            "normalization": self.normalization,
-            "dropout": self.dropout,
-        }
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the losses are made of: pairs of modalities, covariances, their factors; in float64."""
+"""Parts of the losses: pairs of modalities, covariances, their factors; in float64."""
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
@@ -17,7 +17,7 @@ _COLLAPSED = 1e-20  # keeps the covariance of constant codes invertible
 def checked(
     codes: Sequence[Tensor], observed: Tensor | None, n_at_least: int = 2, **options: float
 ) -> list[Tensor]:
-    """Return the codes in float64, or say what is wrong with them or with the options."""
+    """Return the codes in float64; refuse invalid codes and options."""
     shapes = [tuple(code.shape) for code in codes]
     if len(shapes) < 2 or len(set(shapes)) > 1 or len(shapes[0]) != 2 or shapes[0][1] < 1:
         raise ValueError(
@@ -41,7 +41,7 @@ def checked(
 
 
 def common_rows(codes: Sequence[Tensor], rows: Rows, m: int, l: int) -> tuple[Tensor, Tensor]:
-    """Return both codes on the rows that have both: what stands elsewhere enters nothing."""
+    """Return both codes on the rows that have both; the values in other rows are ignored."""
     both = rows.having(m, l)
     return take(codes[m], both), take(codes[l], both)
 
@@ -56,7 +56,7 @@ def pairs(codes: Sequence[Tensor], observed: Tensor | None) -> Iterator[tuple[Te
 
 
 def zero(codes: Sequence[Tensor]) -> Tensor:
-    """Return a zero that has a gradient, whatever the codes."""
+    """Return a zero that has a gradient, also if a code is NaN."""
     return torch.cat([code[:0] for code in codes]).sum()
 
 
@@ -83,8 +83,9 @@ def whiten(S: Tensor, L_row: Tensor, L_column: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(L_column.T, half, upper=True, left=False)
 
 
-# The next two sums are tr P'T with a P whose own change does not count at first order. Taking it
-# as a constant gives the gradient, also where values repeat and that of the vectors is infinite.
+# The next two sums are tr P'T with P = UV' or VV' of singular or eigenvectors. P maximises the sum,
+# so that at first order its own change does not count: with P as a constant the gradient is right,
+# also where values repeat and the derivatives of the vectors are infinite.
 
 
 def nuclear_norm(T: Tensor) -> Tensor:
