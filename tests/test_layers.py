@@ -54,9 +54,7 @@ OPTIONAL = {
 }
 NEEDS_EXTRA = {"benchmark"}  # itself imported only by those who have the extra
 # Circles between modules that are still there. The list only gets shorter.
-KNOWN_CIRCLES = {
-    ("skmm._cca._device", "skmm._cca._moments"),
-}
+KNOWN_CIRCLES: set[tuple[str, ...]] = set()
 
 
 def _unit(path):
