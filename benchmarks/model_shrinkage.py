@@ -57,7 +57,8 @@ def main() -> None:
     for name, (X, k, shrinkages) in sets.items():
         X = Modalities({key: np.asarray(value) for key, value in X.items()})
         for c in shrinkages:
-            with mock.patch("skmm._cca._route.oracle_approximating_shrinkage", return_value=1.0):
+            optimum = "skmm._cca._whitening.oracle_approximating_shrinkage"
+            with mock.patch(optimum, return_value=1.0):
                 asked = r2(X, capped, k, c)
             figures = r2(X, capped, k, c), asked, r2(X, regression, k, c)
             print(f"| {name}, {k or 'all'} | {c} |", " | ".join(f"{f:.3f}" for f in figures), "|")

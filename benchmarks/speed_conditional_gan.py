@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from skmm import ConditionalGAN
-from skmm._conditional_gan._network import gan_network
 from skmm.datasets import load_digits_halves, make_conditional
 
 Array = np.ndarray
@@ -61,8 +60,7 @@ def ours(model: ConditionalGAN, X: Array, y: Array) -> Times:
 def loop(model: ConditionalGAN, X: Array, y: Array) -> Times:
     """Do the same by hand."""
     model = clone(model)
-    parts, values = model._read(X, y)
-    module = gan_network(model, parts, values, 0)
+    module = model._build(model._read_fit(X, y), 0)[0]
     x, target = (scaled(values) for values in (X, y))
     step = (
         energy_step(module, model) if model.loss == "energy" else relativistic_step(module, model)

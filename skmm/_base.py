@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -46,26 +46,31 @@ class BaseEstimator(base.BaseEstimator):
         super().__setstate__(state)
 
 
-@contextmanager
-def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave an estimator as it was before if its fit fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before
-        raise
-
-
 def fits_or_changes_nothing(fit: F) -> F:
     """Let a method that fits leave its estimator as it was before if it fails."""
 
     @wraps(fit)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with unchanged_on_error(self):
+        before = dict(vars(self))
+        try:
             return fit(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     return cast(F, guarded)
+
+
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called skmm, however many calls lie between."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_inside(module: str) -> bool:
+    return module.partition(".")[0] in ("skmm", "sklearn", "contextlib")
 
 
 def _decoded(state: State) -> State:

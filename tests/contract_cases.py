@@ -637,9 +637,10 @@ def known_answers(
     return _KNOWN[key]
 
 
-def changed() -> list[str]:
-    """Return which of the shared models are no longer as fit left them."""
-    return [str(_KNOWN[key]) for key, state in _STATES.items() if _state(_KNOWN[key]) != state]
+def changed(of: Any = None) -> list[str]:
+    """Return which of the shared models, or whether this one, are no longer as fit left them."""
+    models = [(_KNOWN[key], state) for key, state in _STATES.items()]
+    return [str(m) for m, state in models if (of is None or m is of) and _state(m) != state]
 
 
 def _key(
@@ -655,7 +656,7 @@ def _state(model: BaseEstimator) -> bytes:
     parts += [str(joblib.hash(value)) for value in vars(model).values() if _is_plain(value)]
     if hasattr(model, "net_"):
         weights = model.net_.module_.state_dict()
-        parts += [joblib.hash([weight.float().numpy() for weight in weights.values()])]
+        parts += [joblib.hash([weight.float().cpu().numpy() for weight in weights.values()])]
         parts += [str(model.net_.module_.training)]
     return "".join(parts).encode()
 

@@ -1,4 +1,6 @@
-"""Malformed input by mutation of valid input, for every public method; see `test_fuzz.py`.
+"""Malformed input: what is refused in words, and mutations of valid input for every public method.
+
+`test_bad_input.py` says what must become of them.
 
 A trial is drawn from a seed and its number alone, so that each can be repeated by itself. What it
 may end in: a result, or a ValueError or TypeError that skmm, scikit-learn's validation or skorch
@@ -25,12 +27,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 import pandas as pd
 import polars as pl
 import sklearn
 import skorch
 import torch
+from contract_cases import arrays, complete
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
@@ -463,6 +467,186 @@ SELECTORS: dict[str, Any] = {
     "number alone": 3,
     "set of names": {"image", "text"},
     "array of names": np.array(["image", "text"]),
+}
+
+# Malformed input that is refused in words
+
+
+def with_modality(name, value):
+    """Return the three modalities as a dict, one of them replaced."""
+    return {**arrays(), name: value}
+
+
+def with_entry(value, rows=3, columns=1):
+    """Return the modality "text" with this value in one place."""
+    text = arrays()["text"]
+    text[rows, columns] = value
+    return with_modality("text", text)
+
+
+def two_levels(**changes):
+    frame = complete().to_frame()
+    return frame.rename(columns=changes, level=0)
+
+
+class Container:
+    """Rows and columns that NumPy would walk through without end, as those of AnnData."""
+
+    shape = (60, 5)
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, rows):
+        raise AssertionError("must not be asked for items")
+
+
+class AnnData(Container):
+    pass
+
+
+MIXED = pd.DataFrame(arrays()["text"]).add_prefix("text").assign(text3=["a", "b"] * 30)
+RAGGED = pd.Series([[1] * (1 + i % 3) for i in range(60)])
+
+# What is wrong with X, and words that the error and its message must have ("a|b": one of both).
+ANYWHERE = {
+    "different row counts": (
+        with_modality("text", np.ones((59, 4))),
+        ["'text': 59", "'image': 60", "Modalities.join"],
+    ),
+    "partly NaN row": (with_entry(np.nan), ["'text'", "NaN", "1 row", "impute"]),
+    "inf": (with_entry(np.inf), ["'text'", "infinity", "Drop|Replace|Clip|drop|replace|clip"]),
+    "empty modality": (
+        with_modality("text", np.ones((60, 0))),
+        ["'text'", "(60, 0)", "Leave it out|Drop it|drop it"],
+    ),
+    "text": (
+        with_modality("text", np.array([["a", "b", "c", "d"]] * 60)),
+        ["'text'", "categorical|labels", "Encode|encode", "PerModality"],
+    ),
+    "objects": (
+        with_modality("text", np.array([["a", 1, 2, 3]] * 60, dtype=object)),
+        ["'text'", "categorical|labels", "Encode|encode", "PerModality"],
+    ),
+    "dates": (
+        with_modality("text", pd.date_range("2020-01-01", periods=60).to_frame()),
+        ["'text'"],
+    ),
+    "a column of dates": (
+        with_modality("text", pd.Series(pd.date_range("2020", periods=60, tz="UTC"))),
+        ["'text'"],
+    ),
+    "cells of several shapes": (with_modality("text", RAGGED), ["'text'", "(1,)", "Tokenizer"]),
+    "lists of several shapes": (with_modality("text", list(RAGGED)), ["'text'", "Tokenizer"]),
+    "numbers beside labels": (with_modality("text", MIXED), ["'text'", "['text3']", "PerModality"]),
+    "numbers beside labels in two levels": (
+        pd.concat(
+            {name: pd.DataFrame(a) for name, a in with_modality("text", MIXED).items()}, axis=1
+        ),
+        ["'text'", "['text3']", "PerModality"],
+    ),
+    "a container": (Container(), ["a Container", "Modalities"]),
+    "a known container": (AnnData(), ["an AnnData", "adata.to_df()"]),
+    "a list of containers": ([AnnData(), AnnData()], ["an AnnData", "adata.to_df()"]),
+    "a container for a modality": (
+        with_modality("text", AnnData()),
+        ["'text'", "an AnnData", "to_df"],
+    ),
+    "a generator": ((row for row in arrays()["text"]), ["a generator", "numpy.stack"]),
+    "a generator for a modality": (with_modality("text", iter([1.0])), ["'text'", "numpy.stack"]),
+    "a set": ({1.0, 2.0}, ["a set", "no order"]),
+    "a class": (pd.DataFrame, ["the class DataFrame"]),
+    "numbers for names in two levels": (
+        complete().to_frame().rename(columns={"image": 0}, level=0),
+        ["level", "0", "rename(columns=str, level=0)"],
+    ),
+    "complex numbers": (with_modality("text", np.ones((60, 4)) * 1j), ["'text'", "omplex"]),
+    "sparse": (
+        with_modality("text", sparse.csr_matrix(arrays()["text"])),
+        ["TypeError", "Sparse", "'text'", "TruncatedSVD"],
+    ),
+    "a scalar": (with_modality("text", 3.0), ["'text'"]),
+    "None for a modality": (with_modality("text", None), ["'text'", "None"]),
+    "everything missing in a row": (
+        complete().with_missing(["image", "text", "sound"], [7]),
+        ["1 row", "missing", "rop"],
+    ),
+    "everything NaN in a row": (
+        {name: np.where(np.arange(60)[:, None] == 7, np.nan, a) for name, a in arrays().items()},
+        ["1 row", "missing", "rop"],
+    ),
+    "name that is no string": ({0: arrays()["text"], "image": arrays()["image"]}, ["0", "string"]),
+    "no modalities": ({}, ["modality"]),
+    "no rows": ({name: part[:0] for name, part in arrays().items()}, ["0 sample", "minimum of"]),
+    "a string": ("image", ["image"]),
+}
+IN_FIT = {
+    "one row": ({n: part[:1] for n, part in arrays().items()}, ["n_samples=1", "minimum of 2"]),
+    "modality missing in every row": (
+        complete().with_missing("text"),
+        ["'text'", "missing", "every row", "Leave it out|Drop it|drop it|select"],
+    ),
+    "a 4-D array alone": (np.ones((60, 3, 4, 4)), ["dim 4", "Wrap", "Modalities"]),
+    "channels last": (
+        with_modality("image", np.ones((60, 8, 9, 3), dtype=np.uint8)),
+        ["'image'", "(60, 8, 9, 3)", "moveaxis", "ImageScaler", "'numeric'"],
+    ),
+    "channels last in a lazy array": (
+        with_modality("image", dask.array.ones((60, 8, 9, 1), chunks=(20, 8, 9, 1))),
+        ["'image'", "(60, 8, 9, 1)", "moveaxis", "ImageScaler"],
+    ),
+    "cells that are no labels": (
+        with_modality("text", pd.Series([{"a": 1}] * 60)),
+        ["'text'", "a dict", "DictVectorizer"],
+    ),
+    "cells of texts": (
+        with_modality("text", pd.Series([["a", "b"]] * 60)),
+        ["'text'", "Tokenizer"],
+    ),
+    "cells beside numbers": (
+        with_modality("text", pd.DataFrame({"u": range(60), "v": [[1.0, 2.0]] * 60})),
+        ["'text'", "'v'", "modality of its own"],
+    ),
+}
+AFTER_FIT = {
+    "unknown modality": (
+        {**arrays(), "smell": arrays()["text"]},
+        ["unknown modalities ['smell']", "['image', 'text', 'sound']"],
+    ),
+    "only an unknown modality": (
+        {"smell": arrays()["text"]},
+        ["unknown modalities", "smell", "image"],
+    ),
+    "other width": (with_modality("text", np.ones((60, 3))), ["'text'", "(3,)", "(4,)"]),
+    "fewer dimensions": (with_modality("text", arrays()["text"][:, 0]), ["'text'", "shape ()"]),
+    "more dimensions": (with_modality("text", np.ones((60, 4, 1))), ["'text'", "(4, 1)", "(4,)"]),
+    "unknown modality in a frame": (two_levels(text="smell"), ["smell", "text"]),
+    "a 4-D array alone": (np.ones((60, 3, 4, 4)), ["modalities", "image", "fit"]),
+    "None alone": (None, ["modalities", "image", "fit"]),
+    "no modality names": (np.ones((60, 12)), ["without modality names", "image", "fit"]),
+}
+REFUSED_SELECTORS = {
+    "overlap": (
+        {"image": slice(0, 6), "text": slice(5, 9)},
+        ["column 5 is selected by 'image' and by 'text'"],
+    ),
+    "empty slice": ({"image": slice(0, 5), "text": slice(5, 5)}, ["'text'", "no column"]),
+    "empty list": ({"image": slice(0, 5), "text": []}, ["['text'] = [] selects no column"]),
+    "empty mask": ({"image": slice(0, 5), "text": [False] * 12}, ["'text'", "no column"]),
+    "outside": ({"image": slice(0, 5), "text": [12]}, ["['text'] = [12]: all features must be in"]),
+    "names of an array": ({"image": slice(0, 5), "text": ["a", "b"]}, ["'text'", "dataframe"]),
+    "slice outside": ({"image": slice(0, 1), "text": slice(12, 15)}, ["selects no column"]),
+    "nothing": ({}, ["modalities", "selects nothing"]),
+    "a list": (["image", "text"], ["modalities", "image"]),
+}
+
+# Indexes of "text" of which the others, called "0" to "59", say something else.
+ROWS = [str(i) for i in range(60)]
+OTHER_ROWS = {
+    "another order": (ROWS[::-1], ["another order"]),
+    "other labels": ([f"row {i}" for i in range(60)], ["no label in common", "'row 0'"]),
+    "partly the same": ([str(i) for i in range(10, 70)], ["50 of 60"]),
+    "another type": (range(1, 61), ["type only", "astype(str)"]),
 }
 
 # Values that a parameter or an argument seldom takes. Callables are left out: what they raise is

@@ -1,7 +1,8 @@
 """Hypothesis strategies: modalities of all shapes, dtypes, layouts, scales and missing patterns.
 
 With the profile "ci", the default, the same examples are tried every time and nothing is written
-to disk; ``HYPOTHESIS_PROFILE=search`` tries others, and more of them.
+to disk; "thorough", that of `make slow`, has more of them, and ``HYPOTHESIS_PROFILE=search`` tries
+others.
 """
 
 import os
@@ -24,7 +25,8 @@ COMMON: dict[str, Any] = {
     "database": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
-settings.register_profile("ci", derandomize=True, max_examples=40, **COMMON)
+settings.register_profile("ci", derandomize=True, max_examples=20, **COMMON)
+settings.register_profile("thorough", derandomize=True, max_examples=80, **COMMON)
 settings.register_profile("search", max_examples=400, **COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

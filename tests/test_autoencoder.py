@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from skmm import Modalities, MultimodalAutoencoder
+from skmm._deep._split import split_rows
 from skmm.metrics import get_scorer
 from skmm.nn import MLP, AttentionFusion, MeanFusion
 from skmm.nn._autoencoder import (
@@ -121,7 +122,7 @@ def test_the_objective_of_a_fit_is_that_of_numpy():
     model = small(max_epochs=1, early_stopping=True, validation_fraction=0.5, alignment_weight=2.0)
     model.fit(X)
     module = model.net_.module_
-    rows = model._split(40, np.random.RandomState(0))[1]
+    rows = split_rows(np.arange(40), 0.5, np.random.RandomState(0)).valid
     Z = model.transform(X[rows])
     for m, name in enumerate(("a", "b")):
         scaler, value = module.scalers[m], np.asarray(X[name])[rows]

@@ -1,32 +1,78 @@
-"""Bad input: always ValueError or TypeError, naming the modality, what was got, what to do."""
+"""Bad input: always ValueError or TypeError, naming the modality, what was got, what to do.
+
+A failed fit changes nothing. The inputs are those of `malformed`: some are refused in words that
+stand beside them, others are drawn as trials, of which ``python benchmarks/fuzz.py`` carries out
+more. What trials once found stands here by name.
+"""
 
 from functools import cache, partial
 
-import dask.array
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from contract_cases import CASES, SLICES, WIDTHS, arrays, complete, fitted, known, with_holes
+import torch
+from contract_cases import (
+    CASES,
+    SLICES,
+    WIDTHS,
+    arrays,
+    changed,
+    complete,
+    fitted,
+    known,
+    with_holes,
+)
+from malformed import (
+    AFTER_FIT,
+    ANYWHERE,
+    IN_FIT,
+    METRICS,
+    MIXED,
+    OTHER_ROWS,
+    RAGGED,
+    REFUSED_SELECTORS,
+    ROWS,
+    SUBJECTS,
+    VALUES,
+    AnnData,
+    Trial,
+    draw,
+    judge,
+    two_levels,
+    with_entry,
+    with_modality,
+)
+from numpy.testing import assert_array_equal
 from scipy import sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval
 
-from skmm import CCA, Modalities
+from skmm import CCA, Modalities, MultimodalAutoencoder, MultimodalRegressor, metrics
 from skmm.baselines import NeighborsSampler
-from skmm.preprocessing import LogMel, Tokenizer
+from skmm.compose import ConcatModalities, PerModality, SelectModality
+from skmm.preprocessing import ImageScaler, LogMel, Tokenizer
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:The posterior has collapsed:sklearn.exceptions.ConvergenceWarning",
-    "ignore:The samples of .* have collapsed:sklearn.exceptions.ConvergenceWarning",
-    "ignore:Modalities .* have collapsed:sklearn.exceptions.ConvergenceWarning",
+    "ignore:.* ha(s|ve) collapsed:sklearn.exceptions.ConvergenceWarning"
 )
 per_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
+N_TRIALS = 1000
+PER_TEST = 100
+BRIEFLY = 200  # of the trials; `make slow` carries out the others
+TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "early_stopping": False}
+COMPOSED = [PerModality(StandardScaler()), ConcatModalities(), SelectModality("text")]
 OTHERS = (Tokenizer(), LogMel(sampling_rate=8000.0), NeighborsSampler())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_models_are_only_asked():
+    yield
+    assert changed() == []
 
 
 def _class_name(value):
@@ -43,7 +89,7 @@ def _fault(words, call, *args, **kwargs):
     try:
         call(*args, **kwargs)
     except (ValueError, TypeError) as error:
-        message = str(error)
+        message = f"{type(error).__name__}: {error}"
     else:
         return "accepted"
     absent = [word for word in words if not any(part in message for part in word.split("|"))]
@@ -57,141 +103,6 @@ def _faults(inputs, takes, call):
     return {what: fault for what, fault in faults.items() if fault is not None}
 
 
-def _with(name, value):
-    """Return the three modalities as a dict, one of them replaced."""
-    return {**arrays(), name: value}
-
-
-def _entry(value, rows=3, columns=1):
-    """Return the modality "text" with this value in one place."""
-    text = arrays()["text"]
-    text[rows, columns] = value
-    return _with("text", text)
-
-
-def _frame(**changes):
-    frame = complete().to_frame()
-    return frame.rename(columns=changes, level=0)
-
-
-class Container:
-    """Rows and columns that NumPy would walk through without end, as those of AnnData."""
-
-    shape = (60, 5)
-
-    def __len__(self):
-        return 60
-
-    def __getitem__(self, rows):
-        raise AssertionError("must not be asked for items")
-
-
-class AnnData(Container):
-    pass
-
-
-MIXED = pd.DataFrame(arrays()["text"]).add_prefix("text").assign(text3=["a", "b"] * 30)
-RAGGED = pd.Series([[1] * (1 + i % 3) for i in range(60)])
-
-# What is wrong with X, of which the words of the message must speak.
-ANYWHERE = {
-    "different row counts": (
-        _with("text", np.ones((59, 4))),
-        ["'text': 59", "'image': 60", "Modalities.join"],
-    ),
-    "partly NaN row": (_entry(np.nan), ["'text'", "NaN", "1 row", "impute"]),
-    "inf": (_entry(np.inf), ["'text'", "infinity", "Drop|Replace|Clip|drop|replace|clip"]),
-    "empty modality": (
-        _with("text", np.ones((60, 0))),
-        ["'text'", "(60, 0)", "Leave it out|Drop it|drop it"],
-    ),
-    "text": (
-        _with("text", np.array([["a", "b", "c", "d"]] * 60)),
-        ["'text'", "categorical|labels", "Encode|encode", "PerModality"],
-    ),
-    "objects": (
-        _with("text", np.array([["a", 1, 2, 3]] * 60, dtype=object)),
-        ["'text'", "categorical|labels", "Encode|encode", "PerModality"],
-    ),
-    "dates": (_with("text", pd.date_range("2020-01-01", periods=60).to_frame()), ["'text'"]),
-    "a column of dates": (
-        _with("text", pd.Series(pd.date_range("2020", periods=60, tz="UTC"))),
-        ["'text'"],
-    ),
-    "cells of several shapes": (_with("text", RAGGED), ["'text'", "(1,)", "Tokenizer"]),
-    "lists of several shapes": (_with("text", list(RAGGED)), ["'text'", "Tokenizer"]),
-    "numbers beside labels": (_with("text", MIXED), ["'text'", "['text3']", "PerModality"]),
-    "numbers beside labels in two levels": (
-        pd.concat({name: pd.DataFrame(a) for name, a in _with("text", MIXED).items()}, axis=1),
-        ["'text'", "['text3']", "PerModality"],
-    ),
-    "a container": (Container(), ["a Container", "Modalities"]),
-    "a known container": (AnnData(), ["an AnnData", "adata.to_df()"]),
-    "a list of containers": ([AnnData(), AnnData()], ["an AnnData", "adata.to_df()"]),
-    "a container for a modality": (_with("text", AnnData()), ["'text'", "an AnnData", "to_df"]),
-    "a generator": ((row for row in arrays()["text"]), ["a generator", "numpy.stack"]),
-    "a generator for a modality": (_with("text", iter([1.0])), ["'text'", "numpy.stack"]),
-    "a set": ({1.0, 2.0}, ["a set", "no order"]),
-    "a class": (pd.DataFrame, ["the class DataFrame"]),
-    "numbers for names in two levels": (
-        complete().to_frame().rename(columns={"image": 0}, level=0),
-        ["level", "0", "rename(columns=str, level=0)"],
-    ),
-    "complex numbers": (_with("text", np.ones((60, 4)) * 1j), ["'text'", "omplex"]),
-    "sparse": (
-        _with("text", sparse.csr_matrix(arrays()["text"])),
-        ["'text'", "parse", "TruncatedSVD"],
-    ),
-    "a scalar": (_with("text", 3.0), ["'text'"]),
-    "None for a modality": (_with("text", None), ["'text'", "None"]),
-    "everything missing in a row": (
-        complete().with_missing(["image", "text", "sound"], [7]),
-        ["1 row", "missing", "rop"],
-    ),
-    "everything NaN in a row": (
-        {name: np.where(np.arange(60)[:, None] == 7, np.nan, a) for name, a in arrays().items()},
-        ["1 row", "missing", "rop"],
-    ),
-    "name that is no string": ({0: arrays()["text"], "image": arrays()["image"]}, ["0", "string"]),
-    "no modalities": ({}, ["modality"]),
-    "no rows": ({name: part[:0] for name, part in arrays().items()}, ["0 sample", "minimum of"]),
-    "a string": ("image", ["image"]),
-}
-IN_FIT = {
-    "one row": ({n: part[:1] for n, part in arrays().items()}, ["n_samples=1", "minimum of 2"]),
-    "modality missing in every row": (
-        complete().with_missing("text"),
-        ["'text'", "missing", "every row", "Leave it out|Drop it|drop it|select"],
-    ),
-    "a 4-D array alone": (np.ones((60, 3, 4, 4)), ["dim 4", "Wrap", "Modalities"]),
-    "channels last": (
-        _with("image", np.ones((60, 8, 9, 3), dtype=np.uint8)),
-        ["'image'", "(60, 8, 9, 3)", "moveaxis", "ImageScaler", "'numeric'"],
-    ),
-    "channels last in a lazy array": (
-        _with("image", dask.array.ones((60, 8, 9, 1), chunks=(20, 8, 9, 1))),
-        ["'image'", "(60, 8, 9, 1)", "moveaxis", "ImageScaler"],
-    ),
-    "cells that are no labels": (
-        _with("text", pd.Series([{"a": 1}] * 60)),
-        ["'text'", "a dict", "DictVectorizer"],
-    ),
-    "cells of texts": (_with("text", pd.Series([["a", "b"]] * 60)), ["'text'", "Tokenizer"]),
-    "cells beside numbers": (
-        _with("text", pd.DataFrame({"u": range(60), "v": [[1.0, 2.0]] * 60})),
-        ["'text'", "'v'", "modality of its own"],
-    ),
-}
-AFTER_FIT = {
-    "unknown modality": ({**arrays(), "smell": arrays()["text"]}, ["smell", "image"]),
-    "only an unknown modality": ({"smell": arrays()["text"]}, ["smell", "image"]),
-    "other width": (_with("text", np.ones((60, 3))), ["'text'", "(3,)", "(4,)"]),
-    "more dimensions": (_with("text", np.ones((60, 4, 1))), ["'text'", "(4, 1)", "(4,)"]),
-    "unknown modality in a frame": (_frame(text="smell"), ["smell", "text"]),
-    "a 4-D array alone": (np.ones((60, 3, 4, 4)), ["modalities", "image", "fit"]),
-    "None alone": (None, ["modalities", "image", "fit"]),
-    "no modality names": (np.ones((60, 12)), ["modalities", "image", "fit"]),
-}
 METHODS = ("transform", "transform_each", "score", "score_samples", "predict", "impute")
 
 
@@ -243,16 +154,6 @@ def test_refuses_columns_of_polars_in_another_order(case):
     model = fitted(case.small, frames)
     frames["text"] = frames["text"].select(["text1", "text0", "text2", "text3"])
     _refuses(["'text'", "order"], model.transform, frames)
-
-
-# Indexes of "text" of which the others, called "0" to "59", say something else.
-ROWS = [str(i) for i in range(60)]
-OTHER_ROWS = {
-    "another order": (ROWS[::-1], ["another order"]),
-    "other labels": ([f"row {i}" for i in range(60)], ["no label in common", "'row 0'"]),
-    "partly the same": ([str(i) for i in range(10, 70)], ["50 of 60"]),
-    "another type": (range(1, 61), ["type only", "astype(str)"]),
-}
 
 
 @cache
@@ -366,23 +267,11 @@ def test_refuses_missing_modalities_where_it_cannot_take_them(variant):
         _refuses(["missing", repr(absent)], model.transform, rest)
 
 
-SELECTORS = {
-    "overlap": ({"image": slice(0, 6), "text": slice(5, 9)}, ["image", "text", "5"]),
-    "empty slice": ({"image": slice(0, 5), "text": slice(5, 5)}, ["'text'", "no column"]),
-    "empty list": ({"image": slice(0, 5), "text": []}, ["'text'", "no column"]),
-    "empty mask": ({"image": slice(0, 5), "text": [False] * 12}, ["'text'", "no column"]),
-    "outside": ({"image": slice(0, 5), "text": [12]}, ["'text'", "12"]),
-    "names of an array": ({"image": slice(0, 5), "text": ["a", "b"]}, ["'text'", "dataframe"]),
-    "nothing": ({}, ["modalities"]),
-    "a list": (["image", "text"], ["modalities", "image"]),
-}
-
-
 @per_case
 def test_refuses_selectors(case):
     X = np.hstack(list(arrays().values()))
     fit = lambda modalities: clone(case.small).set_params(modalities=modalities).fit(X)  # noqa: E731
-    assert _faults(SELECTORS, (), fit) == {}
+    assert _faults(REFUSED_SELECTORS, (), fit) == {}
 
 
 @per_case
@@ -426,7 +315,7 @@ def test_form_4_warns_of_labels_and_refuses_strings(case):
     with pytest.warns(UserWarning, match="were modality names lost"):
         _refuses(["y"], fit, X, labels.astype(str).astype(object) + "a")
     _refuses(["60", "59"], fit, X, arrays()["text"][:59])
-    _refuses(["infinity", "Input y"], fit, X, _entry(np.inf)["text"])
+    _refuses(["infinity", "Input y"], fit, X, with_entry(np.inf)["text"])
 
 
 @per_case
@@ -461,7 +350,7 @@ def test_no_encoder_of_labels_is_advised_for_tokens():
 @pytest.mark.parametrize("n_classes", [30, 31])
 def test_labels_that_nearly_all_differ_warn(case, n_classes):
     labels = [f"text {i % n_classes}" for i in range(60)]
-    fit = partial(clone(case.small).fit, _with("text", labels))
+    fit = partial(clone(case.small).fit, with_modality("text", labels))
     if case.name in ("CCA", "DeepCCA", "GroupFactorAnalysis"):
         _refuses(["'text'", "OneHotEncoder"], fit)
     elif n_classes == 30:
@@ -492,16 +381,325 @@ def test_warm_start_refuses_other_labels(case):
     np.testing.assert_array_equal(model.transform(X), expected)
 
 
-@per_case
-def test_failed_fit_leaves_a_usable_estimator(case):
-    model, expected = case.small.fit(complete()), known(case.small).transform(complete())
-    _refuses(["'text'"], model.fit, _entry(np.inf))
-    model.fit(complete())
-    np.testing.assert_allclose(model.transform(complete()), expected)
-
-
 def test_the_data_of_these_tests_are_good_but_for_one_thing():
     for case in CASES:
         model = clone(case.small).fit(arrays())
-        model.transform(_with("text", arrays()["text"]))
-        model.fit(_frame()).transform(Modalities(arrays()).to_frame())
+        model.transform(with_modality("text", arrays()["text"]))
+        model.fit(two_levels()).transform(Modalities(arrays()).to_frame())
+
+
+# Trials
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(start, marks=[pytest.mark.slow] if start >= BRIEFLY else [])
+        for start in range(0, N_TRIALS, PER_TEST)
+    ],
+)
+def test_trials_end_as_they_may(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where odd names of files lead
+    defects = {}
+    for number in range(start, start + PER_TEST):
+        trial = draw(0, number)
+        verdict = judge(trial)
+        if verdict.defect:
+            defects[f"--only {number} {trial.subject} [{trial.kind}]"] = verdict
+    assert not defects, f"python benchmarks/fuzz.py {next(iter(defects))}: {defects}"
+
+
+def test_trials_are_the_same_every_time():
+    first, second = ([draw(3, i) for i in range(50)] for _ in range(2))
+    assert [(t.subject, t.kind) for t in first] == [(t.subject, t.kind) for t in second]
+    assert len({(t.subject, t.kind) for t in first}) > 40
+
+
+@pytest.mark.parametrize(
+    ("error", "defect"),
+    [
+        (AttributeError("no attribute"), "other exception"),
+        (RuntimeWarning("overflow"), "other exception"),
+        (ValueError(""), "no message"),
+        (ValueError("bare"), "bare message"),
+    ],
+    ids=repr,
+)
+def test_the_judge_sees_errors_that_should_not_be(error, defect, monkeypatch):
+    def fails(*args):
+        raise error
+
+    monkeypatch.setattr("skmm._cca._estimator.solve", fails)
+    model = CCA()
+    assert judge(Trial("CCA.fit", "", lambda: model.fit(arrays()), model)).defect == defect
+
+
+def test_the_judge_sees_what_is_left():
+    model = CCA()
+
+    def fit():
+        model.half_ = 1
+        model.fit({})
+
+    assert judge(Trial("CCA.fit", "", fit, model)).defect == "left changed: ['half_']"
+    assert judge(Trial("CCA.fit", "", lambda: model.fit({}), model)).defect == ""
+    assert judge(Trial("CCA.fit", "", lambda: model.fit(arrays()))).outcome == "accepted"
+
+
+def test_every_public_metric_and_estimator_is_tried():
+    scorers = {"get_scorer_names", "make_alignment_scorer"}
+    take_estimators = {"coherence", "over_imputation_score", "synthetic_training_accuracy"}
+    assert METRICS.keys() | scorers | take_estimators == set(metrics.__all__)
+    tried = {subject.name for subject in SUBJECTS}
+    assert {case.name for case in CASES} | {type(c).__name__ for c in COMPOSED} == tried
+    assert len(VALUES) > 100
+
+
+# Failed and interrupted fits
+
+
+def _assert_unchanged(model, before):
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+
+
+def _bad():
+    text = arrays()["text"]
+    text[3, 1] = np.inf
+    return {**arrays(), "text": text, "more": arrays()["text"]}
+
+
+@pytest.mark.parametrize("was_fitted", [False, True])
+@per_case
+def test_failed_fit_changes_nothing(case, was_fitted):
+    model = fitted(case.small, complete()) if was_fitted else clone(case.small)
+    before = dict(vars(model))
+    for method in ("fit", "partial_fit", "fit_transform"):
+        if hasattr(model, method):
+            with pytest.raises(ValueError, match=r"'text' contains infinity"):
+                getattr(model, method)(_bad())
+            _assert_unchanged(model, before)
+    if was_fitted:
+        again = model.fit(complete()).transform(complete())
+        np.testing.assert_allclose(again, known(case.small).transform(complete()))
+
+
+class _Fails(TransformerMixin, BaseEstimator):
+    """A transformer that does not come to an end."""
+
+    def __init__(self, error=ValueError("no")):  # noqa: B008
+        self.error = error
+
+    def fit(self, X, y=None):
+        raise self.error
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=repr)
+def test_a_transformer_that_fails_or_is_interrupted_leaves_per_modality_as_it_was(error):
+    model = PerModality({"image": StandardScaler(), "text": StandardScaler()}).fit(complete())
+    before = dict(vars(model.set_params(text=_Fails(error))))
+    with pytest.raises(type(error)):
+        model.fit(complete().select(["image", "text"]))
+    _assert_unchanged(model, before)
+    assert_array_equal(model.transform(complete())["sound"], arrays()["sound"])
+
+
+@pytest.mark.parametrize("model", [*COMPOSED[1:], LogMel(sampling_rate=8000)], ids=str)
+def test_failed_fit_of_a_transformer_changes_nothing(model):
+    X = [np.ones(4000)] if isinstance(model, LogMel) else complete()
+    model = clone(model).fit(X)
+    before = dict(vars(model))
+    if isinstance(model, LogMel):
+        before["n_mels"] = model.set_params(n_mels=5000).n_mels
+    with pytest.raises(ValueError, match=r"of kind|no modality|mel bands"):
+        model.fit(X if isinstance(model, LogMel) else {"smell": [["a", "b"]] * 3})
+    _assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_interrupted_fit_of_cca_leaves_it_as_it_was(method, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    model = CCA(2).partial_fit(arrays())
+    before, answer = dict(vars(model)), model.transform(arrays())
+    with monkeypatch.context() as patch:
+        patch.setattr("skmm._cca._estimator.solve", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(model, method)(arrays(seed=1))
+    _assert_unchanged(model, before)
+    again = CCA(2).partial_fit(arrays()).partial_fit(arrays(seed=2))
+    assert_array_equal(model.transform(arrays()), answer)
+    assert_array_equal(
+        model.partial_fit(arrays(seed=2)).transform(arrays()), again.transform(arrays())
+    )
+
+
+# What the trials found
+
+
+def test_refuses_what_cannot_be_squared():
+    for wrap in (np.asfortranarray, sparse.csr_array, lambda a: np.repeat(a, 2, axis=1)[:, ::2]):
+        X = {**arrays(), "text": wrap(arrays()["text"] + 1e200 * np.eye(60, 4))}
+        with pytest.raises(ValueError, match=r"'text' contains values beyond 1e\+150 in 4 rows"):
+            CCA().fit(X)
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_networks_take_units_that_single_precision_cannot_hold(unit):
+    near, far = arrays(), {**arrays(), "text": unit * arrays()["text"]}
+    expected = MultimodalAutoencoder(2, **TINY, random_state=0).fit(near).translate(near, "text")
+    found = MultimodalAutoencoder(2, **TINY, random_state=0).fit(far).translate(far, "text") / unit
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_likelihoods_of_the_values_themselves_need_units_that_single_precision_holds():
+    shares = 1e-60 * np.random.default_rng(0).uniform(size=(60, 4))
+    model = MultimodalAutoencoder(2, **TINY, likelihoods={"text": "bernoulli"})
+    with pytest.raises(ValueError, match=r"'text' has means .*float32 cannot hold"):
+        model.fit({**arrays(), "text": shares})
+
+
+def test_a_sparse_modality_without_entries_is_zero():
+    model = CCA(1).fit(complete())
+    X = arrays()
+    expected = model.transform({**X, "text": np.zeros((60, 4))})
+    found = model.transform({**X, "text": sparse.csr_array((60, 4))})
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("fmt", ["csr", "csc", "coo", "lil", "dok", "bsr", "dia"])
+def test_columns_are_selected_from_every_sparse_format(fmt):
+    X = np.hstack([arrays()["image"], arrays()["text"]])
+    model = CCA(1, modalities={"image": slice(0, 5), "text": slice(5, 9)})
+    found = model.fit(sparse.coo_array(X).asformat(fmt)).canonical_correlations_
+    np.testing.assert_allclose(found, clone(model).fit(X).canonical_correlations_, rtol=1e-6)
+
+
+def test_complex_columns_of_frames_do_not_lose_half():
+    frame = pd.DataFrame({"a": np.ones(60) * 1j, "b": np.ones(60)})
+    for X in (frame, frame["a"]):
+        with pytest.raises(ValueError, match="Complex data not supported: modality 'text'"):
+            Modalities({**arrays(), "text": X})
+    with pytest.raises(ValueError, match="'a' in predicted cannot be made numbers: they are comp"):
+        metrics.r2_per_modality({"a": [[1.0]]}, {"a": [[1j]]}, baseline={"a": [0.0]})
+
+
+@pytest.mark.parametrize("dtype", [object, np.longdouble, ">f8", ">f4"])
+def test_images_of_any_numbers(dtype):
+    X = {"image": np.random.default_rng(0).random((20, 1, 4, 4)), "text": arrays(20)["text"]}
+    model = MultimodalAutoencoder(2, **TINY, random_state=0).fit(X)
+    again = clone(model).fit({**X, "image": X["image"].astype(dtype)})
+    np.testing.assert_allclose(again.transform(X), model.transform(X), rtol=1e-5, atol=1e-5)
+
+
+def test_tokens_of_another_byte_order_stay_whole():
+    ids = np.arange(60).reshape(20, 3) % 5
+    X = Modalities({"text": ids, "image": arrays(20)["image"]}, kinds={"text": "tokens"})
+    model = MultimodalAutoencoder(2, **TINY, random_state=0).fit(X)
+    other = Modalities({**dict(X.items()), "text": ids.astype(">i4")}, kinds=X.kinds)
+    assert_array_equal(model.transform(other), model.transform(X))
+    assert_array_equal(clone(model).fit(other).transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.ones((60, 4), requires_grad=True),
+        torch.ones((60, 4), device="meta"),
+        torch.eye(60, 4).to_sparse(),
+    ],
+    ids=["gradient", "meta", "sparse"],
+)
+def test_tensors_that_are_no_arrays(tensor):
+    with pytest.raises(ValueError, match="'text' cannot be made an array"):
+        Modalities({**arrays(), "text": tensor})
+    with pytest.raises((ValueError, TypeError), match=r"cannot be made an array|convert"):
+        ConcatModalities().fit(complete()).inverse_transform(tensor)
+    for transformer in (ImageScaler(), LogMel(sampling_rate=8000), Tokenizer()):
+        with pytest.raises((ValueError, TypeError), match="cannot be made an array"):
+            transformer.fit(tensor)
+
+
+@pytest.mark.parametrize("device", ["odd", "cuda:99", "meta", "mps", "cpu:7"])
+def test_devices_that_are_not_here(device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used"):
+        MultimodalAutoencoder(2, device=device, **TINY).fit(complete())
+
+
+@pytest.mark.parametrize(
+    ("device", "meant"),
+    [
+        ("gpu", "cuda"),
+        ("GPU:1", "cuda:1"),
+        ("cuda0", "cuda:0"),
+        ("CUDA", "cuda"),
+        ("nvidia", "cuda"),
+    ],
+)
+def test_other_names_of_a_gpu_suggest_the_right_one(device, meant):
+    message = f"device='{device}' cannot be used: .* Did you mean device='{meant}'"
+    with pytest.raises(ValueError, match=message):
+        MultimodalAutoencoder(2, device=device, **TINY).fit(complete())
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"callbacks": [1]}, "callbacks holds 1"),
+        ({"n_components": True}, "'n_components' parameter"),
+        ({"hidden_layer_sizes": {"text": 1}}, "'hidden_layer_sizes' parameter"),
+        ({"modality_weights": {"text": "odd"}}, "weight of modality 'text'"),
+        ({"modalities": 3}, "'modalities' parameter"),
+    ],
+)
+def test_parameters_of_networks(params, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        MultimodalAutoencoder(**{**TINY, **params}).fit(complete())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda X: Modalities(X, kinds=["numeric"]), "kinds= takes a dict"),
+        (lambda X: Modalities(X, kinds={"text": ["numeric"]}), "'text' has an unknown kind"),
+        (lambda X: Modalities(X).select(3), "Expected names out of"),
+        (lambda X: Modalities(X).select([["text"]]), "Expected distinct names"),
+        (lambda X: Modalities(X).with_missing(np.array(1)), "Expected names out of"),
+        (lambda X: Modalities(Modalities), "takes a dict"),
+        (lambda X: Modalities.join([1]), "Expected a dict"),
+        (lambda X: Modalities.join({}), "Expected a dict"),
+        (lambda X: Modalities.from_frame(complete().to_frame(), 3), "list of names"),
+        (lambda X: Modalities.from_frame(complete().to_frame(), "text"), "list of names"),
+        (lambda X: CCA().fit(X).translate(X, np.array(["a", "b"])), "is not a modality"),
+        (lambda X: CCA().fit(X, sample_weight=np.full(60, 1e308)), "sample_weight is up to"),
+        (lambda X: MultimodalRegressor(**TINY).fit(X, ["a"] * 60), "y must be numbers|could not"),
+        (lambda X: SelectModality(["text"]).fit(X), "modality= is the name"),
+        (lambda X: PerModality(pd.DataFrame()).fit(X), "takes transformers"),
+        (lambda X: PerModality(np.array([1, 2])).fit(X), "takes transformers"),
+    ],
+)
+def test_arguments(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(arrays())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a: metrics.foscttm(a, a, similarity=np.array([1, 2])), "similarity=array"),
+        (lambda a: metrics.mean_correlation(3, {"a": a, "b": a}), "train_scores must be a dict"),
+        (lambda a: metrics.r2_per_modality(a, {"a": a}, baseline={}), "true must be Modalities"),
+        (lambda a: metrics.retrieval_report(a, a, k=3), "k must be a sequence"),
+        (lambda a: metrics.energy_score(a, [a, a], per_row=pd.NA), "per_row must be True or"),
+        (lambda a: metrics.energy_score(a, [a, a], scale="odd"), "could not convert"),
+        (lambda a: metrics.variogram_score(99 * a, [a, a], p=1e300), "powers of these values"),
+        (lambda a: metrics.energy_distance(1e200 * a, a), r"A has values up to .* too large"),
+    ],
+)
+def test_arguments_of_metrics(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(arrays()["image"])

@@ -26,7 +26,7 @@ from skmm.benchmark._fingerprint import describe, digest, package_versions
 from skmm.benchmark._store import Store
 from skmm.compose import ConcatModalities
 
-RUN = "from killable import slow_benchmark as b; b({0!r}).run({0!r}, n_jobs=2)"
+RUN = "from killable import slow_benchmark as b; b({0!r}).run({0!r}, n_jobs={1})"
 
 
 class Patchy(CCA):
@@ -260,12 +260,15 @@ def test_a_folder_of_another_format_is_refused(tmp_path):
         Results.from_folder(tmp_path / "nothing")
 
 
-def test_killed_runs_lose_only_cells_in_flight(tmp_path):
-    command = [sys.executable, "-c", RUN.format(str(tmp_path))]
+@pytest.mark.parametrize(
+    ("n_jobs", "n_kills"), [(1, 1), (2, 2)], ids=["one process", "two workers, killed twice"]
+)
+def test_killed_runs_lose_only_cells_in_flight(n_jobs, n_kills, tmp_path):
+    command = [sys.executable, "-c", RUN.format(str(tmp_path), n_jobs)]
     # Workers find the estimator's module by this.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     rng = np.random.default_rng(0)
-    for _ in range(2):
+    for _ in range(n_kills):
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         deadline = time.monotonic() + 300
         start = _n_fits(tmp_path / FITS)
@@ -293,30 +296,31 @@ def test_killed_runs_lose_only_cells_in_flight(tmp_path):
 # Processes of their own
 
 
-@pytest.fixture(scope="module")
-def isolated(tmp_path_factory):
+def _isolated(folder, timeout=60, **methods):
     one = ShuffleSplit(1, random_state=0)
-    methods = {"CCA": CCA(1), "sleeps": Sleeper(1), "dies": Dying(1), "greedy": Greedy(1)}
     benchmark = Benchmark(methods, Task("t", data()), cv=one, control=False)
-    frame = benchmark.run(tmp_path_factory.mktemp("isolated"), timeout=5)
+    frame = benchmark.run(folder, timeout=timeout)
     return frame.set_index(["method", "metric"]).sort_index()
 
 
-def test_cells_that_take_too_long_have_failed(isolated):
-    row = isolated.loc["sleeps"].iloc[0]
+def test_cells_that_take_too_long_have_failed(tmp_path):
+    row = _isolated(tmp_path, 2, sleeps=Sleeper(1)).loc["sleeps"].iloc[0]
     assert row["status"] == "timeout"
-    assert "Not done after 5 s" in row["error"]
+    assert "Not done after 2 s" in row["error"]
 
 
-def test_cells_whose_process_dies_have_failed(isolated):
-    row = isolated.loc["dies"].iloc[0]
+def test_cells_whose_process_dies_have_failed(tmp_path):
+    found = _isolated(tmp_path, CCA=CCA(1), dies=Dying(1))
+    row = found.loc["dies"].iloc[0]
     assert row["status"] == "failed"
     assert "The process died" in row["error"]
+    assert set(found.loc["CCA", "status"]) == {"ok"}
 
 
-def test_fresh_processes_tell_the_peak_memory(isolated):
-    modest = isolated.loc[("CCA", "peak_memory"), "value"]
-    greedy = isolated.loc[("greedy", "peak_memory"), "value"]
+def test_fresh_processes_tell_the_peak_memory(tmp_path):
+    found = _isolated(tmp_path, CCA=CCA(1), greedy=Greedy(1))
+    modest = found.loc[("CCA", "peak_memory"), "value"]
+    greedy = found.loc[("greedy", "peak_memory"), "value"]
     assert 0 <= modest < 60
     assert 95 < greedy < 160
 

@@ -11,7 +11,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler, scale
 
-from skmm import CCA, Modalities
+from skmm import CCA, Modalities, check_modalities
+from skmm._cca._model import total_correlation
 
 SOLVERS = ["auto", "covariance", "svd", "randomized"]
 
@@ -702,7 +703,7 @@ def test_wide_data_with_missing_rows_stay_in_the_small_dimension():
     x, y = make_two(40, 300, 200)
     X = Modalities({"a": x, "b": y}).with_missing(["a"], rows=[0])
     fast = CCA(2, shrinkage=0.5).fit(X)
-    assert fast._model.solution.gaussian.margins[0].spread.root.shape[0] <= 40
+    assert fast._model.solution.gaussian.margins[0].covariance.factor.shape[0] <= 40
     slow = CCA(2, shrinkage=0.5)
     for rows in (slice(0, 20), slice(20, 40)):
         slow.partial_fit(X[rows])  # covariances
@@ -715,3 +716,25 @@ def test_unfitted(method):
     arguments = (x, "y") if method == "translate" else (x,)
     with pytest.raises(NotFittedError):
         getattr(CCA().partial_fit(x[:1], y[:1]), method)(*arguments)
+
+
+def test_checked_data_are_fitted_and_scored_without_the_public_door():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((80, 1))
+    X = Modalities({"a": z + rng.standard_normal((80, 3)), "b": z + rng.standard_normal((80, 2))},
+                   missing={"a": np.arange(80) < 5})  # fmt: skip
+    model = CCA(2, shrinkage=0.1).fit(X)
+    checked = check_modalities(CCA(), X, reset=True, min_modalities=2, flatten=True)
+    inner = CCA(2, shrinkage=0.1)._fit_checked(checked)
+    for name in ("a", "b"):
+        assert_array_equal(inner.weights_[name], model.weights_[name])
+        assert_array_equal(inner.loadings_[name], model.loadings_[name])
+    weight = rng.integers(0, 3, 80)
+    along = inner._model.along_axes(checked)
+    repeated = X[np.repeat(np.arange(80), weight)]
+    assert_allclose(total_correlation(along, weight), model.score(repeated), atol=1e-12)
+
+
+def test_true_is_no_number_of_components():
+    with pytest.raises(ValueError, match="'n_components' parameter of CCA must be"):
+        CCA(True).fit({"a": np.eye(5), "b": np.eye(5)})

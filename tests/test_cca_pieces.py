@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skmm import CCA, Modalities, MultimodalAutoencoder
-from skmm._cca import _pieces
+from skmm._cca import _array_api, _pieces
 
 dask = pytest.importorskip("dask", reason="the extra dask is not installed")
 da = pytest.importorskip("dask.array")
@@ -12,7 +12,7 @@ da = pytest.importorskip("dask.array")
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(_pieces, "LARGE", 0)
+    monkeypatch.setattr(_array_api, "LARGE", 0)
     monkeypatch.setattr(_pieces, "PIECE", 2**12)
 
 
@@ -62,14 +62,14 @@ def test_mapped_files_are_read_in_pieces(arrays, mapped, monkeypatch):
 
 
 def test_small_files_are_read_at_once(arrays, mapped, monkeypatch):
-    monkeypatch.setattr(_pieces, "LARGE", 2**28)
-    assert not _pieces.in_pieces(mapped)
-    assert not _pieces.in_pieces(arrays)
+    monkeypatch.setattr(_array_api, "LARGE", 2**28)
+    assert not _array_api.in_pieces(mapped)
+    assert not _array_api.in_pieces(arrays)
 
 
 def test_modalities_of_mapped_files(mapped, arrays):
     X = Modalities(mapped)
-    assert _pieces.in_pieces(X)
+    assert _array_api.in_pieces(X)
     _assert_same(CCA(2).fit(X[100:]), CCA(2).fit(Modalities(arrays)[100:]))
 
 

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from skmm import CCA, Modalities
-from skmm._cca import _iterative, _whitening
-from skmm._cca._sparse import Columns, project_sparse
+from skmm._cca import _iterative, _sparse
+from skmm._cca._sparse import SparseRows, project_sparse
 
 SHAPES = {"tall": (500, 120, 80), "wide": (150, 400, 300), "between": (500, 400, 300)}
 METHODS = ("transform", "transform_each", "score", "score_samples")
@@ -35,7 +35,7 @@ def dense(X):
 @pytest.fixture
 def iterated(monkeypatch):
     """Let even small products count as too large to be formed."""
-    monkeypatch.setattr(_whitening, "LARGEST_PRODUCTS", 10)
+    monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", 10)
 
 
 def assert_same(model, other, X, tol=1e-8):
@@ -101,7 +101,7 @@ def test_unshrunk_iteration(shape, iterated):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_missing_rows_and_weights(shape, iterate, monkeypatch):
     if iterate:
-        monkeypatch.setattr(_whitening, "LARGEST_PRODUCTS", 10)
+        monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", 10)
     X = make(*SHAPES[shape])
     n, rng = X["a"].shape[0], np.random.default_rng(1)
     missing = {"a": rng.random(n) < 0.1, "b": rng.random(n) < 0.2}
@@ -183,7 +183,7 @@ def test_three_modalities_some_dense(iterated, monkeypatch):
 @pytest.mark.parametrize("iterate", [False, True])
 def test_offsets_and_constants_cost_no_digits(iterate, monkeypatch):
     if iterate:
-        monkeypatch.setattr(_whitening, "LARGEST_PRODUCTS", 10)
+        monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", 10)
     X = dense(make(300, 40, 30))
     X["a"][:, :10] += 1e6  # stored in full
     X["a"][:, 11], X["a"][:, 12], X["b"][:, 0] = 0.0, 3.0, 1e-7 * X["b"][:, 0]
@@ -277,7 +277,7 @@ def test_partly_nan_rows_are_counted():
     ("n", "d", "limit"), [(200, 40_000, 5000), (1000, 6000, 10)], ids=["products", "iteration"]
 )
 def test_memory_stays_below_a_dense_copy(n, d, limit, monkeypatch):
-    monkeypatch.setattr(_whitening, "LARGEST_PRODUCTS", limit)
+    monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", limit)
     X = Modalities(make(n, d // 2, d // 2, density=5e-3))
     model = CCA(1, shrinkage=0.9, solver="randomized", random_state=0)
     model.fit(X[:50])
@@ -301,15 +301,11 @@ def test_columns_against_their_formula(is_sparse, weighted):
     root = np.sqrt(rng.integers(0, 3, 40)) if weighted else np.ones(40)
     mean = root**2 @ x / np.sum(root**2)
     variance = root**2 @ (x - mean) ** 2 / np.sum(root**2)
-    seen = []
-    columns = Columns.read(
-        sp.csr_array(x) if is_sparse else x,
-        root,
-        lambda *given: (seen.extend(given), np.sqrt(np.where(given[1] > 0, given[1], np.inf)))[1],
-    )
+    found = SparseRows([sp.csr_array(x) if is_sparse else x], weight=root**2).columns(0)
+    columns = found.divided_by(np.sqrt(np.where(found.variance > 0, found.variance, np.inf)))
     Z = root[:, None] * (x - mean) / np.sqrt(np.where(variance > 0, variance, np.inf))
-    assert_allclose(seen[0], mean, rtol=1e-13)
-    assert_allclose(seen[1], variance, rtol=1e-10)
+    assert_allclose(found.mean, mean, rtol=1e-13)
+    assert_allclose(found.variance, variance, rtol=1e-10)
     V, U = rng.standard_normal((25, 3)), rng.standard_normal((40, 2))
     assert_allclose(columns.push(V), Z @ V, atol=1e-10)
     assert_allclose(columns.pull(U), Z.T @ U, atol=1e-10)

@@ -16,6 +16,7 @@ from skmm import (
     MultimodalVAE,
     io,
 )
+from skmm._deep._split import Split
 from skmm._deep_cca import _linear
 from skmm._linalg import pearson
 from skmm._modalities._columns import ColumnStatistics
@@ -23,6 +24,7 @@ from skmm.baselines import RidgeSampler
 from skmm.metrics import get_scorer, over_imputation_score
 
 BRIEF = {"hidden_layer_sizes": (16,), "max_epochs": 30, "random_state": 0}
+BRIEFEST = {**BRIEF, "max_epochs": 10}  # where two models are the same but for units
 pytestmark = pytest.mark.filterwarnings("ignore:.* collapsed:sklearn.exceptions.ConvergenceWarning")
 
 
@@ -117,14 +119,11 @@ def test_a_column_that_varies_only_without_weight_has_no_correlation():
 
 
 def test_a_comparison_with_nan_says_so(monkeypatch):
-    class Closing:
-        def score(self, codes, sample_weight=None):
-            return np.nan
-
-    monkeypatch.setattr(_linear, "close", lambda codes: Closing())
-    codes = {"a": np.ones((60, 1)), "b": np.ones((60, 1))}
+    monkeypatch.setattr(_linear, "total_correlation", lambda pairs, weight=None: np.nan)
+    codes = dict(zip("ab", np.random.default_rng(0).standard_normal((2, 60, 1)), strict=True))
+    split = Split(np.arange(30), np.arange(30, 60))
     with pytest.warns(UserWarning, match="no comparison"):
-        assert not _linear.is_surely_better(codes, codes, np.arange(30), np.arange(30, 60), 0)
+        assert not _linear.is_surely_better(codes, codes, split, 0)
 
 
 # Constants
@@ -146,7 +145,7 @@ def test_a_constant_column_changes_no_score_by_much(offset):
 
 
 @pytest.mark.parametrize(
-    "model", [CCA(2), MultimodalAutoencoder(2, **BRIEF), MultimodalVAE(2, **BRIEF)]
+    "model", [CCA(2), MultimodalAutoencoder(2, **BRIEFEST), MultimodalVAE(2, **BRIEFEST)]
 )
 def test_what_was_constant_in_training_is_not_judged_later(model):
     a, b = pairs()
@@ -221,7 +220,7 @@ def test_constant_targets_are_predicted_exactly():
 def test_offsets_beside_gaps(model):
     a, b = pairs()
     a[np.random.default_rng(1).uniform(size=a.shape) < 0.2] = np.nan
-    near, far = (model(2, **BRIEF).fit({"a": a + offset, "b": b}) for offset in (0.0, 1e8))
+    near, far = (model(2, **BRIEFEST).fit({"a": a + offset, "b": b}) for offset in (0.0, 1e8))
     filled = near.impute({"a": a, "b": b}), far.impute({"a": a + 1e8, "b": b})
     assert_allclose(filled[1]["a"] - 1e8, filled[0]["a"], atol=1e-3)
     assert far.score({"a": a + 1e8, "b": b}) == pytest.approx(
@@ -253,7 +252,7 @@ def test_offsets_of_integer_images():
     a, b = pairs()
     images = np.round(1000 * a).astype(np.int64).reshape(-1, 1, 2, 2)
     near, far = (
-        MultimodalAutoencoder(2, **BRIEF).fit(
+        MultimodalAutoencoder(2, **BRIEFEST).fit(
             Modalities({"a": images + offset, "b": b}, kinds={"a": "image"})
         )
         for offset in (0, 10**11)
@@ -266,15 +265,15 @@ def test_offsets_of_data_that_are_scattered_in_memory():
     a, _ = pairs()
     y = a[:, 0] > 0
     far = np.asfortranarray(a + 1e8)
-    found = MultimodalClassifier(**BRIEF).fit({"a": far}, y).predict_proba({"a": far})
-    expected = MultimodalClassifier(**BRIEF).fit({"a": a}, y).predict_proba({"a": a})
+    found = MultimodalClassifier(**BRIEFEST).fit({"a": far}, y).predict_proba({"a": far})
+    expected = MultimodalClassifier(**BRIEFEST).fit({"a": a}, y).predict_proba({"a": a})
     assert_allclose(found, expected, atol=1e-3)
 
 
 def test_units_of_any_size():
     a, b = pairs()
-    model = MultimodalVAE(2, **BRIEF).fit({"a": a, "b": b})
-    other = MultimodalVAE(2, **BRIEF).fit({"a": 1e-60 * a, "b": 1e120 * b})
+    model = MultimodalVAE(2, **BRIEFEST).fit({"a": a, "b": b})
+    other = MultimodalVAE(2, **BRIEFEST).fit({"a": 1e-60 * a, "b": 1e120 * b})
     found = other.translate({"a": 1e-60 * a}, "b") / 1e120
     assert_allclose(found, model.translate({"a": a}, "b"), atol=1e-2)
     jacobian = np.log(1e-60) * a.shape[1] + np.log(1e120) * b.shape[1]
@@ -306,7 +305,6 @@ def test_a_warm_start_keeps_the_units_of_the_fit_before():
 # Far away
 
 
-@pytest.mark.parametrize("factor", [5.0, 100.0, 1e6])
 @pytest.mark.parametrize(
     "model",
     [
@@ -316,11 +314,13 @@ def test_a_warm_start_keeps_the_units_of_the_fit_before():
         RidgeSampler(target="b", random_state=0),
     ],
 )
-def test_expectations_for_strange_inputs_are_no_worse_than_inputs_at_the_edge(model, factor):
+def test_expectations_for_strange_inputs_are_no_worse_than_inputs_at_the_edge(model):
     (a, b), (later, truth) = pairs(30), pairs(300, seed=1)
-    found = model.fit(Modalities({"a": a, "b": b})).translate({"a": factor * later}, "b")
-    r2 = 1 - np.sum((truth - found) ** 2) / np.sum((truth - truth.mean(axis=0)) ** 2)
-    assert r2 > -4
+    model.fit(Modalities({"a": a, "b": b}))
+    for factor in (5.0, 100.0, 1e6):
+        found = model.translate({"a": factor * later}, "b")
+        r2 = 1 - np.sum((truth - found) ** 2) / np.sum((truth - truth.mean(axis=0)) ** 2)
+        assert r2 > -4, factor
 
 
 def test_a_deep_cca_with_decoders_stays_near():

@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skmm import CCA, DeepCCA, Modalities
+from skmm._deep._split import Split
 from skmm._deep_cca import _linear
 from skmm.metrics import total_correlation
 from skmm.nn import MLP, Conv, Tokens, cca_loss, vicreg_loss
@@ -1352,5 +1353,44 @@ def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
             assert group.min() < 3200
             assert group.max() >= 5800
         for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
-            found = _linear.is_surely_better(first, second, rows[:3000], rows[3000:], 0)
+            found = _linear.is_surely_better(first, second, Split(rows[:3000], rows[3000:]), 0)
             assert found == verdict
+
+
+# One way through a fit
+
+
+def test_data_are_checked_once_however_many_linear_models_are_compared():
+    calls = []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_name == "check_modalities":
+            calls.append(frame.f_code.co_filename)
+
+    model, X = small(early_stopping=True, validation_fraction=0.3), make_linear(100)
+    sys.setprofile(note)
+    try:
+        model.fit(X)
+    finally:
+        sys.setprofile(None)
+    assert model.is_linear_
+    assert len(calls) == 1
+
+
+def test_warnings_name_the_line_that_called_fit():
+    with pytest.warns(UserWarning, match="too few to tell") as found:
+        small(early_stopping=True).fit(make_linear(50))
+    assert [warning.filename for warning in found] == [__file__]
+
+
+class Endless(nn.Linear):
+    """Infinite outputs for all rows at once, after training."""
+
+    def forward(self, x):
+        return super().forward(x) * (1.0 if self.training or len(x) < 3 else math.inf)
+
+
+def test_codes_that_are_not_finite_are_refused():
+    encoders = {"a": lambda shape, n_outputs: Endless(shape[0], n_outputs)}
+    with pytest.raises(ValueError, match="codes of modality 'a' are not finite"):
+        small(encoders=encoders).fit(make_linear(50))

@@ -20,8 +20,9 @@ from skmm import CCA, Modalities
 from skmm.compose import PerModality
 from skmm.datasets import fetch_nutrimouse, load_digits_halves
 from skmm.inspection import CorrelationDisplay, LoadingsDisplay, ScoresDisplay
+from skmm.inspection._correlations import unfitted_choice
 from skmm.inspection._plot import _correlation
-from skmm.inspection._plot._axes import spread
+from skmm.inspection._plot._loadings import separated
 
 mpl.use("Agg")
 
@@ -209,7 +210,7 @@ def test_a_number_of_components_that_was_chosen_is_kept():
     a, b = _arrays()
     X = Modalities({"a": a, "b": b})
     cca = make_pipeline(PerModality(StandardScaler()), CCA("auto", random_state=0)).fit(X)
-    unfitted = _correlation._to_clone(cca, cca[-1])
+    unfitted = unfitted_choice(cca, cca[-1])
     assert unfitted[-1].n_components == cca[-1].n_components_
     assert cca[-1].n_components == "auto"
 
@@ -250,7 +251,7 @@ def test_correlations_drawn_are_the_arrays():
     low, high = display.ax_.get_ylim()
     assert low < (mean - sd).min()
     assert high > 1
-    assert "80 %" in " ".join(text.get_text() for text in display.ax_.texts)
+    assert "80 %" in " ".join(t.get_text() for t in display.ax_.get_legend().get_texts())
     assert display.plot().band_.get_paths()[0].vertices[:, 1].max() > outline[:, 1].max()
 
 
@@ -585,17 +586,17 @@ def test_texts_do_not_overlap_on_nutrimouse(skmm_data):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_spread_keeps_order_gap_and_bounds(seed):
+def test_places_keeps_order_gap_and_bounds(seed):
     rng = np.random.default_rng(seed)
     wanted = rng.normal(0, 0.5, 8)
-    places = spread(wanted, 0.25, -1.0, 1.0)
+    places = separated(wanted, 0.25, -1.0, 1.0)
     order = np.argsort(wanted)
     assert (np.diff(places[order]) >= 0.25 - 1e-12).all()
     assert places.min() >= -1 - 1e-12
     assert places.max() <= 1 + 1e-12
 
 
-def test_spread_moves_no_more_than_needed():
-    np.testing.assert_allclose(spread(np.array([0.9, -0.5, 0.1]), 0.2, -1, 1), [0.9, -0.5, 0.1])
-    np.testing.assert_allclose(spread(np.array([0.1, 0.1, 0.7]), 0.2, -1, 1), [0.0, 0.2, 0.7])
-    np.testing.assert_allclose(spread(np.array([5.0, 1.0]), 0.2, -1, 1), [1.0, 0.8])
+def test_places_moves_no_more_than_needed():
+    np.testing.assert_allclose(separated(np.array([0.9, -0.5, 0.1]), 0.2, -1, 1), [0.9, -0.5, 0.1])
+    np.testing.assert_allclose(separated(np.array([0.1, 0.1, 0.7]), 0.2, -1, 1), [0.0, 0.2, 0.7])
+    np.testing.assert_allclose(separated(np.array([5.0, 1.0]), 0.2, -1, 1), [1.0, 0.8])

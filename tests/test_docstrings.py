@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import textwrap
 
 import pytest
 from contract_cases import CASES, complete, fitted, forms
@@ -194,3 +195,63 @@ def test_documented_attributes_are_those_of_fit(case):
         for name in entry.name.split(",")
     }
     assert learned == documented
+
+
+def _raises_itself(function):
+    """Whether the body of a function raises an error of its own, not in a function inside it."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    ahead = list(tree.body[0].body)
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            ahead += ast.iter_child_nodes(node)
+    return False
+
+
+def test_functions_that_raise_say_so():
+    raising = {name: f for name, f in FUNCTIONS.items() if _raises_itself(f)}
+    assert len(raising) > 50
+    assert [name for name, f in raising.items() if not FunctionDoc(f)["Raises"]] == []
+
+
+DEEP = (
+    "ConditionalGAN",
+    "DeepCCA",
+    "MultimodalAutoencoder",
+    "MultimodalClassifier",
+    "MultimodalRegressor",
+    "MultimodalVAE",
+)
+OWN_TEXTS = {  # estimators in which a parameter means something of its own
+    "activation": {"ConditionalGAN", "DeepCCA", "MultimodalClassifier", "MultimodalRegressor"},
+    "batch_size": {"DeepCCA"},
+    "decoders": {"ConditionalGAN"},
+    "early_stopping": {"DeepCCA"},
+    "encoders": {"ConditionalGAN", "DeepCCA"},
+    "fusion": {"DeepCCA", "MultimodalAutoencoder"},
+    "hidden_layer_sizes": {"ConditionalGAN", "MultimodalClassifier", "MultimodalRegressor"},
+    "latent_density": {"MultimodalAutoencoder", "MultimodalVAE"},
+    "likelihoods": {"MultimodalVAE"},
+    "modality_dropout": {"ConditionalGAN", "MultimodalAutoencoder"},
+    "modality_weights": {"MultimodalVAE"},
+    "n_components": {"MultimodalAutoencoder", "MultimodalVAE"},
+    "normalization": {"ConditionalGAN"},
+    "precision": {"DeepCCA"},
+    "random_state": {"MultimodalClassifier", "MultimodalRegressor"},
+    "validation_fraction": {"DeepCCA", "MultimodalClassifier"},
+}
+
+
+def test_deep_estimators_say_the_same_of_the_same_parameter():
+    texts = {}
+    for estimator in DEEP:
+        for entry in ClassDoc(getattr(skmm, estimator))["Parameters"]:
+            if estimator not in OWN_TEXTS.get(entry.name, ()):
+                text = "\n".join(entry.desc)
+                texts.setdefault(entry.name, {}).setdefault(text, []).append(estimator)
+    different = {name: list(of.values()) for name, of in texts.items() if len(of) > 1}
+    assert different == {}, "make the texts equal, or say in OWN_TEXTS that they are to differ"
+    shared = [name for name, of in texts.items() if len(*of.values()) > 1]
+    assert len(shared) >= 24

@@ -407,6 +407,7 @@ def test_checkpoints_know_the_data(start, small_buffers, tmp_path):
 
 
 def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
+    from skmm._deep._split import Split
     from skmm._deep_cca import _linear
 
     rng = np.random.default_rng(2)
@@ -416,13 +417,13 @@ def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
     }
     arrays["a"][:60] = np.nan
     X = Modalities(arrays)
-    train, valid = np.arange(0, 1500), np.arange(1500, 2000)
-    expected = _linear.tuned_linear(X, 2, train, valid, 0)
+    split = Split(np.arange(0, 1500), np.arange(1500, 2000))
+    expected = _linear.tuned_linear(X, 2, split, 0)
     lazy = Modalities._make(
         {k: _stream.Stream(k, Reader(v, 50), v.dtype) for k, v in arrays.items()},
         X._kinds, X._mask, X._ids,
     )  # fmt: skip
-    found = _linear.tuned_linear(lazy, 2, train, valid, 0)
+    found = _linear.tuned_linear(lazy, 2, split, 0)
     assert found.shrinkage == expected.shrinkage
     for name in "ab":
         np.testing.assert_allclose(found.weights_[name], expected.weights_[name], atol=1e-8)

@@ -7,7 +7,7 @@ such rows come to NumPy as well, where they are looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial, wraps
 from importlib import import_module
 from inspect import signature
@@ -17,15 +17,16 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from sklearn._config import get_config
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skmm._base import unchanged_on_error
+from skmm._base import fits_or_changes_nothing
 from skmm._cca._device import DeviceBlock, Home, to_numpy
 from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._check import LARGEST
 from skmm._modalities._ids import Ids
 from skmm._modalities._schema import COLUMNS
+from skmm._modalities._stream import LARGE, mapping_of
+from skmm._modalities._values import is_lazy
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAMESPACES = (  # those that scikit-learn supports
@@ -37,14 +38,11 @@ _NAMESPACES = (  # those that scikit-learn supports
 
 
 def fitted_attributes_follow(method: F) -> F:
-    """Let fitted attributes follow X in namespace and device, and stay what they were on errors."""
+    """Let fitted attributes follow X in namespace and device."""
 
     @wraps(method)
+    @fits_or_changes_nothing
     def follow(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with unchanged_on_error(self):
-            return fit(self, *args, **kwargs)
-
-    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not get_config()["array_api_dispatch"]:
             return method(self, *args, **kwargs)
         call = signature(method).bind(self, *args, **kwargs)
@@ -96,6 +94,14 @@ def results_follow(method: F, *, local: bool = True) -> F:
 projections_follow = partial(results_follow, local=False)  # they can be formed on a device
 
 
+def in_pieces(X: Any, y: Any = None) -> bool:
+    """Return whether data are to be read in pieces: lazy arrays, and mapped files if large."""
+    values = X._values if isinstance(X, Modalities) else X
+    given = [*(values.values() if isinstance(values, Mapping) else [values]), y]
+    mapped = sum(value.nbytes for value in given if mapping_of(value) is not None)
+    return mapped > LARGE or any(is_lazy(value) for value in given)
+
+
 def check_anywhere(
     estimator: Any, X: Any, y: Any = None, *, local: bool = False, **options: Any
 ) -> Modalities:
@@ -111,14 +117,6 @@ def check_anywhere(
         if blocks is not None:
             return blocks
     return check_modalities(estimator, to_numpy(X), to_numpy(y), **options)
-
-
-def check_weight(weight: Any, X: Modalities, **options: Any) -> np.ndarray:
-    """Return the weights of the rows, checked by scikit-learn, which wants to see an array."""
-    found = _check_sample_weight(to_numpy(weight), np.empty((len(X), 0)), **options)
-    if found.max() > LARGEST:
-        raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
-    return found
 
 
 def cast_to(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -159,7 +157,7 @@ def _home(X: Any) -> Home | None:
 def _device_blocks(
     estimator: Any, X: Any, y: Any, home: Home, options: dict[str, Any]
 ) -> Modalities | None:
-    """Return blocks on the device; None for what NumPy is to look at, to name what is wrong."""
+    """Return blocks on the device, or None for data that NumPy has to read to name their fault."""
     selectors = getattr(estimator, "modalities", None)
     by_content = isinstance(selectors, dict) and any(map(callable, selectors.values()))
     if X.ndim != 2 or by_content or not (y is None or _rows_match(X, y)):

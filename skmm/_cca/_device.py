@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.externals import array_api_compat
@@ -19,10 +19,11 @@ from sklearn.utils._array_api import (
     _max_precision_float_dtype,
 )
 
+from skmm._cca._covariance import Covariance, FactorCovariance
+from skmm._cca._moments import Moments
+from skmm._cca._rows import CentredColumns, Rows, StandardisedColumns, fourth_moment
+from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_lazy
-
-if TYPE_CHECKING:
-    from skmm._cca._moments import Rows
 
 Array = np.ndarray
 CHUNK = 2**25  # entries of a chunk in double precision
@@ -36,7 +37,7 @@ class Home(NamedTuple):
 
     @classmethod
     def of(cls, value: Any) -> Home | None:
-        """Return the home of an array; None for NumPy and all that is no array."""
+        """Return the home of an array of another library; None for every other value."""
         if is_lazy(value) or not array_api_compat.is_array_api_obj(value):
             return None
         xp = array_api_compat.array_namespace(value)
@@ -81,7 +82,7 @@ def to_numpy(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class DeviceBlock:
-    """Rows (n, d) of a modality on their device, with what the routes need of an ndarray."""
+    """Rows (n, d) of a modality on their device, with shape, length and slices of an ndarray."""
 
     array: Any
     home: Home
@@ -116,114 +117,140 @@ class DeviceBlock:
     def project(self, mean: Array, weights: Array) -> Any:
         """Return (x - mean) @ weights on the device."""
         there = self.home.double(weights)
-        parts = [self[rows].standardised(mean) @ there for rows in _batches(*self.shape)]
+        parts = [self[rows].standardised(mean) @ there for rows in row_chunks(*self.shape, CHUNK)]
         return self.home.xp.concat(parts, axis=0)
 
 
-def is_device_block(value: object) -> TypeGuard[DeviceBlock]:
-    """Whether a block lies on a device."""
-    return isinstance(value, DeviceBlock)
+@dataclass
+class DeviceRows(Rows):
+    """Complete rows whose modalities all lie on one device."""
 
+    def add_to(self, moments: Moments) -> Moments:
+        """Add the rows to moments around given shifts, and return these."""
+        sums: list[Any] = [0.0 for _ in self.blocks]
+        products: dict[tuple[int, int], Any] = {}
+        for chunk, root in self._chunks(moments.shifts):
+            for m, z in enumerate(chunk):
+                sums[m] = sums[m] + root @ z
+            for i, j in combinations_with_replacement(range(len(chunk)), 2):
+                product = chunk[i].T @ chunk[j]
+                products[i, j] = product + products[i, j] if (i, j) in products else product
+        moments.counts += self._n_rows()
+        for total, part in zip(moments.sums, to_numpy(sums), strict=True):
+            total += part[:, None]
+        for pair, product in to_numpy(products).items():
+            moments.products[pair] += product
+        moments.shared += self.shared()
+        return moments
 
-def on_device(rows: Rows) -> bool:
-    """Whether the blocks lie on a device; they do so together, and complete."""
-    return is_device_block(rows.blocks[0])
+    def sums(self, shifts: Sequence[Array]) -> tuple[Array, list[Array], list[Array]]:
+        """Return the counts (M, M), and weighted sums (d_m,) of x - shift and of its squares."""
+        sums: list[Any] = [0.0 for _ in shifts]
+        squares: list[Any] = [0.0 for _ in shifts]
+        for chunk, root in self._chunks(shifts):
+            for m, z in enumerate(chunk):
+                sums[m] = sums[m] + root @ z
+                squares[m] = squares[m] + self._home.xp.sum(z * z, axis=0)
+        return self._n_rows(), to_numpy(sums), to_numpy(squares)
 
+    def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
+        """Return the mean of the fourth power of the norm of standardised rows, per modality."""
+        norms: list[list[Array]] = [[] for _ in means]
+        for chunk, _ in self._chunks(means, divisors):
+            for m, z in enumerate(chunk):
+                norms[m].append(to_numpy(self._home.xp.sum(z * z, axis=1)))
+        roots = self.indicator().T
+        return [fourth_moment(np.concatenate(n), a) for n, a in zip(norms, roots, strict=True)]
 
-def device_products(
-    rows: Rows, shifts: Sequence[Array]
-) -> tuple[Array, list[Array], dict[tuple[int, int], Array]]:
-    """Return counts, weighted sums (d,) of x - shift, and products of the blocks i <= j."""
-    sums: list[Any] = [0.0 for _ in shifts]
-    products: dict[tuple[int, int], Any] = {}
-    for chunk, root in _chunks(rows, shifts):
-        for m, z in enumerate(chunk):
-            sums[m] = sums[m] + root @ z
-        for i, j in combinations_with_replacement(range(len(chunk)), 2):
-            product = chunk[i].T @ chunk[j]
-            products[i, j] = product + products[i, j] if (i, j) in products else product
-    return _counts(rows), to_numpy(sums), to_numpy(products)
+    def standardised(self, means: Sequence[Array], divisors: Sequence[Array]) -> Triangle:
+        """Return R of the QR decomposition of all standardised modalities side by side.
 
+        Its products are those of the rows, and it has their singular values to the last digit, as
+        products have not. One chunk is decomposed after the other, each below the R of those
+        before.
+        """
+        xp, width, pending = self._home.xp, sum(self.widths), None
+        for chunk, _ in self._chunks(means, divisors, least=4 * width):
+            stacked = xp.concat(chunk, axis=1)
+            stacked = stacked if pending is None else xp.concat([pending, stacked], axis=0)
+            pending = xp.linalg.qr(stacked, mode="reduced")[1]
+        stops = np.cumsum(self.widths)[:-1]
+        return Triangle(np.split(to_numpy(pending), stops, axis=1))
 
-def device_sums(rows: Rows, shifts: Sequence[Array]) -> tuple[Array, list[Array], list[Array]]:
-    """Return counts, and weighted sums (d,) of x - shift and of its squares."""
-    xp = rows.blocks[0].home.xp
-    sums: list[Any] = [0.0 for _ in shifts]
-    squares: list[Any] = [0.0 for _ in shifts]
-    for chunk, root in _chunks(rows, shifts):
-        for m, z in enumerate(chunk):
-            sums[m] = sums[m] + root @ z
-            squares[m] = squares[m] + xp.sum(z * z, axis=0)
-    return _counts(rows), to_numpy(sums), to_numpy(squares)
+    def columns(self, m: int) -> CentredColumns:
+        """Return the columns of one modality, for products of n x n or with few vectors."""
+        (mean,), (variance,), _ = self.only(m).column_statistics()
+        root = None if self.weight is None else self._home.double(np.sqrt(self.weight))
+        block = self.blocks[m]
+        return CentredColumns(mean, variance, lambda s: _DeviceColumns(block, mean, s, root))
 
+    def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Any:
+        """Return (x - mean) @ weights of one modality, (n, k), on the device."""
+        return self.blocks[m].project(mean, weights)
 
-def device_norms(rows: Rows, means: Sequence[Array], divisors: Sequence[Array]) -> list[Array]:
-    """Return the weighted squared norm (n,) of each standardised row of each block."""
-    xp = rows.blocks[0].home.xp
-    norms: list[list[Array]] = [[] for _ in means]
-    for chunk, _ in _chunks(rows, means, divisors):
-        for m, z in enumerate(chunk):
-            norms[m].append(to_numpy(xp.sum(z * z, axis=1)))
-    return [np.concatenate(parts) for parts in norms]
+    @staticmethod
+    def dense(block: Any) -> Array:
+        """Return some rows of a modality as an array."""
+        return np.asarray(block)
+
+    @property
+    def _home(self) -> Home:
+        return self.blocks[0].home
+
+    def _n_rows(self) -> Array:
+        """Return the counts (M, M), which are all rows' or their weight."""
+        total = len(self) if self.weight is None else self.weight.sum()
+        return np.full((len(self.blocks),) * 2, float(total))
+
+    def _chunks(
+        self, means: Sequence[Array], divisors: Sequence[Array] | None = None, least: int = 1
+    ) -> Iterator[tuple[list[Any], Any]]:
+        """Yield standardised chunks of all blocks, and the roots of their rows' weights."""
+        over = [None for _ in means] if divisors is None else divisors
+        for batch in row_chunks(len(self), sum(self.widths), CHUNK, least):
+            part = self[batch]
+            weight = np.ones(len(part)) if part.weight is None else part.weight
+            root = self._home.double(np.sqrt(weight))
+            factor = None if part.weight is None else root
+            blocks = zip(part.blocks, means, over, strict=True)
+            yield [block.standardised(mean, s, factor) for block, mean, s in blocks], root
 
 
 class Triangle:
-    """R of the QR decomposition of all standardised blocks, whose products are those of the rows.
-
-    It stands for them where a route reads standardised rows, and has their singular values to the
-    last digit, as products have not.
-    """
+    """R of a QR decomposition in the place of the rows: one chunk, centred and divided already."""
 
     def __init__(self, blocks: Sequence[Array]) -> None:
         self._blocks = list(blocks)
 
-    @classmethod
-    def of(cls, rows: Rows, means: Sequence[Array], divisors: Sequence[Array]) -> Triangle:
-        """Decompose one chunk after the other, each below the R of those before."""
-        xp, pending = rows.blocks[0].home.xp, None
-        for chunk, _ in _chunks(rows, means, divisors, least=4 * sum(rows.widths)):
-            stacked = xp.concat(chunk, axis=1)
-            stacked = stacked if pending is None else xp.concat([pending, stacked], axis=0)
-            pending = xp.linalg.qr(stacked, mode="reduced")[1]
-        stops = np.cumsum(rows.widths)[:-1]
-        return cls(np.split(to_numpy(pending), stops, axis=1))
-
     def only(self, m: int) -> Triangle:
-        """Return the columns of one block."""
+        """Return the columns of one modality."""
         return Triangle([self._blocks[m]])
 
-    def chunks(self, shifts: Any, scales: Any = None) -> Iterator[tuple[list[Array], None]]:
-        """Yield the blocks, which are centred and divided already."""
-        yield self._blocks, None
+    def __iter__(self) -> Iterator[list[Array]]:
+        yield self._blocks
 
 
-def _chunks(
-    rows: Rows,
-    means: Sequence[Array],
-    divisors: Sequence[Array] | None = None,
-    least: int = 1,
-) -> Iterator[tuple[list[Any], Any]]:
-    """Yield standardised chunks of all blocks, and the roots of their rows' weights."""
-    home = rows.blocks[0].home
-    over = [None for _ in means] if divisors is None else divisors
-    for batch in _batches(len(rows), sum(rows.widths), least):
-        part = rows[batch]
-        weight = np.ones(len(part)) if part.weight is None else part.weight
-        root = home.double(np.sqrt(weight))
-        factor = None if part.weight is None else root
-        blocks = zip(part.blocks, means, over, strict=True)
-        yield [block.standardised(mean, divisor, factor) for block, mean, divisor in blocks], root
+@dataclass
+class _DeviceColumns(StandardisedColumns):
+    """Columns that are standardised on the device whenever they are multiplied."""
 
+    block: DeviceBlock
+    mean: Array
+    divisor: Array
+    root: Any
 
-def _counts(rows: Rows) -> Array:
-    """Return the weight of the rows that have both of each pair of blocks: of all."""
-    n_blocks, total = len(rows.blocks), len(rows) if rows.weight is None else rows.weight.sum()
-    return np.full((n_blocks, n_blocks), float(total))
+    def gram(self) -> Array:
+        z = self._standardised()
+        return np.tril(to_numpy(z @ z.T))
 
+    def pull(self, U: Array) -> Array:
+        return to_numpy(self._standardised().T @ self.block.home.double(U))
 
-def _batches(n_rows: int, width: int, least: int = 1) -> list[slice]:
-    step = max(CHUNK // max(1, width), least)
-    return [slice(start, min(start + step, n_rows)) for start in range(0, max(1, n_rows), step)]
+    def covariance(self, count: float) -> Covariance:
+        return FactorCovariance(to_numpy(self._standardised()) / np.sqrt(count))
+
+    def _standardised(self) -> Any:
+        return self.block.standardised(self.mean, self.divisor, self.root)
 
 
 def _is_host(device: Any) -> bool:

@@ -1,53 +1,55 @@
 """Canonical correlation analysis as a scikit-learn estimator."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import _fit_context, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context, clone
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from skmm._base import BaseEstimator
 from skmm._cca._array_api import (
     FollowsInput,
     cast_to,
     check_anywhere,
-    check_weight,
     fitted_attributes_follow,
+    in_pieces,
     projections_follow,
     results_follow,
 )
+from skmm._cca._device import to_numpy
 from skmm._cca._model import Model
-from skmm._cca._moments import Moments, Rows
-from skmm._cca._n_components import (
+from skmm._cca._moments import Moments
+from skmm._cca._n_components import n_beyond_chance
+from skmm._cca._pairs import PairSums
+from skmm._cca._pieces import Piece, check_rows, head, iterate, sum_pieces
+from skmm._cca._rows import Rows
+from skmm._cca._solution import (
     check_n_components,
     check_shared_rows,
-    n_beyond_chance,
+    choose_route,
+    rows_of,
+    solve,
 )
-from skmm._cca._pairs import PairSums
-from skmm._cca._pieces import Piece, check_rows, head, in_pieces, iterate, sum_pieces
-from skmm._cca._route import Route
-from skmm._cca._solution import solve
-from skmm._cca._whitening import MomentRoute, choose_route
+from skmm._cca._whitening import MomentRoute, Route
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities, missing_mask
+from skmm._modalities import Modalities
+from skmm._modalities._check import check_weight
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
+from skmm._modalities._read import read_modalities
 from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 _SHARE = Numbers(Real, 0, 1, closed="both")
 
 
-class CCA(FollowsInput, TransformerMixin, BaseEstimator):
+class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseEstimator):
     """Canonical correlation analysis of two or more modalities.
 
     Finds, in each modality, the directions whose projections agree best with those of the other
@@ -167,9 +169,9 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     :func:`skmm.check_modalities`) give fitted attributes and results of their namespace and
     device. Those of the host are read by NumPy without a copy. On a device with float64, `fit`,
     `partial_fit`, `transform`, `transform_each` and `score` form all products over rows there, in
-    float64; decompositions of what has the size of the columns (or, with fewer rows, n x n) are
-    NumPy's. Rows with NaN, ``n_components="auto"`` and the other methods go through NumPy, and so
-    do, once, rows of more columns than rows.
+    float64; matrices of d x d (or, with fewer rows than columns, n x n) are decomposed by NumPy.
+    Rows with NaN, ``n_components="auto"`` and the other methods are computed by NumPy. Data with
+    more columns than rows are copied to NumPy once, for the likelihood and for `sample`.
 
     References
     ----------
@@ -197,6 +199,8 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
     >>> cca.translate(X.select(["image"]), "text").shape
     (500, 2)
     """
+
+    _moments: Moments | None
 
     _parameter_constraints: dict[str, list[Any]] = {
         "n_components": [POSITIVE, StrOptions({"auto"}), None],
@@ -264,21 +268,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
             local=self.n_components == "auto",
         )  # fmt: skip
-        rows = self._rows(X, sample_weight)
-        self._moments: Moments | None = None
-        route = choose_route(
-            rows, self._shrinkages(), self.scale, self.solver,
-            n_components=self.n_components, objective=self.objective,
-            random_state=self.random_state,
-        )  # fmt: skip
-        wanted = self.n_components
-        if wanted == "auto":
-            model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, rows.shared(), wanted)
-        if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), rows.shared())
-        return self
+        return self._fit_modalities(X, sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @fitted_attributes_follow
@@ -319,7 +309,9 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         for piece in chunks:
             warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
-            moments = (Moments.of(rows, pairs=True) if moments is None else moments).update(rows)
+            if moments is None:
+                moments = Moments.around(rows.shifts(), pairs=True)
+            moments = rows.add_to(moments)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
         if moments.shared.diagonal().min() > 1:
@@ -412,7 +404,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         X = self._check(X, y)
         if len(X.names) < 2:
             raise ValueError(f"score needs two modalities or more, got {X.names!r}.")
-        weight = None if sample_weight is None else check_weight(sample_weight, X)
+        weight = None if sample_weight is None else check_weight(to_numpy(sample_weight), len(X))
         return self._model.total_correlation(X, weight)
 
     @results_follow
@@ -450,12 +442,15 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             ``cca0``, ``cca1``, ...; with the modality's name before (``image__cca0``) for
             ``fusion="concat"``.
         """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        names = self._component_names()
-        if self.fusion == "concat":
-            names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
+        columns = super().get_feature_names_out(input_features)
+        if self.fusion != "concat":
+            return columns
+        names = [f"{name}__{column}" for name in self.modality_names_in_ for column in columns]
         return np.asarray(names, dtype=object)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
 
     def _varies(self, name: str) -> Array:
         return self._model.varies(name)
@@ -483,13 +478,35 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
+    def _fit_checked(self, X: Modalities) -> Self:
+        """Fit to modalities that have been checked and flattened already."""
+        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+
+    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        self._moments = None
+        shrinkages = self._shrinkages()
+        rows = self._rows(X, sample_weight)
+        route = choose_route(
+            rows, shrinkages, self.scale, self.solver,
+            n_components=self.n_components, objective=self.objective,
+            random_state=self.random_state,
+        )  # fmt: skip
+        wanted = self.n_components
+        if wanted == "auto":
+            model = clone(self).set_params(n_components=None, modalities=None)
+            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
+        self._solve(route, route.shared, wanted)
+        if rows.observed is not None:
+            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
+        return self
+
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
         self._check_moments_serve("Data that do not lie in memory are read once, for their moments")
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         check_rows(X, y, weight)
         first = self._piece_rows(head(X, y, weight), reset=True)
-        start = Moments.around(Moments.of(first).shifts, pairs=True)
+        start = Moments.around(first.shifts(), pairs=True)
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
@@ -512,18 +529,18 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
             )
 
     def _rows(self, X: Modalities, sample_weight: Any) -> Rows:
-        mask = missing_mask(X)
-        if mask.any() and self.objective == "sumcor" and len(X.names) > 2:
-            lacking = [name for name, column in zip(X.names, mask.T, strict=True) if column.any()]
-            raise ValueError(
-                f"objective='sumcor' needs complete rows in fit, but modalities {lacking!r} are "
-                "missing in some: use objective='maxvar' or drop the incomplete rows."
-            )
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
-            sample_weight = check_weight(sample_weight, X, **options)
-        blocks = [X[name] for name in X.names]
-        return Rows(blocks, ~mask if mask.any() else None, sample_weight)
+            sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
+        rows = rows_of(X, sample_weight)
+        if rows.observed is not None and self.objective == "sumcor" and len(X.names) > 2:
+            complete = zip(X.names, rows.observed.T, strict=True)
+            raise ValueError(
+                "objective='sumcor' needs complete rows in fit, but modalities "
+                f"{[name for name, here in complete if not here.all()]!r} are missing in some: use "
+                "objective='maxvar' or drop the incomplete rows."
+            )
+        return rows
 
     def _shrinkages(self) -> list[float | str]:
         names = self.modality_names_in_
@@ -569,28 +586,26 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
         self.scales_ = dict(zip(names, scales, strict=True))
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
-        self.loadings_ = self._named(solution.loadings)
-        self.projection_covariances_ = self._named(solution.covariances)
         self.eigenvalues_ = solution.eigenvalues
         self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
+        loadings, covariances = solution.loadings(), solution.covariances()
+        self.loadings_ = self._named(loadings)
+        self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
         self._model = Model(names, self.means_, solution)
         return self
 
-    def _named(self, read: Callable[[int], Array]) -> dict[str, Any]:
+    def _named(self, values: Sequence[Array]) -> dict[str, Any]:
         """Return what belongs to the columns of each modality, named if `fit` saw names."""
-        found = {name: read(m) for m, name in enumerate(self.modality_names_in_)}
-        known = {n: index for n, index in self._schema.columns.items() if index is not None}
-        numbers = self._component_names()
-        framed = {n: pd.DataFrame(found[n], known[n], numbers) for n in known}
-        return {name: framed.get(name, values) for name, values in found.items()}
-
-    def _component_names(self) -> list[str]:
-        return [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
+        found: dict[str, Any] = dict(zip(self.modality_names_in_, values, strict=True))
+        for name, index in self._schema.columns.items():
+            if index is not None:
+                found[name] = pd.DataFrame(found[name], index, super().get_feature_names_out())
+        return found
 
     def _set_correlations(self, sums: PairSums, shared: Array) -> None:
-        """Set the correlations of training rows of which some lack a modality."""
+        """Set the correlations of training rows, some of which lack a modality."""
         self.pairwise_correlations_ = sums.correlations(shared)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
 
@@ -620,7 +635,7 @@ class CCA(FollowsInput, TransformerMixin, BaseEstimator):
 
 
 def _add_piece(model: CCA, piece: Piece, moments: Moments) -> Moments:
-    return moments.update(model._piece_rows(piece, reset=False))
+    return model._piece_rows(piece, reset=False).add_to(moments)
 
 
 def _mean_over_pairs(correlations: Array) -> Array:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skmm._cca._route import Spread, draw_normal
+from skmm._cca._covariance import Covariance, draw_normal
 from skmm._linalg import psd_eigh, psd_pinv
 
 Array = np.ndarray
@@ -31,21 +31,21 @@ Array = np.ndarray
 class Margin:
     """The normal distribution of one modality, in its standardised columns.
 
-    Constant columns stay what they are: they have no variance in the model either.
+    Constant columns keep their value: they have no variance in the model either.
     """
 
-    spread: Spread
+    covariance: Covariance
     shrinkage: float
-    target: float
+    mean_variance: float
     scales: Array
     varying: Array
 
     def sample(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw (n_samples, d) centred rows in the original units."""
-        rows = self.spread.draw(n_samples, rng) * np.sqrt(1.0 - self.shrinkage)
+        rows = self.covariance.draw(n_samples, rng) * np.sqrt(1.0 - self.shrinkage)
         if self.shrinkage > 0:
             noise = rng.standard_normal(rows.shape) * self.varying
-            rows += np.sqrt(self.shrinkage * self.target) * noise
+            rows += np.sqrt(self.shrinkage * self.mean_variance) * noise
         return rows * np.where(self.varying, self.scales, 0.0)
 
     def log_density(self, x: Array) -> Array:
@@ -54,10 +54,12 @@ class Margin:
         Where S is singular and nothing is shrunk it is the density within the range of S.
         """
         x = x / np.where(self.varying, self.scales, np.inf)
-        values = self.spread.values
-        floor = self.shrinkage * self.target
+        values = self.covariance.values
+        floor = self.shrinkage * self.mean_variance
         shrunk = (1.0 - self.shrinkage) * values + floor
-        inside = self.spread.into(x)
+        # R = (1 - c) S + c t I: along the eigenvectors of S its eigenvalues are `shrunk` (r,), in
+        # the rest of the space they are all c t, so that the squared length outside is enough.
+        inside = self.covariance.coordinates(x)  # (n, r)
         distance = np.sum(inside**2 / shrunk, axis=1)
         n_free, log_det = len(values), float(np.sum(np.log(shrunk)))
         if floor > 0:
@@ -66,7 +68,7 @@ class Margin:
             n_columns = int(self.varying.sum())
             log_det += (n_columns - n_free) * np.log(floor)
             n_free = n_columns
-        log_det += 2 * float(np.sum(np.log(self.scales)))
+        log_det += 2 * float(np.sum(np.log(self.scales)))  # from standardised to original units
         return -0.5 * (distance + log_det + n_free * np.log(2 * np.pi))
 
 
@@ -141,6 +143,7 @@ class CanonicalGaussian:
         given: Sequence[int] = (), codes: Array | None = None,
     ) -> Array:  # fmt: skip
         """Draw the projections of `to`, (n_samples, len(to) k), given those of `given`."""
+        # Conditional normal: mean u_given B, covariance C_tt - C_tg B with B = C_gg^+ C_gt.
         covariance, mean = self._block(to, to), 0.0
         if len(given):
             B = self.regression(to, given)
@@ -150,11 +153,14 @@ class CanonicalGaussian:
     def sample_rows(self, m: int, codes: Array, rng: np.random.RandomState) -> Array:
         """Draw centred rows of modality m whose projections are `codes`."""
         free = self.margins[m].sample(len(codes), rng)
-        # Replace the projections of an independent draw by the wanted ones.
+        # What a modality has beside its projections does not depend on the other modalities: a
+        # free draw is right but for its projections, which are replaced by the wanted ones.
         return free + self.decode(m, codes - free @ self.weights[m])
 
     def log_density(self, rows: Sequence[Array], given: Sequence[int]) -> Array:
         """Return the joint log-density (n,) of the centred rows of the modalities `given`."""
+        # Modalities depend on each other through projections alone, so that
+        # p(x_1, ..., x_M) = p(u_1, ..., u_M) * product of p(x_m) / p(u_m).
         codes = [x @ self.weights[m] for x, m in zip(rows, given, strict=True)]
         total = _normal_log_density(np.hstack(codes), self._block(given, given))
         for x, u, m in zip(rows, codes, given, strict=True):

@@ -32,15 +32,17 @@ N. Halko, P.-G. Martinsson and J. Tropp, "Finding structure with randomness", SI
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 
-from skmm._cca._moments import Rows
+from skmm._cca._covariance import Covariance
 from skmm._cca._objectives import maxvar
-from skmm._cca._route import TINY, Route, Spread
-from skmm._cca._sparse import Columns, RowsSpread, fourth_moment
+from skmm._cca._rows import Rows, fourth_moment
+from skmm._cca._sparse import ImplicitCovariance, SparseColumns
+from skmm._cca._whitening import TINY, Route
 from skmm._linalg import psd_eigh
 
 Array = np.ndarray
@@ -64,28 +66,28 @@ class IterativeRoute(Route):
         n_components: int,
         random_state: np.random.RandomState,
     ) -> None:
-        super().__init__(scale)
-        self.damped = rows.observed is not None
-        self._columns: list[Columns] = []
-        roots = rows._indicator()
-        self._counts = np.maximum(roots.T @ roots, TINY)
-        self._bounds = []
-        for m, (block, root) in enumerate(zip(rows.blocks, roots.T, strict=True)):
-            self._read(block, root, scale)
-            self._settle_shrinkage(m, shrinkages[m])
-            self._bounds.append(int(min(self.varying[m].sum(), np.count_nonzero(root) - 1)))
+        super().__init__(scale, rows.shared())
+        self.inconsistent_counts = rows.observed is not None
+        self._counts = np.maximum(rows.counts(), TINY)
+        read = [rows.columns(m) for m in range(len(rows.blocks))]
+        means, variances = [one.mean for one in read], [one.variance for one in read]
+        divisors = self._standardise(means, variances, [scale] * len(read))
+        self._columns: list[Any] = [c.divided_by(s) for c, s in zip(read, divisors, strict=True)]
+        self._settle_shrinkages(shrinkages)
+        self._bounds = [
+            int(min(varying.sum(), np.count_nonzero(Z.root) - 1))
+            for varying, Z in zip(self.varying, self._columns, strict=True)
+        ]
         if min(self._bounds) < 1:
             self.ranks = self._bounds  # nothing to align, as the estimator will say
             return
-        self._check_shared_rows(rows.shared())
-        solvers = [
-            _Solver(self, m, n_components + BLOCK, random_state) for m in range(len(roots.T))
-        ]
-        bases = _Bases(self._columns, self.shrinkages, self.targets, self._counts)
+        self._check_shared_rows(self.shared)
+        solvers = [_Solver(self, m, n_components + BLOCK, random_state) for m in range(len(read))]
+        bases = _Bases(self._columns, self.shrinkages, self.mean_variances, self._counts)
         self._iterate(bases, solvers, n_components, random_state)
         self._bases = bases.V
         self.ranks = [V.shape[1] for V in bases.V]
-        self.inner = [U.T @ U / self._counts[m, m] for m, U in enumerate(bases.U)]
+        self.whitened_covariances = [U.T @ U / self._counts[m, m] for m, U in enumerate(bases.U)]
         self.cross = bases.cross
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -98,9 +100,9 @@ class IterativeRoute(Route):
         ]
         return weights, between
 
-    def spread(self, m: int) -> Spread:
-        """Return the sparse root of S."""
-        return RowsSpread(self._columns[m], float(self._counts[m, m]))
+    def covariance(self, m: int) -> Covariance:
+        """Return S by its sparse factor."""
+        return ImplicitCovariance(self._columns[m], float(self._counts[m, m]))
 
     def covary(self, m: int, V: Array) -> Array:
         """Return S_m @ V."""
@@ -109,19 +111,19 @@ class IterativeRoute(Route):
     def shrunk(self, m: int, V: Array) -> Array:
         """Return R_m @ V."""
         c = self.shrinkages[m]
-        return (1.0 - c) * self.covary(m, V) + c * self.targets[m] * V
+        return (1.0 - c) * self.covary(m, V) + c * self.mean_variances[m] * V
 
-    def _read(self, block: Array, root: Array, scale: bool) -> None:
-        def settle(mean: Array, variance: Array) -> Array:
-            return self._standardise(mean, variance, scale)
-
-        self._columns.append(Columns.read(block, root, settle))
-
-    def _settle_shrinkage(self, m: int, shrinkage: float | str) -> None:
-        Z, count = self._columns[m], float(self._counts[m, m])
-        norms = Z.row_norms()
-        fourth = fourth_moment(norms, Z.root)
-        self._shrink(shrinkage, float(norms.sum()) / count, Z.squares() / count**2, fourth, count)
+    def _settle_shrinkages(self, shrinkages: Sequence[float | str]) -> None:
+        counts = [float(count) for count in self._counts.diagonal()]
+        norms = [Z.row_norms() for Z in self._columns]
+        columns = list(zip(self._columns, norms, counts, strict=True))
+        self._shrink(
+            shrinkages,
+            [float(n.sum()) / count for _, n, count in columns],
+            [Z.squares() / count**2 for Z, _, count in columns],
+            [fourth_moment(n, Z.root) for Z, n, _ in columns],
+            counts,
+        )
 
     def _is_enough(self, ranks: Sequence[int], k: int) -> bool:
         """Return whether bases of these sizes can hold k components, or as many as there are."""
@@ -183,13 +185,13 @@ class _Bases:
 
     def __init__(
         self,
-        columns: Sequence[Columns],
+        columns: Sequence[SparseColumns],
         shrinkages: Sequence[float],
-        targets: Sequence[float],
+        mean_variances: Sequence[float],
         counts: Array,
     ) -> None:
         self._columns, self._counts = columns, counts
-        self._c, self._floor = shrinkages, np.multiply(shrinkages, targets)
+        self._c, self._floor = shrinkages, np.multiply(shrinkages, mean_variances)
         self.V = [np.empty((Z.shape[1], 0)) for Z in columns]
         self.U = [np.empty((Z.shape[0], 0)) for Z in columns]
         pairs = combinations(range(len(columns)), 2)
@@ -204,6 +206,9 @@ class _Bases:
 
     def residuals(self, v: Sequence[Array], values: Array, sketch: Array) -> list[Array]:
         """Return the residuals A w - lambda B w of the directions, times the sketch."""
+        # Part m of A w - lambda B w, with w = V v: the sum over n != m of S_mn w_n, minus
+        # (lambda - 1) R_m w_m, since A has R on its diagonal. S w is Z'(Z w) with Z w = U v known.
+        # The residuals of all components are mixed first: BLOCK products with Z' instead of k.
         y = [part @ sketch for part in v]
         scaled = [part @ ((values - 1.0)[:, None] * sketch) for part in v]
         found = []
@@ -215,7 +220,7 @@ class _Bases:
         return found
 
     def add(self, steps: Sequence[Array]) -> None:
-        """Extend the bases by what is new in the steps."""
+        """Extend the bases by the parts of the steps that lie outside them."""
         old = [U.shape[1] for U in self.U]
         for m, step in enumerate(steps):
             V, U = self._new(m, step)
@@ -238,7 +243,9 @@ class _Bases:
         V, U = step, self._columns[m].push(step)
         norms = np.sqrt(np.diag(self._inner(m, V, U, V, U)))
         V, U = (part / np.where(norms > 0, norms, np.inf) for part in (V, U))
-        for least in (1e-10, 0.5):  # twice is enough; what is left of a full basis is rounding
+        # Twice is enough (Gram-Schmidt). A direction that loses half of its norm in the second
+        # round is the rounding of a basis that is full already.
+        for least in (1e-10, 0.5):
             inside = self._inner(m, self.V[m], self.U[m], V, U)
             V, U = V - self.V[m] @ inside, U - self.U[m] @ inside
             values, turn = linalg.eigh(self._inner(m, V, U, V, U))
@@ -247,7 +254,7 @@ class _Bases:
         return V, U
 
     def _inner(self, m: int, V: Array, U: Array, W: Array, T: Array) -> Array:
-        """Return V' R W, of which the rows are U and T."""
+        """Return V' R W, where U = Z V and T = Z W are known."""
         return (1.0 - self._c[m]) / self._counts[m, m] * (U.T @ T) + self._floor[m] * (V.T @ W)
 
     def _joint(self, i: int, j: int) -> Array:
@@ -269,8 +276,10 @@ class _Solver:
         basis = random_state.standard_normal((width, size))
         for _ in range(3):
             basis = np.linalg.qr(route.covary(m, basis))[0]
+        # R is about (1 - c) * last eigenvalue + c t outside the basis (Frangella et al. 2023): what
+        # conjugate gradients still see there is flat.
         values, rotation = psd_eigh(basis.T @ route.covary(m, basis))
-        c, floor = route.shrinkages[m], route.shrinkages[m] * route.targets[m]
+        c, floor = route.shrinkages[m], route.shrinkages[m] * route.mean_variances[m]
         self._basis = basis @ rotation
         self._outside = 1.0 / ((1.0 - c) * values[-1] + floor)
         self._excess = 1.0 / ((1.0 - c) * values + floor) - self._outside

@@ -1,21 +1,20 @@
-"""A solved CCA over named modalities: what the estimator's methods do once the data are checked."""
+"""A solved CCA over named modalities: the computations of the methods, on checked data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from skmm._cca._device import Home, is_device_block, to_numpy
-from skmm._cca._solution import Solution, own
-from skmm._cca._sparse import project_sparse, row_batches
+from skmm._cca._device import Home, to_numpy
+from skmm._cca._solution import Solution, component_slice, rows_of
 from skmm._linalg import CONSTANT, canonical_axes, pearson
-from skmm._modalities import Modalities, missing_mask, observed_rows
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._columns import in_type
-from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
+Along = tuple[Array, Array, Array]  # which rows (n,) have both of a pair, and two codes (n_both, k)
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,18 @@ class Model:
 
     def codes(self, X: Modalities) -> dict[str, Array]:
         """Return each modality's projections (n, k); NaN where it is missing."""
-        return {name: self._project(X, name) for name in X.names}
+        rows, codes = rows_of(X), {}
+        for j, name in enumerate(X.names):
+            m = self.names.index(name)
+            scale = self.solution.gaussian.margins[m].scales
+            codes[name] = rows.project(j, self.means[name], scale, self.solution.weights[m])
+        return codes
 
     def fuse(self, X: Modalities, fusion: str) -> Array:
         """Return the fused projections; for "concat", X must be complete."""
         codes = self.codes(X)
-        if any(is_device_block(X[name]) for name in X.names):
-            return self._fuse_there(list(codes.values()), self._positions(X.names), fusion)
+        if (home := Home.of(codes[X.names[0]])) is not None:
+            return self._fuse_there(list(codes.values()), self._positions(X.names), fusion, home)
         if fusion == "concat":
             return np.hstack([codes[name] for name in self.names])
         fused = np.empty((len(X), self.n_components))
@@ -55,9 +59,10 @@ class Model:
                 fused[rows] = self.solution.gaussian.posterior_mean(np.hstack(part), given)
         return fused
 
-    def _fuse_there(self, codes: Sequence[Any], given: Sequence[int], fusion: str) -> Any:
+    def _fuse_there(
+        self, codes: Sequence[Any], given: Sequence[int], fusion: str, home: Home
+    ) -> Any:
         """Fuse complete projections on their device."""
-        home = cast(Home, Home.of(codes[0]))
         if fusion == "mean":
             return sum(codes[1:], start=codes[0]) / len(codes)
         together = home.xp.concat(codes, axis=1)
@@ -100,7 +105,7 @@ class Model:
         return self._rows(codes, every, rng)
 
     def complete(self, X: Modalities, rng: np.random.RandomState) -> dict[str, Array]:
-        """Draw what X lacks, given what it has; NaN where a modality is there."""
+        """Draw the missing modalities given the observed ones; NaN where one is observed."""
         codes, gaussian = self.codes(X), self.solution.gaussian
         lacked = self.incomplete(X)
         drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in lacked}
@@ -115,52 +120,39 @@ class Model:
         return drawn
 
     def log_density(self, X: Modalities) -> Array:
-        """Return each row's log-density (n,) of what it has."""
+        """Return the log-density (n,) of the observed modalities of each row."""
         result = np.empty(len(X))
         for names, rows in self._patterns(X):
-            for part in _parts(X, names, rows):
-                centred = [self._centred(X, name, part) for name in names]
-                result[part] = self.solution.gaussian.log_density(centred, self._positions(names))
+            part = rows_of(X.select(names)[rows])
+            for batch in part.batches():  # sparse rows are made dense, some at a time
+                few = part[batch]
+                centred = [few.centred(j, self.means[name]) for j, name in enumerate(names)]
+                given = self._positions(names)
+                result[rows[batch]] = self.solution.gaussian.log_density(centred, given)
         return result
 
-    def total_correlation(self, X: Modalities, weight: Array | None) -> float:
+    def total_correlation(self, X: Modalities, weight: Array | None = None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
-        codes, totals = to_numpy(self.codes(X)), []
+        return total_correlation(self.along_axes(X), weight)
+
+    def along_axes(self, X: Modalities) -> list[Along]:
+        """Return, for each pair of modalities, its rows and their codes along the training axes."""
+        codes, found = to_numpy(self.codes(X)), []
         present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
         for a, b in combinations(X.names, 2):
             both = present[a] & present[b]
             if both.sum() < 2:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
             A, B = self._axes(a, b)
-            part = None if weight is None else weight[both]
-            along = codes[a][both] @ A, codes[b][both] @ B
-            totals.append(pearson(*along, part, constant=CONSTANT).sum())
-        return float(np.mean(totals))
+            found.append((both, codes[a][both] @ A, codes[b][both] @ B))
+        return found
 
     def _axes(self, a: str, b: str) -> tuple[Array, Array]:
         """Return the canonical axes of the training projections of two modalities."""
-        i, j = (own(m, self.n_components) for m in self._positions([a, b]))
+        i, j = (component_slice(m, self.n_components) for m in self._positions([a, b]))
         C = self.solution.codes
         A, B, _ = canonical_axes(C[i, i], C[j, j], C[i, j])
         return A, B
-
-    def _project(self, X: Modalities, name: str) -> Array:
-        if is_device_block(X[name]):
-            return X[name].project(self.means[name], self._weights(name))
-        if not is_sparse(X[name]):
-            return self._centred(X, name) @ self._weights(name)
-        scale = self.solution.gaussian.margins[self.names.index(name)].scales
-        codes = project_sparse(X[name], self.means[name], scale, self._weights(name))
-        codes[~observed_rows(X, name)] = np.nan
-        return codes
-
-    def _centred(self, X: Modalities, name: str, rows: Array | slice = slice(None)) -> Array:
-        value = X[name][rows]
-        value = value.toarray() if is_sparse(value) else value
-        return np.subtract(value, self.means[name], dtype=np.float64)
-
-    def _weights(self, name: str) -> Array:
-        return self.solution.weights[self.names.index(name)]
 
     def _positions(self, names: Sequence[str]) -> list[int]:
         return [self.names.index(name) for name in names]
@@ -186,11 +178,10 @@ class Model:
                 yield names, np.flatnonzero(which.reshape(-1) == number)
 
 
-def _parts(X: Modalities, names: Sequence[str], rows: Array) -> Iterator[Array]:
-    """Yield the rows at once, or few at a time where sparse ones are to be made dense."""
-    values = [X[name] for name in names]
-    if not any(is_sparse(value) for value in values):
-        yield rows
-        return
-    for batch in row_batches(len(rows), [value.shape[1] for value in values]):
-        yield rows[batch]
+def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> float:
+    """Return the sum of the correlations of a pair's codes, averaged over the pairs."""
+    totals = [
+        pearson(a, b, None if weight is None else weight[both], constant=CONSTANT).sum()
+        for both, a, b in pairs
+    ]
+    return float(np.mean(totals))

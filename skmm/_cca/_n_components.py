@@ -1,7 +1,7 @@
-"""How many components: the bound, the automatic choice, the warning."""
+"""How many components correlate beyond chance: the automatic choice."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -14,55 +14,6 @@ from skmm._modalities._output import arrays_only
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
-
-
-def check_n_components(
-    wanted: Any, names: Sequence[str], ranks: Sequence[int], *, additive: bool
-) -> int:
-    """Return the number of components; None is the smallest rank.
-
-    The bound is the sum of the ranks if components may belong to few modalities (`additive`),
-    else the smallest.
-    """
-    for name, rank in zip(names, ranks, strict=True):
-        if rank == 0:
-            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
-    if wanted is None:
-        return min(ranks)
-    bound = sum(ranks) if additive else min(ranks)
-    if wanted > bound:
-        kind = "sum of the ranks" if additive else "smallest rank"
-        raise ValueError(
-            f"n_components={wanted} is above its bound {bound}, the {kind} of the modalities "
-            f"{dict(zip(names, ranks, strict=True))}."
-        )
-    return int(wanted)
-
-
-def check_shared_rows(
-    names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], shared: Array
-) -> None:
-    """Warn where two unshrunk modalities have too few common rows for their columns.
-
-    `shared` counts the rows that have both of a pair, (M, M). A pair without any is refused if
-    there are no others, and else taken as unrelated.
-    """
-    for i, j in combinations(range(len(names)), 2):
-        pair, n_rows = f"{names[i]!r} and {names[j]!r}", int(shared[i, j])
-        if n_rows < 2 and len(names) == 2:
-            raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
-        shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
-        if n_rows < 2:
-            message = f"Fewer than 2 rows have both {pair}: they are taken as unrelated."
-        elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
-            message = (
-                f"Modalities {pair} have ranks {ranks[i]} and {ranks[j]}, too many for {n_rows} "
-                "rows: some canonical correlations are 1 and mean nothing. Use shrinkage='auto' "
-                "or fewer columns."
-            )
-        else:
-            continue
-        warnings.warn(message, stacklevel=5)
 
 
 def n_beyond_chance(

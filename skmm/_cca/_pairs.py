@@ -21,7 +21,7 @@ Array = np.ndarray
 
 @dataclass
 class PairSums:
-    """Weighted sums over the rows that have both of a pair i, j of modalities.
+    """Weighted sums over the rows that have both modalities i and j.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class PairSums:
 
     @classmethod
     def of_moments(cls, moments: Moments, weights: Sequence[Array]) -> Self:
-        """Project moments that keep what rows without the other of a pair have."""
+        """Project moments that keep the products of rows that lack the other modality."""
         total = cls.empty(len(weights), weights[0].shape[1])
         total.counts = moments.counts
         for i, W in enumerate(weights):
@@ -80,7 +80,9 @@ class PairSums:
         They are NaN where fewer than two rows have both (`shared` counts them), and 0 where a
         modality has no part in a component.
         """
-        counts = np.where(self.counts > 0, self.counts, 1.0)[..., None]
+        # Each pair has its own rows, hence its own means and variances of either modality:
+        # [i, j] holds those of i on the rows that also have j.
+        counts = np.where(self.counts > 0, self.counts, 1.0)[..., None]  # (M, M, 1)
         mean = self.sums / counts
         variance = np.maximum(self.squares / counts - mean**2, 0.0)
         deviation = np.sqrt(np.where(variance > CONSTANT**2, variance, np.inf))

@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from skmm._cca._moments import Moments
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._chunks import rows_within
-from skmm._modalities._stream import LARGE, mapping_of
+from skmm._modalities._stream import mapping_of
 from skmm._modalities._values import is_lazy
 
 Array = np.ndarray
@@ -31,13 +31,6 @@ class Piece(NamedTuple):
 
 
 Sum = Callable[[Piece, Moments], Moments]
-
-
-def in_pieces(X: Any, y: Any = None) -> bool:
-    """Return whether data are to be read in pieces: lazy arrays, and mapped files if large."""
-    values = [*_values(X), y]
-    mapped = sum(value.nbytes for value in values if mapping_of(value) is not None)
-    return mapped > LARGE or any(is_lazy(value) for value in values)
 
 
 def check_rows(X: Any, y: Any, weight: Array | None) -> None:

@@ -1,15 +1,26 @@
-"""From whitened coordinates to a solved CCA: weights, covariances, the Gaussian model."""
+"""From rows to a solved CCA: route, weights, covariances, the Gaussian model."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
+from skmm._cca._device import DeviceBlock, DeviceRows
 from skmm._cca._gaussian import CanonicalGaussian, Margin
+from skmm._cca._gram import GramRoute
+from skmm._cca._iterative import IterativeRoute
 from skmm._cca._objectives import maxvar, sumcor, two_blocks
-from skmm._cca._route import Route
+from skmm._cca._root import RootRoute
+from skmm._cca._rows import DenseRows, Rows
+from skmm._cca._sparse import SparseRows
+from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
 from skmm._linalg import dominant_signs, positive_part, product, psd_pinv
-from skmm._random import check_random_state
+from skmm._modalities import Modalities, missing_mask
+from skmm._modalities._values import is_sparse
+from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
 
@@ -40,13 +51,17 @@ class Solution:
     gaussian: CanonicalGaussian
     deviations: list[Array]
 
-    def covariances(self, m: int) -> Array:
-        """Covariance (d_m, k) of a modality's columns with its own projections."""
-        return np.ascontiguousarray(self.between[m][:, own(m, len(self.eigenvalues))])
+    def covariances(self) -> list[Array]:
+        """Return the covariances (d_m, k) of each modality's columns with its own projections."""
+        k = len(self.eigenvalues)
+        return [
+            np.ascontiguousarray(C[:, component_slice(m, k)]) for m, C in enumerate(self.between)
+        ]
 
-    def loadings(self, m: int) -> Array:
-        """Correlation (d_m, k) of a modality's columns with its own projections."""
-        return np.clip(self.covariances(m) / self.deviations[m][:, None], -1.0, 1.0)
+    def loadings(self) -> list[Array]:
+        """Return the correlations (d_m, k) of each modality's columns with its own projections."""
+        parts = zip(self.covariances(), self.deviations, strict=True)
+        return [np.clip(C / s[:, None], -1.0, 1.0) for C, s in parts]
 
     def correlations(self) -> Array:
         """Correlation (k, M, M) of the projections of each pair of modalities in complete rows."""
@@ -80,9 +95,48 @@ class Solution:
         return [right @ C.T for C in self.between]
 
 
-def own(m: int, k: int) -> slice:
+def component_slice(m: int, k: int) -> slice:
     """Positions of modality m among the projections of all."""
     return slice(m * k, (m + 1) * k)
+
+
+def rows_of(X: Modalities, weight: Array | None = None) -> Rows:
+    """Return the rows of checked modalities by where they lie."""
+    blocks, mask = [X[name] for name in X.names], missing_mask(X)
+    kind: type[Rows] = SparseRows if any(map(is_sparse, blocks)) else DenseRows
+    kind = DeviceRows if isinstance(blocks[0], DeviceBlock) else kind
+    return kind(blocks, ~mask if mask.any() else None, weight)
+
+
+def choose_route(
+    rows: Rows,
+    shrinkages: Sequence[float | str],
+    scale: bool,
+    solver: str,
+    *,
+    n_components: Any = None,
+    objective: str = "maxvar",
+    random_state: Seed = None,
+) -> Route:
+    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits.
+
+    Components, objective and random state are for the route that finds some directions alone.
+    """
+    if solver == "svd":
+        return RootRoute(rows, shrinkages, scale)
+    if solver != "covariance" and rows.needs_iteration:
+        k = _check_iterative(rows, n_components, objective)
+        return IterativeRoute(rows, shrinkages, scale, k, check_random_state(random_state))
+    strict = solver != "covariance" and rows.can_be_read_dense
+    try:
+        if max(rows.widths) <= len(rows):
+            moments = rows.moments()
+            return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
+        if rows.has_gram:
+            return GramRoute(rows, shrinkages, scale, strict=strict)
+    except IllConditionedError:
+        pass
+    return RootRoute(rows, shrinkages, scale)
 
 
 def solve(
@@ -97,79 +151,147 @@ def solve(
 
     Modalities come in the order of `priority` where signs are tied.
     """
-    rng = check_random_state(random_state)
-    lanczos = rng if solver == "randomized" else None
-    if len(route.ranks) == 2:
-        directions, eigenvalues = two_blocks(route.cross[0, 1], n_components, lanczos)
-        eigenvalues = eigenvalues + 1.0 if objective == "maxvar" else eigenvalues
-    else:
-        directions, eigenvalues = maxvar(route.joint, route.ranks, n_components, lanczos)
-        if objective == "sumcor":
-            directions, eigenvalues = sumcor(
-                route.joint, route.ranks, n_components, directions, rng
-            )
-    directions = [_unit_variance(route, m, v) for m, v in enumerate(directions)]
-    weights, between = route.project(directions)
-    signs = dominant_signs([between[m][:, own(m, n_components)] for m in priority])
+    k, n_modalities = n_components, len(route.ranks)
+    blocks = [component_slice(m, k) for m in range(n_modalities)]
+    directions, eigenvalues = _directions(route, k, objective, solver, random_state)
+    # Unit variance; a modality without part in a component gets zero.
+    images = route.apply_covariances(directions)
+    variances = [np.einsum("rk,rk->k", v, Sv) for v, Sv in zip(directions, images, strict=True)]
+    deviations = [np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
+    directions = [
+        v / np.where(s > 1e-10, s, np.inf) for v, s in zip(directions, deviations, strict=True)
+    ]
+    weights, between = route.project(directions)  # (d_m, k), (d_m, M k)
+    signs = dominant_signs([between[m][:, blocks[m]] for m in priority])
     directions = [v * signs for v in directions]
     weights = [W * signs for W in weights]
-    between = [C * np.tile(signs, len(weights)) for C in between]
-    codes = _projection_covariance(route, directions)
-    gaussian = _gaussian(route, weights, between, codes)
+    between = [C * np.tile(signs, n_modalities) for C in between]
+    codes = route.projection_covariance(directions)
+    gaussian = _gaussian(route, weights, between, codes, blocks)
     in_units = [C * s[:, None] for C, s in zip(between, route.scales, strict=True)]
     return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian, route.deviations)
 
 
-def _unit_variance(route: Route, m: int, directions: Array) -> Array:
-    """Scale the projections to unit variance; a modality without part in a component gets zero."""
-    variance = np.einsum("rk,rk->k", directions, route.apply_inner(m, directions))
-    deviation = np.sqrt(np.maximum(variance, 0.0))
-    return directions / np.where(deviation > 1e-10, deviation, np.inf)
+def check_n_components(
+    wanted: Any, names: Sequence[str], ranks: Sequence[int], *, additive: bool
+) -> int:
+    """Return the number of components; None is the smallest rank.
+
+    The bound is the sum of the ranks if components may belong to few modalities (`additive`),
+    else the smallest.
+    """
+    for name, rank in zip(names, ranks, strict=True):
+        if rank == 0:
+            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
+    if wanted is None:
+        return min(ranks)
+    bound = sum(ranks) if additive else min(ranks)
+    if wanted > bound:
+        kind = "sum of the ranks" if additive else "smallest rank"
+        raise ValueError(
+            f"n_components={wanted} is above its bound {bound}, the {kind} of the modalities "
+            f"{dict(zip(names, ranks, strict=True))}."
+        )
+    return int(wanted)
 
 
-def _projection_covariance(route: Route, directions: Sequence[Array]) -> Array:
-    """Return the covariance of all projections on the training rows."""
-    k, n_modalities = directions[0].shape[1], len(directions)
-    codes = np.zeros((n_modalities * k, n_modalities * k))
-    for m, v in enumerate(directions):
-        codes[own(m, k), own(m, k)] = product(v.T, route.apply_inner(m, v))
-        for n in range(m):
-            block = product(v.T, product(route.joint(m, n), directions[n]))
-            codes[own(m, k), own(n, k)], codes[own(n, k), own(m, k)] = block, block.T
-    return codes
+def check_shared_rows(
+    names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], shared: Array
+) -> None:
+    """Warn where two unshrunk modalities have too few common rows for their columns.
+
+    `shared` counts the rows that have both of a pair, (M, M). A pair without any is refused if
+    there are no others, and else taken as unrelated.
+    """
+    for i, j in combinations(range(len(names)), 2):
+        pair, n_rows = f"{names[i]!r} and {names[j]!r}", int(shared[i, j])
+        if n_rows < 2 and len(names) == 2:
+            raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
+        shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
+        if n_rows < 2:
+            message = f"Fewer than 2 rows have both {pair}: they are taken as unrelated."
+        elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
+            message = (
+                f"Modalities {pair} have ranks {ranks[i]} and {ranks[j]}, too many for {n_rows} "
+                "rows: some canonical correlations are 1 and mean nothing. Use shrinkage='auto' "
+                "or fewer columns."
+            )
+        else:
+            continue
+        warnings.warn(message, stacklevel=5)
+
+
+def _directions(
+    route: Route,
+    k: int,
+    objective: str,
+    solver: str,
+    random_state: int | np.random.RandomState | None,
+) -> tuple[list[Array], Array]:
+    """Return the directions (r_m, k) in whitened coordinates and the values of the components."""
+    several = len(route.ranks) > 2
+    needed = solver == "randomized" or (several and objective == "sumcor")
+    rng = check_random_state(random_state) if needed else None
+    lanczos = rng if solver == "randomized" else None
+    if not several:
+        directions, correlations = two_blocks(route.cross[0, 1], k, lanczos)
+        return directions, correlations + 1.0 if objective == "maxvar" else correlations
+    directions, eigenvalues = maxvar(route.joint, route.ranks, k, lanczos)
+    if rng is not None and objective == "sumcor":
+        return sumcor(route.joint, route.ranks, k, directions, rng)
+    return directions, eigenvalues
 
 
 def _gaussian(
-    route: Route, weights: Sequence[Array], between: Sequence[Array], codes: Array
+    route: Route,
+    weights: Sequence[Array],
+    between: Sequence[Array],
+    codes: Array,
+    blocks: Sequence[slice],
 ) -> CanonicalGaussian:
     """Return the Gaussian model, shrunk as the directions are but not beyond the optimum.
 
     Strong shrinkage is a way to find stable directions (1 is partial least squares), but a
     covariance shrunk beyond its optimum predicts hardly anything.
+
+    In the model the covariance of all columns together is S with its blocks shrunk: R_m on the
+    diagonal, and S_mn off it, which shrinks as the variances of both do, by the root of
+    (1 - c_m)(1 - c_n).
     """
-    n_modalities, k = len(weights), weights[0].shape[1]
-    shrinkages = np.minimum(route.shrinkages, route.optima)
-    blocks = [own(m, k) for m in range(n_modalities)]
-    keep = np.repeat(np.sqrt(1.0 - shrinkages), k)
-    joint, loadings = codes * np.outer(keep, keep), []
+    every, k = range(len(weights)), weights[0].shape[1]
+    shrinkages = np.minimum(route.shrinkages, route.optimal_shrinkages)
+    keep = np.repeat(np.sqrt(1.0 - shrinkages), k)  # (M k,)
+    joint, loadings = codes * np.outer(keep, keep), []  # (M k, M k)
     for W, C, block, c, t, s in zip(
-        weights, between, blocks, shrinkages, route.targets, route.scales, strict=True
+        weights, between, blocks, shrinkages, route.mean_variances, route.scales, strict=True
     ):
+        # W'RW = (1 - c) W'SW + c t W'W, and RW = (1 - c) SW + c t W, in the original units.
         joint[block, block] += c * t * product(W.T, W)
-        loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])
-    margins = [
-        Margin(
-            route.spread(m),
-            float(shrinkages[m]),
-            route.targets[m],
-            route.scales[m],
-            route.varying[m],
+        loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])  # (d_m, k)
+    if route.inconsistent_counts:
+        # Pairs of modalities were read from different rows: their covariances need not fit together
+        # in one distribution, so that those between modalities are damped until they do.
+        joint = positive_part(joint, blocks)
+    covariances = [route.covariance(m) for m in every]
+    columns = zip(
+        covariances, shrinkages.tolist(), route.mean_variances, route.scales, route.varying,
+        strict=True,
+    )  # fmt: skip
+    margins = [Margin(*one) for one in columns]
+    units = [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)]
+    return CanonicalGaussian(units, loadings, joint, margins)
+
+
+def _check_iterative(rows: Rows, n_components: int | str | None, objective: str) -> int:
+    size = f"{len(rows)} rows of up to {max(rows.widths)} sparse columns"
+    if n_components is None or isinstance(n_components, str):
+        raise ValueError(
+            f"n_components={n_components!r} would need all components of {size}: give a number, "
+            "or use solver='covariance' if the memory allows."
         )
-        for m in range(n_modalities)
-    ]
-    return CanonicalGaussian(
-        [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)],
-        loadings,
-        positive_part(joint, blocks) if route.damped else joint,
-        margins,
-    )
+    if objective == "sumcor" and len(rows.blocks) > 2:
+        raise ValueError(
+            f"objective='sumcor' needs all directions of {size}: use objective='maxvar', or "
+            "solver='covariance' if the memory allows."
+        )
+    return n_components

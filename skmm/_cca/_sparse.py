@@ -8,34 +8,97 @@ The correction costs no digits: a column stored in a share q of the rows has
 ``mu**2 <= var * q / (1 - q)``, and one that is stored in every row is centred entry by entry.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from skmm._cca._moments import Moments, Rows
-from skmm._cca._route import DEPENDENT, Spread
+from skmm._cca._covariance import DEPENDENT, Covariance
+from skmm._cca._moments import Moments
+from skmm._cca._rows import CentredColumns, HostRows, StandardisedColumns, fourth_moment
 from skmm._linalg import psd_eigh
 from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
-Settle = Callable[[Array, Array], Array]  # mean and variance to divisors
+
+# The largest n x n or d x d products that are formed unless "covariance" wants them (200 MiB
+# each), and the largest dense copy (256 MiB) by which "auto" goes back to the rows.
+LARGEST_PRODUCTS = 5000
+LARGEST_COPY = 2**25
+
+
+class SparseRows(HostRows):
+    """Rows of CSR matrices, or of some and of arrays."""
+
+    @property
+    def needs_iteration(self) -> bool:
+        """Whether the products of rows or columns are too large to be formed."""
+        return min(len(self), max(self.widths)) > LARGEST_PRODUCTS
+
+    @property
+    def can_be_read_dense(self) -> bool:
+        """Whether passes over dense rows are affordable where products lose digits."""
+        return len(self) * sum(self.widths) <= LARGEST_COPY
+
+    def moments(self) -> Moments:
+        """Return the moments of all rows, around the means, by sparse products."""
+        every = range(len(self.blocks))
+        read = [self.columns(m) for m in every]
+        Z = [columns.divided_by(np.ones_like(columns.mean)) for columns in read]
+        return Moments(
+            [columns.mean for columns in read],
+            self.counts(),
+            [np.zeros((width, len(every))) for width in self.widths],
+            {(i, j): Z[i].products(Z[j]) for j in every for i in range(j + 1)},
+            self.shared(),
+        )
+
+    def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
+        """Return the mean of the fourth power of the norm of standardised rows, per modality."""
+        read = [self.columns(m).divided_by(divisor) for m, divisor in enumerate(divisors)]
+        return [fourth_moment(Z.row_norms(), Z.root) for Z in read]
+
+    def columns(self, m: int) -> CentredColumns:
+        """Return the columns of one modality, for products of n x n or with few vectors."""
+        block = self.blocks[m]
+        root = np.ascontiguousarray(self.indicator()[:, m])  # a file would not keep a column view
+        return _read_sparse(block, root) if is_sparse(block) else _read_dense(block, root)
+
+    def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Array:
+        """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
+        if not is_sparse(self.blocks[m]):
+            return self.centred(m, mean) @ weights
+        codes = project_sparse(self.blocks[m], mean, scale, weights)
+        if self.observed is not None:
+            codes[~self.observed[:, m]] = np.nan
+        return codes
+
+    def batches(self) -> Iterator[slice]:
+        """Yield slices of rows whose dense copies take a few MiB."""
+        return row_chunks(len(self), sum(self.widths))
+
+    @staticmethod
+    def dense(block: Any) -> Array:
+        """Return some rows of a modality as an array."""
+        return _dense(block)
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Root of weight times (x - mean) / divisor of the rows of a block.
+class SparseColumns(StandardisedColumns):
+    """Root of weight times (x - mean) / divisor of the rows of a modality.
 
     Attributes
     ----------
     entries : csr_array or ndarray (n, d)
         A of the module's text.
     root : ndarray (n,)
-        Roots of the weights; 0 where a row lacks the block.
+        Roots of the weights; 0 where a row lacks the modality.
     shift : ndarray (d,)
         b of the module's text.
     """
@@ -43,24 +106,6 @@ class Columns:
     entries: Any
     root: Array
     shift: Array
-
-    @classmethod
-    def read(cls, block: Any, root: Array, settle: Settle) -> "Columns":
-        """Standardise a block (n, d) by what `settle` makes of its mean and variance."""
-        root = np.ascontiguousarray(root)  # of a column, which a file would not keep as it lies
-        if is_sparse(block):
-            return cls(*_read_sparse(block, root, settle))
-        weight, count = root**2, float(np.sum(root**2))
-        x = np.array(block, dtype=np.float64)
-        x[root == 0] = 0.0
-        mean = weight @ x / count
-        x -= mean
-        delta = weight @ x / count  # what rounding left of an offset
-        x -= delta
-        variance = np.einsum("i,ij,ij->j", weight, x, x) / count
-        x /= settle(mean + delta, variance)
-        x *= root[:, None]
-        return cls(x, root, np.zeros_like(mean))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -89,12 +134,16 @@ class Columns:
             gram[rows] = np.tril(part, rows.start)
         return gram
 
-    def products(self, other: "Columns") -> Array:
+    def products(self, other: SparseColumns) -> Array:
         """Return Z.T @ other's Z, of the same rows, (d, other's d)."""
         result = np.empty((self.shape[1], other.shape[1]), order="F")
         for columns, part in self._product_chunks(other):
             result[columns] = part
         return result
+
+    def covariance(self, count: float) -> Covariance:
+        """Return Z.T @ Z / count."""
+        return DualCovariance(self, count)
 
     def squares(self) -> float:
         """Return the sum of squares of Z.T @ Z, which is that of Z @ Z.T."""
@@ -105,17 +154,17 @@ class Columns:
     def _gram_chunks(self) -> Iterator[tuple[slice, Array]]:
         A, a, b = self.entries, self.root, self.shift
         turned, along, square = _turned(A), A @ b, b @ b
-        for rows in _batches(len(a), len(a)):
+        for rows in row_chunks(len(a), len(a)):
             part = _dense(A[rows] @ turned)
             part -= np.outer(along[rows] - square * a[rows], a)
             part -= np.outer(a[rows], along)
             yield rows, part
 
-    def _product_chunks(self, other: "Columns") -> Iterator[tuple[slice, Array]]:
+    def _product_chunks(self, other: SparseColumns) -> Iterator[tuple[slice, Array]]:
         turned, B = _turned(self.entries), other.entries
         below, aside = turned @ other.root, B.T @ self.root
         total = float(self.root @ other.root)
-        for columns in _batches(self.shape[1], other.shape[1]):
+        for columns in row_chunks(self.shape[1], other.shape[1]):
             part = _dense(turned[columns] @ B)
             part -= np.outer(self.shift[columns], aside - total * other.shift)
             part -= np.outer(below[columns], other.shift)
@@ -123,10 +172,10 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class DualSpread(Spread):
+class DualCovariance(Covariance):
     """Z with S = Z'Z / count, for fewer rows than columns: eigenvectors of S are never formed."""
 
-    columns: Columns
+    columns: SparseColumns
     count: float
 
     @property
@@ -134,7 +183,7 @@ class DualSpread(Spread):
         """Eigenvalues (r,) of S on its range."""
         return self._dual[0]
 
-    def into(self, x: Array) -> Array:
+    def coordinates(self, x: Array) -> Array:
         """Return coordinates (n, r) of rows along the eigenvectors Z'U / root(count values)."""
         values, U = self._dual
         return self.columns.push(x.T).T @ (U / np.sqrt(values * self.count))
@@ -143,7 +192,7 @@ class DualSpread(Spread):
         """Draw centred normal rows (n_samples, d) of covariance S, by its symmetric root."""
         U = self._dual[1]
         free = rng.standard_normal((n_samples, self.columns.shape[1]))
-        dual = (self.into(free) / np.sqrt(self.count)) @ U.T
+        dual = (self.coordinates(free) / np.sqrt(self.count)) @ U.T
         return self.columns.pull(dual.T).T
 
     @cached_property
@@ -154,57 +203,33 @@ class DualSpread(Spread):
 
 
 @dataclass(frozen=True)
-class RowsSpread(Spread):
+class ImplicitCovariance(Covariance):
     """Z with S = Z'Z / count, too large for its spectrum."""
 
-    columns: Columns
+    columns: SparseColumns
     count: float
 
     @property
     def values(self) -> Array:
         """Refuse."""
-        n_rows, n_columns = self.columns.shape
-        raise ValueError(
-            f"The log-likelihood needs all eigenvalues of a modality of {n_columns} columns, "
-            f"fitted on {n_rows} rows: too many. Fit on fewer rows or columns, or use score."
-        )
+        raise ValueError(self._refusal)
+
+    def coordinates(self, x: Array) -> Array:
+        """Refuse."""
+        raise ValueError(self._refusal)
 
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw centred normal rows (n_samples, d) of covariance S."""
         free = rng.standard_normal((self.columns.shape[0], n_samples))
         return self.columns.pull(free / np.sqrt(self.count)).T
 
-
-def any_sparse(rows: Rows) -> bool:
-    """Whether some block is sparse."""
-    return any(is_sparse(block) for block in rows.blocks)
-
-
-def sparse_moments(rows: Rows) -> Moments:
-    """Return the moments of rows of which some blocks are sparse, around the means."""
-    roots, means = rows._indicator(), []
-
-    def settle(mean: Array, variance: Array) -> Array:
-        means.append(mean)
-        return np.ones_like(mean)
-
-    columns = [
-        Columns.read(block, root, settle) for block, root in zip(rows.blocks, roots.T, strict=True)
-    ]
-    every = range(len(columns))
-    return Moments(
-        means,
-        roots.T @ roots,
-        [np.zeros((width, len(columns))) for width in rows.widths],
-        {(i, j): columns[i].products(columns[j]) for j in every for i in range(j + 1)},
-        rows.shared(),
-    )
-
-
-def fourth_moment(norms: Array, root: Array) -> float:
-    """Return the weighted mean of the fourth power of the rows' norms; `norms` carry weights."""
-    weight = root**2
-    return float(np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / weight.sum())
+    @property
+    def _refusal(self) -> str:
+        n_rows, n_columns = self.columns.shape
+        return (
+            f"The log-likelihood needs all eigenvalues of a modality of {n_columns} columns, "
+            f"fitted on {n_rows} rows: too many. Fit on fewer rows or columns, or use score."
+        )
 
 
 def project_sparse(X: Any, mean: Array, scale: Array, weights: Array) -> Array:
@@ -218,18 +243,32 @@ def project_sparse(X: Any, mean: Array, scale: Array, weights: Array) -> Array:
         return X @ weights - mean @ weights
     near = np.where(far[:, None], 0.0, weights)
     result = X @ near - mean @ near
-    for rows in _batches(X.shape[0], int(far.sum())):
+    for rows in row_chunks(X.shape[0], int(far.sum())):
         result[rows] += (X[rows][:, far].toarray() - mean[far]) @ weights[far]
     return result
 
 
-def row_batches(n_rows: int, n_columns: Sequence[int]) -> Iterator[slice]:
-    """Yield slices of rows of which dense copies take a few MiB."""
-    return _batches(n_rows, sum(n_columns))
+def _read_dense(block: Array, root: Array) -> CentredColumns:
+    """Return the columns of an array (n, d) among sparse ones."""
+    weight, count = root**2, float(np.sum(root**2))
+    x = np.array(block, dtype=np.float64)
+    x[root == 0] = 0.0
+    mean = weight @ x / count
+    x -= mean
+    delta = weight @ x / count  # what rounding left of an offset
+    x -= delta
+    variance = np.einsum("i,ij,ij->j", weight, x, x) / count
+    return CentredColumns(mean + delta, variance, partial(_divide_dense, x, root))
 
 
-def _read_sparse(block: Any, root: Array, settle: Settle) -> tuple[Any, Array, Array]:
-    """Return A, a and b of a CSR block."""
+def _divide_dense(x: Array, root: Array, divisor: Array) -> SparseColumns:
+    x /= divisor
+    x *= root[:, None]
+    return SparseColumns(x, root, np.zeros_like(divisor))
+
+
+def _read_sparse(block: Any, root: Array) -> CentredColumns:
+    """Return the columns of a CSR block (n, d)."""
     if not block.has_canonical_format:
         block = block.copy()
         block.sum_duplicates()
@@ -237,23 +276,28 @@ def _read_sparse(block: Any, root: Array, settle: Settle) -> tuple[Any, Array, A
     count = float(weight.sum())
 
     def totals(data: Array) -> Array:
-        return _like(block, data).T @ weight
+        return _like(block, data).T @ weight  # (d,)
 
     data = block.data.astype(np.float64)
     pattern = _like(block, np.ones(len(data)))
     mean, stored = totals(data) / count, pattern.T @ weight
     centred = data - mean[indices]
+    # A column that is stored in every row loses nothing by being centred entry by entry.
     full = pattern.T @ (root > 0) == np.count_nonzero(root)
     if full.any():
         delta = np.where(full, totals(centred) / count, 0.0)  # what rounding left of an offset
         mean, centred = mean + delta, centred - delta[indices]
         data = np.where(full[indices], centred, data)
     unstored = np.where(full, 0.0, count - stored)
-    divisor = settle(mean, (totals(centred**2) + unstored * mean**2) / count)
-    data /= divisor[indices]
-    if not np.all(root == 1.0):
-        data *= np.repeat(root, np.diff(block.indptr))
-    return _like(block, data), root, np.where(full, 0.0, mean / divisor)
+    variance = (totals(centred**2) + unstored * mean**2) / count
+
+    def divide(divisor: Array) -> SparseColumns:
+        entries = data / divisor[indices]
+        if not np.all(root == 1.0):
+            entries *= np.repeat(root, np.diff(block.indptr))
+        return SparseColumns(_like(block, entries), root, np.where(full, 0.0, mean / divisor))
+
+    return CentredColumns(mean, variance, divide)
 
 
 def _like(block: Any, data: Array) -> Any:
@@ -266,7 +310,3 @@ def _turned(entries: Any) -> Any:
 
 def _dense(part: Any) -> Array:
     return part.toarray() if is_sparse(part) else part
-
-
-def _batches(n_rows: int, n_columns: int) -> Iterator[slice]:
-    return row_chunks(n_rows, n_columns)

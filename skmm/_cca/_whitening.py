@@ -13,6 +13,7 @@ directions agree?) happens in these small matrices.
 Dense rows need no fourth: the smaller of d x d and n x n never exceeds the data themselves.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -21,29 +22,162 @@ from scipy import linalg
 from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
-from skmm._cca._device import on_device
-from skmm._cca._gram import DeviceGramRoute, GramRoute, SparseGramRoute
-from skmm._cca._iterative import IterativeRoute
-from skmm._cca._moments import Moments, Rows
-from skmm._cca._root import RootRoute, fourth_moments
-from skmm._cca._route import (
-    DEPENDENT,
-    WELL_CONDITIONED,
-    CovarianceSpread,
-    IllConditionedError,
-    Route,
-    Spread,
-)
-from skmm._cca._sparse import any_sparse, sparse_moments
-from skmm._linalg import product, psd_eigh
-from skmm._random import Seed, check_random_state
+from skmm._cca._covariance import DEPENDENT, Covariance, MatrixCovariance
+from skmm._cca._moments import Moments
+from skmm._cca._rows import Rows
+from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, product, psd_eigh
+from skmm._modalities._columns import varies
 
 Array = np.ndarray
+TINY = np.finfo(np.float64).tiny
 
-# Of sparse rows: the largest n x n or d x d products that are formed unless "covariance" wants
-# them (200 MiB each), and the largest dense copy (256 MiB) by which "auto" goes back to the rows.
-LARGEST_PRODUCTS = 5000
-LARGEST_COPY = 2**25
+# Canonical correlations from covariances carry an error of about eps * cond(S). From this
+# reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
+WELL_CONDITIONED = 1e-7
+
+
+class IllConditionedError(Exception):
+    """The route would lose digits on these data."""
+
+
+class Route(ABC):
+    """What a route finds, numbered by modality.
+
+    Attributes
+    ----------
+    means, scales : list of ndarray (d_m,)
+        Of the original columns; `scales` are those by which the columns were divided.
+    deviations : list of ndarray (d_m,)
+        Standard deviations of the original columns; infinity for those that are constant.
+    inconsistent_counts : bool
+        Whether pairs of modalities were read from different rows. Their covariances then need not
+        fit together in one positive semi-definite matrix.
+    shared : ndarray (M, M) of int
+        Numbers of rows that have both modalities.
+    inexact : list of int
+        Modalities that are too ill-conditioned for the digits of this route.
+    varying : list of ndarray (d_m,) of bool
+        Columns that are not constant. A constant one has no part in anything.
+    shrinkages, mean_variances : list of float
+        c and t.
+    optimal_shrinkages : list of float
+        The analytic c that would be best for S as an estimate of the covariance.
+    ranks : list of int
+        Numbers r_m of whitened coordinates.
+    whitened_covariances : list of ndarray (r_m, r_m) or (r_m,), or None
+        ``K.T @ S @ K``, or its diagonal; None is the identity, where nothing is shrunk.
+    cross : dict of (i, j) to ndarray (r_i, r_j), i < j
+        T of the module's text.
+    """
+
+    def __init__(self, scale: bool, shared: Array) -> None:
+        self._divided = scale  # by wish, not only for the sake of the digits
+        self.shared = shared
+        self.means: list[Array] = []
+        self.scales: list[Array] = []
+        self.deviations: list[Array] = []
+        self.varying: list[Array] = []
+        self.inconsistent_counts = False
+        self.inexact: list[int] = []
+        self.shrinkages: list[float] = []
+        self.mean_variances: list[float] = []
+        self.optimal_shrinkages: list[float] = []
+        self.ranks: list[int] = []
+        self.whitened_covariances: list[Array | None] = []
+        self.cross: dict[tuple[int, int], Array] = {}
+
+    @abstractmethod
+    def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Carry directions (r_m, k) back to the standardised columns.
+
+        Returns the weights (d_m, k) of each modality, and the covariance (d_m, M k) of its columns
+        with the projections of all.
+        """
+
+    @abstractmethod
+    def covariance(self, m: int) -> Covariance:
+        """Return S of a modality in whichever form the route has."""
+
+    def apply_covariances(self, directions: Sequence[Array]) -> list[Array]:
+        """Return K' S K @ directions of each modality."""
+        found = []
+        for inner, v in zip(self.whitened_covariances, directions, strict=True):
+            if inner is None:
+                found.append(v)
+            else:
+                found.append(inner[:, None] * v if inner.ndim == 1 else inner @ v)
+        return found
+
+    def projection_covariance(self, directions: Sequence[Array]) -> Array:
+        """Return the covariance (M k, M k) of the projections of all on the training rows."""
+        k, every = directions[0].shape[1], range(len(directions))
+        codes = np.zeros((len(directions) * k,) * 2)
+        blocks = [slice(m * k, (m + 1) * k) for m in every]
+        pairs = [(m, n, self.joint(m, n)) for m in every for n in range(m)]
+        for m, image in enumerate(self.apply_covariances(directions)):
+            codes[blocks[m], blocks[m]] = product(directions[m].T, image)
+        for m, n, T in pairs:
+            block = product(directions[m].T, product(T, directions[n]))
+            codes[blocks[m], blocks[n]], codes[blocks[n], blocks[m]] = block, block.T
+        return codes
+
+    def joint(self, i: int, j: int) -> Array:
+        """Return T for any order of i and j."""
+        return self.cross[i, j] if i < j else self.cross[j, i].T
+
+    def _standardise(
+        self, means: Sequence[Array], variances: Sequence[Array], divide: Sequence[bool]
+    ) -> list[Array]:
+        """Settle means and scales; return divisors (d_m,) that turn constants into zeros."""
+        deviations = [np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
+        self.means = list(means)
+        self.varying = [varies(*columns) for columns in zip(means, deviations, strict=True)]
+        known = list(zip(self.varying, deviations, divide, strict=True))
+        self.deviations = [np.where(varying, s, np.inf) for varying, s, _ in known]
+        self.scales = [np.where(varying & divided, s, 1.0) for varying, s, divided in known]
+        parts = zip(self.varying, self.scales, strict=True)
+        return [np.where(varying, s, np.inf) for varying, s in parts]
+
+    def _shrink(
+        self,
+        shrinkages: Sequence[float | str],
+        traces: Sequence[float],
+        squares: Sequence[float],
+        fourth_moments: Sequence[float] | None,
+        counts: Sequence[float] | Array,
+    ) -> None:
+        """Settle c, t and the optimum of each modality.
+
+        They follow from the trace of S, the sum of its squared entries, the mean fourth power of
+        the norm of its rows, which only "auto" needs, and the number of rows.
+        """
+        if "auto" in shrinkages and fourth_moments is None:
+            raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
+        fourth = fourth_moments or [np.nan] * len(traces)
+        widths = [max(1, int(varying.sum())) for varying in self.varying]
+        known = list(zip(traces, squares, widths, counts, strict=True))
+        self.mean_variances = [trace / width for trace, _, width, _ in known]
+        self.optimal_shrinkages = [oracle_approximating_shrinkage(*one) for one in known]
+        self.shrinkages = [
+            ledoit_wolf(*one[:2], moment, *one[2:]) if c == "auto" else float(c)
+            for c, moment, one in zip(shrinkages, fourth, known, strict=True)
+        ]
+
+    def _least_norm(self, m: int, weights: Array, span: Array) -> Array:
+        """Return the weights of least norm in the original units that project alike.
+
+        `span` are directions of the standardised columns that span the training rows. Something
+        changes only where the columns were divided for the sake of the digits alone.
+        """
+        if self._divided or span.shape[1] == self.varying[m].sum():
+            return weights
+        s = self.scales[m][:, None]
+        Q = linalg.qr(span * s, mode="economic", check_finite=False)[0]
+        return s * (Q @ (Q.T @ (weights / s)))
+
+    def _shrunk(self, m: int, spectrum: Array) -> Array:
+        """Return the eigenvalues of R that go with those of S."""
+        return (1.0 - self.shrinkages[m]) * spectrum + self.shrinkages[m] * self.mean_variances[m]
 
 
 class MomentRoute(Route):
@@ -68,23 +202,26 @@ class MomentRoute(Route):
         strict: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(scale)
+        super().__init__(scale, moments.shared)
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
-        divisors = [
-            self._standardise(means[m], np.diag(S[m, m]), scale or shrinkages[m] == 0.0)
-            for m in every
-        ]
+        divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
+        divisors = self._standardise(means, [np.diag(S[m, m]) for m in every], divide)
         for (i, j), block in S.items():
             block /= divisors[i][:, None]
             block /= divisors[j]
-        fourth = fourth_moments(rows, means, divisors, shrinkages)
-        for m in every:
-            trace, squares = float(np.trace(S[m, m])), float(np.einsum("ij,ij->", S[m, m], S[m, m]))
-            count = moments.counts[m, m]
-            self._shrink(shrinkages[m], trace, squares, fourth[m], count)
+        fourth = None
+        if rows is not None and "auto" in shrinkages:
+            fourth = rows.fourth_moments(means, divisors)
+        self._shrink(
+            shrinkages,
+            [float(np.trace(S[m, m])) for m in every],
+            [float(np.einsum("ij,ij->", S[m, m], S[m, m])) for m in every],
+            fourth,
+            moments.counts.diagonal(),
+        )
         self._covariances = S
-        self.damped = bool(np.ptp(moments.counts) > 0)
+        self.inconsistent_counts = bool(np.ptp(moments.counts) > 0)
         self._factors = [self._factor(m, strict) for m in every]
         self.ranks = [factor.shape[1] for factor, _ in self._factors]
         for i, j in combinations(every, 2):
@@ -105,13 +242,15 @@ class MomentRoute(Route):
         if L is None:
             return self._spectral_factor(m, S, strict), False
         if c == 0.0:
-            self.inner.append(None)
+            self.whitened_covariances.append(None)
             return L, True
         R = (1.0 - c) * S
-        R[np.diag_indices_from(R)] += c * self.targets[m]
+        R[np.diag_indices_from(R)] += c * self.mean_variances[m]
         L = linalg.cholesky(R, lower=True, check_finite=False)
         half = linalg.solve_triangular(L, S, lower=True, check_finite=False)
-        self.inner.append(linalg.solve_triangular(L, half.T, lower=True, check_finite=False))
+        self.whitened_covariances.append(
+            linalg.solve_triangular(L, half.T, lower=True, check_finite=False)
+        )
         return L, True
 
     def _spectral_factor(self, m: int, S: Array, strict: bool) -> Array:
@@ -123,7 +262,7 @@ class MomentRoute(Route):
                 raise IllConditionedError
             self.inexact.append(m)
         shrunk = self._shrunk(m, values)
-        self.inner.append(None if self.shrinkages[m] == 0.0 else values / shrunk)
+        self.whitened_covariances.append(None if self.shrinkages[m] == 0.0 else values / shrunk)
         return vectors / np.sqrt(shrunk)
 
     def _whiten(self, m: int, block: Array) -> Array:
@@ -158,9 +297,9 @@ class MomentRoute(Route):
         ]
         return weights, between
 
-    def spread(self, m: int) -> Spread:
+    def covariance(self, m: int) -> Covariance:
         """Return S."""
-        return CovarianceSpread(self._covariances[m, m])
+        return MatrixCovariance(self._covariances[m, m])
 
 
 def _well_conditioned_factor(S: Array) -> Array | None:
@@ -173,65 +312,3 @@ def _well_conditioned_factor(S: Array) -> Array | None:
     except linalg.LinAlgError:
         return None
     return L if dpocon(L, norm, uplo="L")[0] > WELL_CONDITIONED else None
-
-
-def choose_route(
-    rows: Rows,
-    shrinkages: Sequence[float | str],
-    scale: bool,
-    solver: str,
-    *,
-    n_components: int | str | None = None,
-    objective: str = "maxvar",
-    random_state: Seed = None,
-) -> Route:
-    """Return the route that `solver` names; "auto" takes the cheapest that keeps the digits.
-
-    Components, objective and random state are for the route that finds some directions alone.
-    """
-    if any_sparse(rows) and solver != "svd":
-        if solver != "covariance" and min(len(rows), max(rows.widths)) > LARGEST_PRODUCTS:
-            k = _check_iterative(rows, n_components, objective)
-            return IterativeRoute(rows, shrinkages, scale, k, check_random_state(random_state))
-        return _sparse_route(rows, shrinkages, scale, solver)
-    if solver == "svd":
-        return RootRoute(rows, shrinkages, scale)
-    strict = solver != "covariance"
-    try:
-        if max(rows.widths) > len(rows):
-            if rows.observed is not None:
-                return RootRoute(rows, shrinkages, scale)
-            kind = DeviceGramRoute if on_device(rows) else GramRoute
-            return kind(rows, shrinkages, scale, strict=strict)
-        moments = Moments.of(rows).update(rows)
-        return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
-    except IllConditionedError:
-        return RootRoute(rows, shrinkages, scale)
-
-
-def _sparse_route(rows: Rows, shrinkages: Sequence[float | str], scale: bool, solver: str) -> Route:
-    """Return a route by sparse products; back to dense chunks of rows only if they are few."""
-    strict = solver != "covariance" and len(rows) * sum(rows.widths) <= LARGEST_COPY
-    try:
-        if max(rows.widths) > len(rows):
-            return SparseGramRoute(rows, shrinkages, scale, strict=strict)
-        return MomentRoute(
-            sparse_moments(rows), shrinkages, scale, rows, strict=strict, overwrite=True
-        )
-    except IllConditionedError:
-        return RootRoute(rows, shrinkages, scale)
-
-
-def _check_iterative(rows: Rows, n_components: int | str | None, objective: str) -> int:
-    size = f"{len(rows)} rows of up to {max(rows.widths)} sparse columns"
-    if n_components is None or isinstance(n_components, str):
-        raise ValueError(
-            f"n_components={n_components!r} would need all components of {size}: give a number, "
-            "or use solver='covariance' if the memory allows."
-        )
-    if objective == "sumcor" and len(rows.blocks) > 2:
-        raise ValueError(
-            f"objective='sumcor' needs all directions of {size}: use objective='maxvar', or "
-            "solver='covariance' if the memory allows."
-        )
-    return n_components

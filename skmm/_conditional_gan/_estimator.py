@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -15,6 +14,7 @@ from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import StrOptions
 
+from skmm._base import warn_caller
 from skmm._conditional_gan._diagnostics import (
     are_labels_lost,
     columns_with_lost_values,
@@ -26,19 +26,23 @@ from skmm._conditional_gan._network import gan_network
 from skmm._deep._estimator import (
     DEEP_CONSTRAINTS,
     DeepEstimator,
-    check_same_labels,
-    continue_from,
-    n_rows_per_step,
+    FitData,
+    FitOfSplit,
     numpy_type,
 )
-from skmm._deep._networks import check_tokens
+from skmm._deep._spec import describe
+from skmm._deep._split import Split
 from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
 from skmm._modalities import Modalities
-from skmm._nets import AdversarialNet, n_rows_at_once
+from skmm._nets import AdversarialNet, TensorData, n_rows_at_once
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
-from skmm.nn._adversarial import N_DRAWS_IN_VALIDATION, AdversarialObjective
+from skmm.nn._adversarial import (
+    N_DRAWS_IN_VALIDATION,
+    AdversarialObjective,
+    ConditionalGANNetwork,
+)
 from skmm.nn._generator import Generator
 
 Array = np.ndarray
@@ -66,7 +70,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         The modality to generate. None where it is `y`, with a plain `X`.
 
     loss : {"energy", "relativistic", "wasserstein", "hinge", "standard"}, default="energy"
-        What the generator is trained by:
+        The loss that trains the generator:
 
         - "energy": the energy score of four draws per row, without a discriminator [1]_; of labels
           the logarithm of their probability, the mean over four draws of the noise;
@@ -172,7 +176,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -224,7 +229,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     See Also
     --------
     MultimodalVAE : Draws of whatever is missing in a row given whatever is there.
-    skmm.metrics.energy_score : What is minimised, and judged by.
+    skmm.metrics.energy_score : The score that is minimised, and that judges the epochs.
 
     Notes
     -----
@@ -375,52 +380,62 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit_all_or_nothing(X, y)
+        return self._fit(X, y)
 
-    def _fit(self, X: Any, y: Any) -> None:
-        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        before = None if previous is None else (self._target, self.categories_)
+    def _read_fit(self, X: Any, y: Any) -> FitData:
         X, values = self._read(X, y)
-        self._check_like(before)
-        rng = self._rng()
-        train, valid = self._split(len(X), rng)
-        seed = seed_of(rng)
-        module = gan_network(self, X, values, seed)
-        check_tokens(self._without_target(X), module.generator)
-        if previous is not None:
-            continue_from(previous, module)
-        data = self._data(X, module)
-        self.net_ = self._train(
-            module,
-            AdversarialObjective(self.loss, self._penalty()),
-            data.subset(train),
-            None if valid is None else data.subset(valid),
-            batch_size=n_rows_per_step(self.batch_size, len(train)),
-            iterator_valid__batch_size=max(1, n_rows_at_once(data.inputs) // N_DRAWS_IN_VALIDATION),
-            seed=seed,
-            n_critic=self.n_critic,
-            **self._betas(),
+        return FitData(X, values)
+
+    def _check_continues(self, previous: Any) -> None:
+        if previous._target != self._target:
+            raise ValueError(
+                f"warm_start=True needs the target of the fit before, {previous._target!r}, but "
+                f"target={self._target!r}: use warm_start=False."
+            )
+        super()._check_continues(previous)
+
+    def _build(
+        self, data: FitData, seed: int
+    ) -> tuple[ConditionalGANNetwork, AdversarialObjective]:
+        spec = self._network_spec()
+        modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
+        module = gan_network(
+            spec,
+            modalities,
+            self._target,
+            data.target,
+            seed,
+            loss=self.loss,
+            noise_dim=self.noise_dim,
+            modality_dropout=self.modality_dropout,
+            ema_decay=self.ema_decay,
         )
+        return module, AdversarialObjective(self.loss, self._penalty())
+
+    def _settings(
+        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        n_rows = n_rows_at_once(rows.inputs) // N_DRAWS_IN_VALIDATION
+        return {
+            "iterator_valid__batch_size": max(1, n_rows),
+            "n_critic": self.n_critic,
+            **self._betas(),
+        }
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        """Fix the noise of predictions, and compare draws with the targets."""
+        X, values = data.X, data.target
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
         self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
         self._chances = self._even_chances(values.shape[1], rng) if self._has_atoms else None
         self._remember(values, rng)
+        train, valid = fits[0].split
         self._judge(X, values, train if valid is None else valid)
         self._compare(X, values)
-
-    def _check_like(self, before: tuple[str, dict[str, Array]] | None) -> None:
-        """Refuse to go on from a fit whose weights stand for another target or other labels."""
-        if before is None:
-            return
-        target, categories = before
-        if target != self._target:
-            raise ValueError(
-                f"warm_start=True needs the target of the fit before, {target!r}, but "
-                f"target={self._target!r}: use warm_start=False."
-            )
-        check_same_labels(categories, self.categories_)
 
     def _penalty(self) -> float:
         if isinstance(self.gradient_penalty, str):
@@ -451,12 +466,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         drawn = np.concatenate(draws)[:, :, self._judged].swapaxes(0, 1) / self._spread
         self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
         if self.spread_error_ratio_ < COLLAPSED:
-            warnings.warn(
+            warn_caller(
                 f"The samples of {self._target!r} have collapsed: their spread is "
                 f"{self.spread_error_ratio_:.2f} of the error of their mean. Use loss='energy', "
                 "more epochs, or a larger gradient_penalty.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _compare(self, X: Modalities, values: Array) -> None:
@@ -489,8 +503,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     def _precision(self, X: Modalities) -> np.dtype:
         return numpy_type(X)
 
-    def _predictor(self) -> torch.nn.Module:
-        return self.net_.module_.average
+    def _predictor(self, module: ConditionalGANNetwork) -> Generator:
+        return module.average
 
     @property
     def _discrete(self) -> bool:

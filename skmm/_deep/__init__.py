@@ -1,1 +1,1 @@
-"""What the deep estimators share: from checked data over networks to a trained net, and back."""
+"""The wing of the deep estimators: from checked data to a trained net, and from codes to data."""

@@ -1,17 +1,13 @@
-"""From codes to data: decoders, and the density of the codes."""
+"""From codes to data, by the decoders."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn._config import config_context
-from sklearn.base import clone
-from sklearn.mixture import GaussianMixture
 
 from skmm._modalities._columns import ColumnStatistics
 from skmm._nets import (
@@ -27,9 +23,6 @@ from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
 Parts = dict[str, Array]
-ROWS_PER_PART = 50  # of the default mixture
-MOST_PARTS = 10
-MOST_ROWS = 100_000  # that a density, or what is said of codes, is taken from
 
 
 @plain_torch()
@@ -39,24 +32,24 @@ def decode(
     columns: Mapping[str, ColumnStatistics],
     rng: np.random.RandomState | None = None,
 ) -> Parts:
-    """Return modalities that go with codes: expectations, or with `rng` draws (n, width).
+    """Decode codes: to expectations, or with `rng` to draws (n, width).
 
-    The expectation of classes is their probabilities (n, width, n_classes). Of numbers `columns`
-    are what fit knows of them. Draws are of the processor's generator, whatever the device: a seed
-    gives the same.
+    The expectation of classes is their probabilities (n, width, n_classes). `columns` are the
+    statistics of modalities of numbers. Draws use the generator of the CPU on every device, so that
+    a seed gives the same.
     """
     dtype = _dtype(codes)
     network = in_precision(network, dtype)
+    method = network.expectation if rng is None else network.draw
     found = {}
     for name, code in codes.items():
         data = TensorData({name: code}, device=device_of(network), dtype=dtype)
-        m, known = network.index(name), columns.get(name)
+        evaluate, known = partial(_of_code, method, network.index(name)), columns.get(name)
         if rng is None:
-            expected = apply_in_chunks(partial(_expectation, network, m), data)
-            found[name] = plausible(expected, known, code.dtype)
+            found[name] = plausible(apply_in_chunks(evaluate, data), known, code.dtype)
             continue
         with private_generator(seed_of(rng)):
-            drawn = apply_in_chunks(partial(_draw, network, m), data)
+            drawn = apply_in_chunks(evaluate, data)
         if known is not None:
             drawn = known.in_type(known.with_constants(drawn), code.dtype)
         found[name] = drawn
@@ -69,7 +62,7 @@ def decode_draws(
     columns: Mapping[str, ColumnStatistics],
     rng: np.random.RandomState,
 ) -> list[Parts]:
-    """Return draws of modalities that go with each of several draws of codes, decoded at once."""
+    """Draw modalities for each of several draws of codes, which are decoded at once."""
     codes = {name: np.concatenate([one[name] for one in draws]) for name in draws[0]}
     parts = {
         name: np.split(found, len(draws))
@@ -79,7 +72,7 @@ def decode_draws(
 
 
 def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> Array:
-    """Return expectations that do not leave the training range by far, constants as they are."""
+    """Limit expectations to a standard deviation outside the training range; keep constants."""
     if columns is None:
         return expected
     if expected.ndim < 3:
@@ -89,49 +82,15 @@ def plausible(expected: Array, columns: ColumnStatistics | None, dtype: Any) -> 
     return expected
 
 
-def fit_density(density: Any, Z: Array, rng: np.random.RandomState) -> Any:
-    """Fit a clone of the density, by default a Gaussian mixture, to the complete rows of Z."""
-    Z = Z[np.isfinite(Z).all(axis=1)]
-    Z = Z[some_rows(len(Z), rng)]
-    if density is None:
-        density = GaussianMixture(max(1, min(MOST_PARTS, len(Z) // ROWS_PER_PART)))
-    density = clone(density)
-    if "random_state" in density.get_params():
-        density.set_params(random_state=seed_of(rng))
-    with config_context(array_api_dispatch=False):  # not all densities take it, codes are NumPy's
-        return density.fit(Z)
-
-
-def some_rows(n_samples: int, rng: np.random.RandomState) -> Array | slice:
-    """Return all rows, or where they are very many a random part of them."""
-    if n_samples <= MOST_ROWS:
-        return slice(None)
-    return np.sort(rng.choice(n_samples, MOST_ROWS, replace=False))
-
-
-def draw(density: Any, n_samples: int, rng: np.random.RandomState) -> Array:
-    """Draw from a fitted density: mixtures return labels too, and go component by component."""
-    if "random_state" in density.get_params():
-        density = copy.copy(density).set_params(random_state=seed_of(rng))
-        drawn = density.sample(n_samples)
-    else:
-        drawn = density.sample(n_samples, random_state=rng)
-    Z = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
-    return Z[rng.permutation(len(Z))]
-
-
 def _dtype(codes: Mapping[str, Array]) -> torch.dtype:
     single = all(code.dtype == np.float32 for code in codes.values())
     return torch.float32 if single else torch.float64
 
 
-def _expectation(
-    network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]
+def _of_code(
+    method: Callable[[int, torch.Tensor], torch.Tensor],
+    m: int,
+    inputs: Mapping[str, torch.Tensor],
 ) -> torch.Tensor:
     (code,) = inputs.values()
-    return network.expectation(m, code)
-
-
-def _draw(network: ModalityNetworks, m: int, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    (code,) = inputs.values()
-    return network.draw(m, code)
+    return method(m, code)

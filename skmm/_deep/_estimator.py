@@ -1,13 +1,14 @@
-"""What the deep estimators share: their parameters, and validate → build → train."""
+"""The base of the deep estimators: parameters, and read → split → build → train → finish."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Self
 
 import joblib
 import numpy as np
@@ -15,10 +16,12 @@ import pandas as pd
 import torch
 from sklearn.utils._param_validation import StrOptions
 
-from skmm._base import BaseEstimator, unchanged_on_error
+from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
-from skmm._deep._split import held_out_rows
-from skmm._modalities import Modalities, missing_mask
+from skmm._deep._spec import NetworkSpec
+from skmm._deep._split import Split, split_rows
+from skmm._modalities import Modalities, missing_mask, observed_rows
+from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import Stream
 from skmm._nets import (
     SCHEDULES,
@@ -43,6 +46,7 @@ from skmm._nets import (
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import check_random_state, seed_of
 from skmm.nn import ACTIVATIONS
+from skmm.nn._processes import Processes
 
 Array = np.ndarray
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -76,14 +80,59 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
 }
 # In the history for skorch's callbacks alone.
 _OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
-# What a checkpoint may differ in from the fit that goes on with it.
+# Parameters that may change between a fit and the one that goes on from its checkpoint.
 _NOT_IN_THE_KEY = ("checkpoint_dir", "device", "callbacks", "verbose", "warm_start")
 
 
-class DeepEstimator(BaseEstimator):
-    """An estimator that has a net. The parameters are those of the subclasses."""
+@dataclass(frozen=True)
+class FitData:
+    """The data of a fit; arrays have a row per sample.
 
-    _net_class = Net
+    `target` holds the numbers (n, width) to predict or to generate, `y` the target as it was
+    passed, `weight` the weights of rows, `labels` the classes (n, n_tasks) by which splits are
+    stratified.
+    """
+
+    X: Modalities
+    target: Any = None
+    y: Any = None
+    weight: Array | None = None
+    labels: Array | None = None
+
+
+class Run(NamedTuple):
+    """State of a fit that its steps share.
+
+    `previous` has the attributes of the fit that a warm start goes on from; `processes` train
+    together, None is this one alone.
+    """
+
+    previous: Any
+    rng: np.random.RandomState
+    device: torch.device
+    processes: Processes | None
+
+
+class FitOfSplit(NamedTuple):
+    """The models fitted to the training rows of a split: a linear one if any, and networks."""
+
+    split: Split
+    linear: Any
+    nets: Sequence[Net]
+
+
+class DeepEstimator(BaseEstimator):
+    """An estimator that has a net. The parameters are those of the subclasses.
+
+    `_fit` is the one way through a fit; subclasses fill in its steps: `_read_fit`, `_fit_linear`,
+    `_build`, `_extra`, `_settings`, `_blend` and `_finish`.
+    """
+
+    _net_class: type[Net] = Net
+    modality_names_in_: tuple[str, ...]
+    _schema: Any
+    _columns: dict[str, ColumnStatistics]
+    net_: Any
 
     @property
     def history_(self) -> pd.DataFrame:
@@ -92,36 +141,121 @@ class DeepEstimator(BaseEstimator):
         rows = [{k: v for k, v in row.items() if k not in _OF_SKORCH} for row in history]
         return pd.DataFrame(rows)
 
-    def _fit_all_or_nothing(self, *data: Any) -> Self:
-        """Fit whatever torch's settings are; leave the estimator as it was before on an error."""
-        with unchanged_on_error(self), plain_torch():
-            self._fit(*data)
+    def _fit(self, *data: Any) -> Self:
+        """Fit, whatever torch's settings are; after Ctrl-C finish with what there is, and raise."""
+        self._fit_steps(*data)
         if self.net_.interrupted_:
             raise KeyboardInterrupt
         return self
 
-    def _fit(self, *data: Any) -> None:
-        """Fit; abstract."""
+    @fits_or_changes_nothing
+    @plain_torch()
+    def _fit_steps(self, *arguments: Any) -> None:
+        """Read → split → build → train → finish."""
+        previous = SimpleNamespace(**vars(self)) if self.warm_start and self._has_nets() else None
+        data = self._read_fit(*arguments)
+        if previous is not None:
+            self._check_continues(previous)
+        device, processes = join(self.device)
+        rng = self._rng(device, processes)
+        run = Run(previous, rng, device, processes)
+        fits = [self._fit_split(data, split, run) for split in self._splits(data, rng)]
+        self.net_ = fits[0].nets[0]
+        self._blend(data, fits, rng)
+        self._finish(data, fits, rng)
+
+    def _splits(self, data: FitData, rng: np.random.RandomState) -> list[Split]:
+        """Return the splits that networks are trained on: one, of the rows that have weight."""
+        rows = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
+        if not self.early_stopping:
+            return [Split(rows)]
+        return [split_rows(rows, self.validation_fraction, rng, data.labels)]
+
+    def _fit_split(self, data: FitData, split: Split, run: Run) -> FitOfSplit:
+        """Fit the linear model, and one network for each seed."""
+        linear = self._fit_linear(data, split, run.rng)
+        seeds = [seed_of(run.rng)]
+        return FitOfSplit(split, linear, [self._fit_net(data, split, seed, run) for seed in seeds])
+
+    def _fit_net(self, data: FitData, split: Split, seed: int, run: Run) -> Net:
+        """Build a network, or take up the previous one, and train it."""
+        (module, objective), names = self._build(data, seed), self.modality_names_in_
+        check_tokens(data.X, self._predictor(module))
+        if run.previous is not None:
+            continue_from(run.previous.net_.module_, module)
+        extra, ahead = self._extra(data, split), module.ahead()
+        rows = tensors(data.X, run.device, self._dtype(), names, extra, ahead=ahead)
+        return self._train(
+            module,
+            objective,
+            rows.subset(split.train),
+            None if split.valid is None else rows.subset(split.valid),
+            run.processes,
+            batch_size=self._n_rows_per_step(len(split.train)),
+            seed=seed,
+            **self._settings(data, split, rows, run.rng),
+        )
+
+    def _read_fit(self, *arguments: Any) -> FitData:
+        """Check the arguments of `fit`, and set the attributes that describe the data; abstract."""
         raise NotImplementedError
 
-    def _split(
-        self, n_samples: int, rng: np.random.RandomState, labels: Array | None = None
-    ) -> tuple[Array, Array | None]:
-        """Return training rows, and with early stopping validation rows, stratified by labels."""
-        if not self.early_stopping:
-            return np.arange(n_samples), None
-        n_valid = max(math.ceil(self.validation_fraction * n_samples), min(4, n_samples // 2))
-        if n_samples - n_valid < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_samples - n_valid} of "
-                f"n_samples={n_samples} to train on: a minimum of 2 is required."
-            )
-        valid = held_out_rows(n_samples, n_valid, rng, labels)
-        return np.setdiff1d(np.arange(n_samples), valid), valid
+    def _has_nets(self) -> bool:
+        """Whether there are networks that a warm start can take up."""
+        return hasattr(self, "net_")
 
-    def _rng(self) -> np.random.RandomState:
+    def _check_continues(self, previous: Any) -> None:
+        """Refuse to go on from the attributes of a fit whose weights stand for other labels."""
+        for name, labels in getattr(self, "categories_", {}).items():
+            if not np.array_equal(labels, previous.categories_.get(name, ())):
+                raise ValueError(
+                    f"warm_start=True needs the labels of the fit before; those of {name!r} are "
+                    "others: use warm_start=False."
+                )
+
+    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> Any:
+        """Fit a linear model before the networks; None where there is none."""
+        return None
+
+    def _build(self, data: FitData, seed: int) -> tuple[Any, torch.nn.Module]:
+        """Return the module to train, and the objective that training minimises; abstract."""
+        raise NotImplementedError
+
+    def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
+        """Return arrays with a row per sample that are no modalities: a target, weights."""
+        return {}
+
+    def _settings(
+        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        """Return settings of the net beyond those of all deep estimators."""
+        return {}
+
+    def _n_rows_per_step(self, n_samples: int) -> int:
+        """Return the batch size; the rule of "auto" is `_auto_batch_size`."""
+        is_auto = isinstance(self.batch_size, str)
+        size = self._auto_batch_size(n_samples) if is_auto else self.batch_size
+        return min(size, n_samples)
+
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": about twenty steps of an epoch."""
+        return max(32, min(n_samples // 20, 512))
+
+    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
+        """Choose among the fitted models, or combine them; `net_` is the first network."""
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        """Set the fitted attributes that need the trained net."""
+
+    def _network_spec(self) -> NetworkSpec:
+        """Return the description of the networks that the parameters ask for."""
+        return NetworkSpec.of(vars(self), self.modality_names_in_, self._dtype())
+
+    def _rng(self, device: torch.device, processes: Processes | None) -> np.random.RandomState:
         """Return the generator of a fit, in the same state in all processes that share it."""
-        rng, (device, processes) = check_random_state(self.random_state), join(self.device)
+        rng = check_random_state(self.random_state)
         if self.random_state is None and processes is not None:
             rng = check_random_state(int(processes.first(seed_of(rng), device)))
         return rng
@@ -129,23 +263,16 @@ class DeepEstimator(BaseEstimator):
     def _dtype(self) -> torch.dtype:
         return torch.float64 if self.precision == "float64" else torch.float32
 
-    def _data(
-        self, X: Modalities, module: Any, extra: Mapping[str, Array] | None = None
-    ) -> TensorData:
-        """Return checked data as tensors to train a module, and what else rows have beside it."""
-        device, dtype = join(self.device)[0], self._dtype()
-        return tensors(X, device, dtype, X.names, extra, ahead=module.ahead())
-
     def _train(
         self,
         module: torch.nn.Module,
         criterion: torch.nn.Module,
         train: TensorData,
         valid: TensorData | None,
+        processes: Processes | None,
         **settings: Any,
     ) -> Net:
         """Train a module; `interrupted_` of the net tells whether Ctrl-C ended it."""
-        processes = join(self.device)[1]
         leads = processes is None or processes.index == 0
         callbacks: list[Any] = []
         if valid is not None:
@@ -190,22 +317,22 @@ class DeepEstimator(BaseEstimator):
             numbers = {"n_samples": len(train), "seed": net.seed, "epochs done": done}
             check_agreement(processes, net.device, net.module_, **numbers)
         net.partial_fit(train, epochs=net.max_epochs - done)
-        # They hold the data, and what the net computes from now on it computes alone.
+        # They hold the data, and from now on the net computes in this process alone.
         return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
-    def _predictor(self) -> torch.nn.Module:
-        """Return the network that predictions come from."""
-        return self.net_.module_
+    def _predictor(self, module: Any) -> Any:
+        """Return the network of a trained module that predictions come from."""
+        return module
 
     def _key(self, train: TensorData) -> str:
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
         params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
         try:
             said = joblib.hash(params)
-        except Exception:  # what cannot be pickled, of whatever kind, is only known by its text
+        except Exception:  # a parameter that cannot be pickled is only known by its text
             said = repr(params)
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
-        # As they came: what lies on a device depends on the device, and on what else lies there.
+        # As they came: values on a device depend on its precision.
         data = [(name, _content(value)) for name, value in train.arrays.items()]
         rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
         return (
@@ -227,12 +354,22 @@ class DeepEstimator(BaseEstimator):
         Rows are numbers, or a slice.
         """
         dtype = precision_of(X)
-        module: Any = in_precision(self._predictor(), dtype)
+        module: Any = in_precision(self._predictor(self.net_.module_), dtype)
         check_tokens(X, module)
         data = tensors(X, device_of(module), dtype, module.names, ahead=module.ahead())
         if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
             data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
+
+    def _apply_each(self, function: Callable[..., Any], X: Modalities) -> dict[str, Array]:
+        """Evaluate a function for each modality alone; NaN in rows that lack it."""
+        found = {}
+        for name in X.names:
+            here = observed_rows(X, name)
+            values = self._apply(function, X.select([name]), None if here.all() else here)
+            found[name] = np.full((len(X), *values.shape[1:]), np.nan, dtype=values.dtype)
+            found[name][here] = values
+        return found
 
 
 def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorData]:
@@ -240,7 +377,7 @@ def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorDat
 
 
 def _content(value: Any) -> Any:
-    """Return what stands for an input in a hash: its values, or the hashes of its blocks."""
+    """Return an input as it is hashed: its values, or the hashes of its blocks."""
     if isinstance(value, Stream):
         return [joblib.hash(block) for _, block in value.blocks()]
     return np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("="))
@@ -268,8 +405,8 @@ def tensors(
 ) -> TensorData:
     """Return checked data as tensors; the numbers at missing rows are never read.
 
-    What is observed is of all modalities `names`, of which X may lack some. Those in `ahead` are
-    standardised by its means and scales.
+    The mask of observed modalities has a column for each of `names`, also for those that X lacks.
+    Modalities in `ahead` are standardised by the means and scales given there.
     """
     observed = None
     if missing_mask(X).any() or len(X.names) < len(names):
@@ -281,23 +418,6 @@ def tensors(
     lazy = any(isinstance(value, Stream) for value in arrays.values())
     kind = LazyData if lazy else TensorData
     return kind({**arrays, **(extra or {})}, observed, device=device, dtype=dtype, ahead=ahead)
-
-
-def n_rows_per_step(batch_size: int | str, n_samples: int) -> int:
-    """Return the batch size; "auto" makes about twenty steps of an epoch."""
-    if isinstance(batch_size, str):
-        batch_size = int(np.clip(n_samples // 20, 32, 512))
-    return min(batch_size, n_samples)
-
-
-def check_same_labels(before: Mapping[str, Array], now: Mapping[str, Array]) -> None:
-    """Refuse to go on from a fit whose weights stand for other labels."""
-    for name, labels in now.items():
-        if not np.array_equal(labels, before.get(name, ())):
-            raise ValueError(
-                f"warm_start=True needs the labels of the fit before; those of {name!r} are "
-                "others: use warm_start=False."
-            )
 
 
 def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:

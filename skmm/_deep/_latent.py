@@ -1,38 +1,39 @@
-"""What the autoencoder and the VAE share: reading all kinds of data, codes, reconstructions."""
+"""Estimators with a joint code: reading all kinds of data, codes, reconstructions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-import torch
-from sklearn.base import _fit_context
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
+from sklearn.utils.validation import check_is_fitted
 
 from skmm._deep._decoding import decode
-from skmm._deep._estimator import DeepEstimator, check_same_labels, continue_from, n_rows_per_step
-from skmm._deep._networks import check_tokens
+from skmm._deep._estimator import DeepEstimator, FitData, FitOfSplit
+from skmm._deep._spec import ModalitySpec, NetworkSpec, describe
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
-from skmm._modalities._columns import ColumnStatistics, column_statistics
+from skmm._modalities._columns import column_statistics
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._nets import Net
-from skmm._random import seed_of
 from skmm.metrics import r2_per_modality
-from skmm.nn._modality_networks import ModalityNetworks
 
 Array = np.ndarray
 
 
-class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
+class LatentEstimator(
+    ReconstructionMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEstimator
+):
     """An estimator with a joint code of all modalities, from which each is decoded; abstract."""
 
     net_: Net
+    _encoder: Callable[..., Any]  # from a network, inputs and observed to joint codes
+    n_components: int
+    likelihoods: Any
     means_: dict[str, Array]
-    _columns: dict[str, ColumnStatistics]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -61,9 +62,9 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit_all_or_nothing(X)
+        return self._fit(X)
 
     def transform(self, X: Any) -> Array:
         """Encode.
@@ -76,7 +77,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            The joint code of what each row has.
+            The joint code of each row, from the modalities that it has.
 
         Raises
         ------
@@ -100,17 +101,10 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
             For each modality of `X`, the code of a row that has nothing else; NaN where it is
             missing.
         """
-        X = self._check(X, allow_empty_rows=self._any_row)
-        codes = {}
-        for m, name in enumerate(X.names):
-            here = ~missing_mask(X)[:, m]
-            found = self._codes(X.select([name]), here)
-            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
-            codes[name][here] = found
-        return codes
+        return self._apply_each(self._encoder, self._check(X, allow_empty_rows=self._any_row))
 
     def translate_proba(self, X: Any, to: str) -> Array:
-        """Return the probabilities of the classes of a modality given whichever others a row has.
+        """Return class probabilities of a modality given the other modalities that a row has.
 
         Parameters
         ----------
@@ -138,61 +132,25 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
             )
         return self._expect(X, [to])[to][:, 0]
 
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
-        """Return the names of the columns that `transform` gives.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the columns of `X`; checked only.
-
-        Returns
-        -------
-        names : ndarray of str
-            The name of the class in lower case, and a number.
-        """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        name = type(self).__name__.lower()
-        return np.asarray([f"{name}{k}" for k in range(self.n_components)], dtype=object)
-
-    def _networks(self, X: Modalities, seed: int) -> tuple[ModalityNetworks, torch.nn.Module]:
-        """Return the module and the objective; abstract."""
-        raise NotImplementedError
-
-    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
-        """Compute what is left when the networks are trained; abstract."""
-        raise NotImplementedError
-
     def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        """Return the joint codes of checked data, or of some rows; abstract."""
-        raise NotImplementedError
+        """Return the joint codes of checked data, or of some rows."""
+        return self._apply(self._encoder, X, rows)
 
-    def _fit(self, X: Any) -> None:
-        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        labels = getattr(self, "categories_", {})
+    def _read_fit(self, X: Any) -> FitData:
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
-        if previous is not None:
-            check_same_labels(labels, self.categories_)
         self._columns = column_statistics(X, self._schema)
-        rng = self._rng()
-        train, valid = self._split(len(X), rng)
-        seed = seed_of(rng)
-        module, objective = self._networks(X, seed)
-        check_tokens(X, module)
-        if previous is not None:
-            continue_from(previous, module)
-        data = self._data(X, module)
-        self.net_ = self._train(
-            module,
-            objective,
-            data.subset(train),
-            None if valid is None else data.subset(valid),
-            batch_size=n_rows_per_step(self.batch_size, len(train)),
-            seed=seed,
-        )
-        self.means_ = {name: self._mean(X, name) for name in X.names}
-        self._finish(X, train, rng)
+        return FitData(X)
+
+    def _described(self, X: Modalities) -> tuple[NetworkSpec, list[ModalitySpec]]:
+        """Return what the networks are built from."""
+        spec = self._network_spec()
+        return spec, describe(X, self._columns, self.categories_, spec.encoders, self.likelihoods)
+
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        self.means_ = {name: self._mean(data.X, name) for name in data.X.names}
+        self._n_features_out = self.n_components
 
     def _mean(self, X: Modalities, name: str) -> Array:
         """Return the mean of the rows that have a modality; of labels the frequencies."""
@@ -202,16 +160,17 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return self._columns[name].mean.reshape(self._schema.shapes[name])
 
     def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
-        """Return modalities that go with joint codes: expectations, or with `rng` draws."""
+        """Decode joint codes: to expectations, or with `rng` to draws."""
         return decode(self.net_.module_, dict.fromkeys(names, Z), self._columns, rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)
 
     def _skill(self, X: Modalities, expected: Parts) -> dict[str, float]:
-        """Return R² of each modality relative to training means, of labels that of indicators.
+        """Return R² of each modality relative to the training means; of labels, R² of indicators.
 
-        A modality that no row has is left out, and so is what was constant in fit, unless all was.
+        A modality that no row has is left out. Columns that were constant in fit are left out,
+        unless all of them were.
         """
         found: dict[str, float] = {}
         constant: dict[str, float] = {}
@@ -226,7 +185,7 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
                 varies = self._varies(name)
             kept, columns = (found, varies) if varies.any() else (constant, ~varies)
             true, guess, mean = true[:, columns], guess[:, columns], mean.ravel()[columns]
-            if guess.ndim == 3:  # token ids: their most probable ones count as numbers do not
+            if guess.ndim == 3:  # probabilities of token ids, which are no numbers to compare
                 kept[name] = _token_skill(true, guess)
             elif not np.isnan(true).all():
                 values = {name: true}, {name: guess}
@@ -253,7 +212,9 @@ class LatentEstimator(ReconstructionMixin, TransformerMixin, DeepEstimator):
         return tags
 
 
-def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = None) -> list[float]:
+def weights_of(
+    X: Modalities, given: Any, automatic: Mapping[str, float] | None = None
+) -> list[float]:
     """Return the weight of each modality: given, automatic for "auto", or 1."""
     if isinstance(given, str):
         return [(automatic or {}).get(name, 1.0) for name in X.names]
@@ -267,7 +228,10 @@ def weights_of(X: Modalities, given: Any, automatic: dict[str, float] | None = N
 
 
 def _token_skill(true: Array, probabilities: Array) -> float:
-    """Return the share of the error of indicators that probabilities explain, over positions."""
+    """Return R² of the indicators of token ids, over all positions, by their probabilities.
+
+    The baseline predicts at each position the frequencies in these rows.
+    """
     flat = true.reshape(len(true), -1)
     n_classes = probabilities.shape[2]
 

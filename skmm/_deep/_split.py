@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 Array = np.ndarray
+
+
+class Split(NamedTuple):
+    """The rows that a fit trains on, and those that it holds out; None holds out none."""
+
+    train: Array
+    valid: Array | None = None
+
+
+def split_rows(
+    rows: Array, fraction: float, rng: np.random.RandomState, labels: Array | None = None
+) -> Split:
+    """Split rows into training and validation rows, stratified by the labels of all rows."""
+    n_samples = len(rows)
+    n_valid = max(math.ceil(fraction * n_samples), min(4, n_samples // 2))
+    if n_samples - n_valid < 2:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves {n_samples - n_valid} of "
+            f"n_samples={n_samples} to train on: a minimum of 2 is required."
+        )
+    valid = held_out_rows(n_samples, n_valid, rng, None if labels is None else labels[rows])
+    return Split(np.delete(rows, valid), rows[valid])
 
 
 def held_out_rows(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skmm._deep._decoding import decode, decode_draws, draw, fit_density
-from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator
+from skmm._cca import CCA
+from skmm._deep._decoding import decode, decode_draws
+from skmm._deep._density import draw, fit_density
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, FitOfSplit
+from skmm._deep._spec import describe
+from skmm._deep._split import Split
 from skmm._deep_cca._linear import (
+    check_codes,
     close,
     is_cheap,
     is_surely_better,
@@ -23,24 +29,26 @@ from skmm._deep_cca._linear import (
     refit,
     tuned_linear,
 )
-from skmm._deep_cca._network import linear_network
-from skmm._deep_cca._objectives import OBJECTIVES
-from skmm._deep_cca._training import fit_net
+from skmm._deep_cca._network import deep_network, linear_network
+from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
+from skmm._deep_cca._scoring import N_AXES, score
 from skmm._interfaces._generative import ReconstructionMixin
-from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
+from skmm._modalities import Modalities, check_modalities, with_values
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._output import TransformerMixin, arrays_only, codes_follow_output
-from skmm._nets import Net
+from skmm._nets import Net, TensorData
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
-from skmm.nn._alignment import AlignmentNetwork
+from skmm.nn._alignment import AlignmentNetwork, AlignmentObjective
 
 Array = np.ndarray
 KINDS = ("numeric", "binary", "count", "image", "tokens")
 NEED_DECODERS = ("inverse_transform", "translate", "impute", "sample")
 
 
-class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
+class DeepCCA(
+    ReconstructionMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEstimator
+):
     """Deep canonical correlation analysis: networks whose outputs correlate across modalities.
 
     Each modality has a network; they are trained together so that their outputs agree. A linear
@@ -58,7 +66,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         unless `batch_size` is several times larger.
 
     objective : str or callable, default="cca"
-        What training maximises.
+        The objective that training maximises.
 
         - "cca": the sum of the squared canonical correlations of two modalities, see
           :func:`skmm.nn.cca_loss`. Complete rows only;
@@ -85,8 +93,9 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     likelihoods : "auto" or dict of str to str, default="auto"
         Of the reconstructions: "gaussian", "laplace" (of standardised columns, learned scale),
-        "bernoulli", "poisson". "auto", also for modalities that are not named, follows the kind:
-        gaussian for numbers and images, bernoulli for binary data, poisson for counts.
+        "bernoulli", "poisson"; "categorical" for labels and tokens. "auto", also for modalities
+        that are not named, follows the kind: gaussian for numbers and images, bernoulli for binary
+        data, poisson for counts.
 
     latent_density : estimator, default=None
         Density of the fused codes that `sample` draws from, any with `fit` and `sample`. None is a
@@ -96,7 +105,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         Ridge on the covariances of "cca", "gcca" and "ey", relative to the mean variance.
 
     fusion : {"mean", "posterior", "concat"}, default="mean"
-        What `transform` makes of the codes of the modalities, as in :class:`skmm.CCA`.
+        How `transform` combines the codes of the modalities, as in :class:`skmm.CCA`.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -163,14 +172,15 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
         on its device and with its share of the rows of every batch; all call `fit` alike.
 
     precision : {"float32", "bf16", "float64"}, default="float32"
-        Of training; "bf16" runs the networks under autocast. Covariances and what follows from
-        them are always in double precision; prediction is in that of its input.
+        Of training; "bf16" runs the networks under autocast. Covariances and all results
+        computed from them are always in double precision; prediction is in that of its input.
 
     compile : bool, default=False
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -227,11 +237,11 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     Notes
     -----
-    Inputs are standardised in double precision; what networks see is limited to a standard
+    Inputs are standardised in double precision; the inputs of networks are limited to a standard
     deviation outside the training range of each column, and at most ±10 (not where linear CCA is
     kept), and so are expectations to a standard deviation. `translate`, `impute` and
-    `inverse_transform` decode the expectation of a code, which the decoder's expectation is only
-    for codes without spread.
+    `inverse_transform` decode the expected code. That is the expectation of the decoded data only
+    where the code is certain, or the decoder linear.
 
     References
     ----------
@@ -368,9 +378,9 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             data, or the objective becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit_all_or_nothing(X, y)
+        return self._fit(X, y)
 
     def transform(self, X: Any, y: Any = None) -> Array:
         """Encode and fuse.
@@ -460,33 +470,67 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
             ``deepcca0``, ``deepcca1``, ...; with the modality's name before (``image__deepcca0``)
             for ``fusion="concat"``.
         """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        names = [f"{type(self).__name__.lower()}{k}" for k in range(self.n_components_)]
-        if self.fusion == "concat":
-            names = [f"{name}__{column}" for name in self.modality_names_in_ for column in names]
+        columns = super().get_feature_names_out(input_features)
+        if self.fusion != "concat":
+            return columns
+        names = [f"{name}__{column}" for name in self.modality_names_in_ for column in columns]
         return np.asarray(names, dtype=object)
 
-    def _fit(self, X: Any, y: Any) -> None:
-        previous = None
-        if self.warm_start and not getattr(self, "is_linear_", True):
-            previous = self.net_.module_
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def _read_fit(self, X: Any, y: Any) -> FitData:
         X = self._read(X, y, reset=True)
         self._columns = column_statistics(X, self._schema)
-        rng = self._rng()
-        train, valid = self._split(len(X), rng)
-        linear = None
-        if valid is not None and self.reconstruction_weight == 0 and is_cheap(X):
-            linear = tuned_linear(X, self.n_components, train, valid, seed_of(rng))
-        self.net_ = fit_net(self, X, train, valid, previous, rng)
+        return FitData(X)
+
+    def _has_nets(self) -> bool:
+        return not getattr(self, "is_linear_", True)
+
+    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> CCA | None:
+        if split.valid is None or self.reconstruction_weight > 0 or not is_cheap(data.X):
+            return None
+        return tuned_linear(data.X, self.n_components, split, seed_of(rng))
+
+    def _build(self, data: FitData, seed: int) -> tuple[AlignmentNetwork, AlignmentObjective]:
+        X, weight, names = data.X, self.reconstruction_weight, self.modality_names_in_
+        objective = AlignmentObjective(
+            check_objective(self.objective, X, self.reg_covar), names, weight
+        )
+        spec = self._network_spec()
+        likelihoods = self.likelihoods if weight > 0 else None
+        modalities = describe(X, self._columns, {}, spec.encoders, likelihoods)
+        layers = self.n_components, self.shared_layer_sizes
+        return deep_network(spec, modalities, *layers, seed, decode=weight > 0), objective
+
+    def _settings(
+        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        n_axes = min(N_AXES, len(split.train))
+        axes = np.sort(rng.choice(split.train, n_axes, replace=False))
+        return {"scoring": partial(score, axes=rows.subset(axes))}
+
+    def _n_rows_per_step(self, n_samples: int) -> int:
+        batch_size = super()._n_rows_per_step(n_samples)
+        check_batch_size(self.objective, batch_size, self.n_components)
+        return batch_size
+
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": several per component, and five steps or more."""
+        return max(200, 10 * self.n_components, min(n_samples // 5, 1000))
+
+    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
+        """Keep the network if it surely is better than linear CCA, and close."""
+        X, (split, linear, _) = data.X, fits[0]
         codes = self._encode(X)
-        self.is_linear_ = False
-        if linear is not None and valid is not None:
-            held_out = codes, project(linear, X)
-            self.is_linear_ = not is_surely_better(*held_out, train, valid, seed_of(rng))
-            if self.is_linear_:
-                self.net_.replace(linear_network(X, refit(linear, X)))
-                codes = self._encode(X)
+        check_codes(codes, X)
+        self.is_linear_ = linear is not None and not is_surely_better(
+            codes, project(linear, X), split, seed_of(rng)
+        )
+        if self.is_linear_:
+            self.net_.replace(linear_network(X, refit(linear, X)))
+            codes = self._encode(X)
         self._close(codes, rng)
 
     def _close(self, codes: dict[str, Array], rng: np.random.RandomState) -> None:
@@ -503,7 +547,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
     if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
 
         def __getattr__(self, name: str) -> Any:
-            """Say how to get what there is with decoders alone."""
+            """Say how to get the methods that need decoders."""
             if name in NEED_DECODERS:
                 raise AttributeError(
                     f"{type(self).__name__} has no {name!r} without decoders: fit it with "
@@ -542,16 +586,7 @@ class DeepCCA(ReconstructionMixin, TransformerMixin, DeepEstimator):
 
     def _encode(self, X: Modalities) -> dict[str, Array]:
         """Return the codes of each modality, NaN where it is missing."""
-        codes = {}
-        for m, name in enumerate(X.names):
-            here = ~missing_mask(X)[:, m]
-            if here.all():
-                codes[name] = self._apply(_code, X.select([name]))
-                continue
-            found = self._apply(_code, X.select([name]), here)
-            codes[name] = np.full((len(X), found.shape[1]), np.nan, dtype=found.dtype)
-            codes[name][here] = found
-        return codes
+        return self._apply_each(_code, X)
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

@@ -1,47 +1,48 @@
-"""From the parameters and the data to the network of DeepCCA."""
+"""The networks of DeepCCA: a deep one, and a fitted linear CCA as one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from skmm._cca import CCA
 from skmm._deep._networks import modality_networks
+from skmm._deep._spec import ModalitySpec, NetworkSpec
 from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._alignment import AlignmentNetwork
 from skmm.nn._modality_networks import Standardize
 
-if TYPE_CHECKING:
-    from skmm._deep_cca import DeepCCA
 
-
-def deep_network(model: DeepCCA, X: Modalities, seed: int) -> AlignmentNetwork:
-    """Build the networks that the parameters of a model ask for, for the shapes of its data."""
-    n_features = k = model.n_components
-    common = None
-    if len(model.shared_layer_sizes):
-        n_features = model.hidden_layer_sizes[-1] if len(model.hidden_layer_sizes) else k
-        common = build(partial(_common, model, n_features), seed + 2 * len(X.names))
-    decode = model.reconstruction_weight > 0
-    networks = modality_networks(model, X, seed, n_features=n_features, n_codes=k, decode=decode)
+def deep_network(
+    spec: NetworkSpec,
+    modalities: Sequence[ModalitySpec],
+    n_components: int,
+    shared_layer_sizes: Sequence[int],
+    seed: int,
+    *,
+    decode: bool,
+) -> AlignmentNetwork:
+    """Build the network of each modality, and with shared layers the common one on top."""
+    n_features, common = n_components, None
+    if len(shared_layer_sizes):
+        n_features = spec.last_size(n_components)
+        top = partial(_common, spec, n_features, shared_layer_sizes, n_components)
+        common = build(top, seed + 2 * len(modalities))
+    n_codes = n_components if decode else None
+    networks = modality_networks(spec, modalities, seed, n_features=n_features, n_codes=n_codes)
     return AlignmentNetwork(common=common, **networks)
 
 
-def _common(model: DeepCCA, n_inputs: int) -> nn.Module:
-    top = FeedForward(
-        n_inputs,
-        model.shared_layer_sizes,
-        model.n_components,
-        activation=model.activation,
-        normalization=model.normalization,
-        dropout=model.dropout,
-    )
-    return nn.Sequential(ACTIVATIONS[model.activation](), top)
+def _common(
+    spec: NetworkSpec, n_inputs: int, hidden_layer_sizes: Sequence[int], n_outputs: int
+) -> nn.Module:
+    top = FeedForward(n_inputs, hidden_layer_sizes, n_outputs, **spec.style)
+    return nn.Sequential(ACTIVATIONS[spec.style["activation"]](), top)
 
 
 def linear_network(X: Modalities, cca: CCA) -> AlignmentNetwork:

@@ -1,13 +1,13 @@
-"""The objectives by name, and what each needs of the data."""
+"""The objectives by name, and their requirements of the data."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from skmm import nn
+from skmm._base import warn_caller
 from skmm._modalities import Modalities, missing_mask
 
 OBJECTIVES: dict[str, Callable[..., Any]] = {
@@ -46,13 +46,12 @@ def check_objective(
 def check_batch_size(
     objective: str | Callable[..., Any], batch_size: int, n_components: int
 ) -> None:
-    """Warn of batches whose covariances cannot be inverted, refuse what has no estimate."""
+    """Warn of batches whose covariances cannot be inverted; refuse those without an estimate."""
     if objective in WHITENING and batch_size <= 2 * n_components:
-        warnings.warn(
+        warn_caller(
             f"Batches of {batch_size} rows are too few for {n_components} components: the "
             "correlations of a batch are nearly 1 whatever the networks do. Use a larger "
-            "batch_size, fewer n_components or objective='ey'.",
-            stacklevel=5,
+            "batch_size, fewer n_components or objective='ey'."
         )
     if objective == "ey" and batch_size < 4:
         raise ValueError(f"objective='ey' needs batches of at least 4 rows, got {batch_size}.")

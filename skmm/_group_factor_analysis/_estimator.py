@@ -128,11 +128,12 @@ class GroupFactorAnalysis(
     -----
     With standardised columns j of modality m: ``x_j = mu_j + w_j' z + e_j``, ``z ~ N(0, I)``,
     ``e_j ~ N(0, psi_j)``, ``w_jk ~ N(0, 1 / alpha_mk)``, a wide Gamma prior of alpha, and a prior
-    of psi_j that counts as ten rows of pure noise (not without relevance). The posterior is approximated by variational Bayes over loadings, codes and relevances; after it
-    has converged, pairs of component and modality with less than a hundredth of the modality's
-    variance are switched off where the bound is higher for it. All methods read one Gaussian, whose
-    mean and covariance are those of a new row given the training data: of covariance
-    ``W W' + diag(psi)`` with the posterior mean W of the loadings, and their variances added to psi.
+    of psi_j that counts as ten rows of pure noise (not without relevance). The posterior is
+    approximated by variational Bayes over loadings, codes and relevances; after it has converged,
+    pairs of component and modality with less than a hundredth of the modality's variance are
+    switched off where the bound is higher for it. All methods read one Gaussian, whose mean and
+    covariance are those of a new row given the training data: of covariance
+    ``W W' + diag(psi)`` with the posterior mean W of the loadings, whose variances are added to psi.
 
     Binary columns and counts are taken as numbers, images as flat rows.
 

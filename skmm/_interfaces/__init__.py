@@ -1,1 +1,1 @@
-"""What an estimator offers, whatever computes it: generation, and sampling given conditions."""
+"""Public methods of several estimators: generation, and sampling given conditions."""

@@ -1,4 +1,4 @@
-"""What the estimators share that sample one modality given the others."""
+"""Estimators that sample one modality given the others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return False
 
     def _precision(self, X: Modalities) -> np.dtype:
-        """Return the precision of what is said of checked conditions."""
+        """Return the precision of results for checked conditions."""
         raise NotImplementedError
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
@@ -64,7 +64,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         raise NotImplementedError
 
     def transform(self, X: Any) -> Array:
-        """Return the mean of what may be expected of the target.
+        """Return the expectation of the target given the conditions.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return self.predict(X)
 
     def impute(self, X: Any, y: Any = None) -> Any:
-        """Fill in the target where it is missing with what is to be expected.
+        """Fill in the target where it is missing, with its expectation given the conditions.
 
         Parameters
         ----------
@@ -158,8 +158,15 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Returns
         -------
         X : Modalities, DataFrame, ndarray or tuple
-            In the form of `X`; what was observed is untouched. A pair (X, y) where the target was
+            In the form of `X`; observed values are untouched. A pair (X, y) where the target was
             `y` in `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a condition is missing in some rows: only the target can be filled in.
         """
         checked = check_held(self._check(X, y))
         conditions = self._without_target(checked)
@@ -262,7 +269,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
-            One name per column of what `transform` returns.
+            One name per column that `transform` returns.
         """
         check_is_fitted(self)
         if input_features is not None:
@@ -297,11 +304,11 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return X, values
 
     def _remember(self, values: Any, rng: np.random.RandomState) -> Self:
-        """Keep of the training targets what `score` needs."""
+        """Keep the training targets that `score` compares with."""
         columns = units = self._columns[self._target]
         if self._schema.kinds[self._target] == "image":  # pixels that seldom vary hardly count
             units = columns.of_channels()
-        # Where nothing varies, what is drawn has to be exact.
+        # If no column varies, all are judged: draws have to be exact.
         self._judged = columns.varies.ravel() | ~columns.varies.any()
         spread = np.broadcast_to(units.divisor, columns.mean.shape).ravel()
         self._spread = spread[self._judged]
@@ -352,7 +359,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return X.select(names)
 
     def _check_conditions(self, X: Modalities) -> None:
-        """Refuse rows that lack what they must have."""
+        """Refuse rows without conditions, and gaps that the estimator cannot take."""
         if (empty := missing_mask(X).all(axis=1)).any():
             raise ValueError(
                 f"In {int(empty.sum())} rows every modality but {self._target!r} is missing: drop "
@@ -387,13 +394,13 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         return self._statistic(X, lambda draws: draws.mean(axis=1))
 
     def _statistic(self, X: Modalities, function: Any) -> Array:
-        """Return what a function says of draws, within reach of the training targets."""
+        """Return a statistic of draws, limited to the reach of the training targets."""
         columns = self._columns[self._target]
         parts = [function(self._draw_again(part)) for _, part in self._chunks(X, N_DRAWS)]
         return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
 
     def _drawn(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw targets for checked conditions; constant columns are what they are."""
+        """Draw targets for checked conditions; constant columns keep their value."""
         columns = self._columns[self._target]
         draws = columns.with_constants(self._draw(X, n_samples, rng))
         return columns.in_type(draws, self._precision(X))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,10 +33,8 @@ class ReconstructionMixin:
     random_state: Any
     categories_: dict[str, Array]
     _columns: dict[str, ColumnStatistics]
+    get_feature_names_out: Callable[..., Array]
     _any_row = False  # whether a row may have no modality at all
-
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
-        raise NotImplementedError
 
     def _decodes(self) -> bool:
         return True
@@ -49,11 +47,11 @@ class ReconstructionMixin:
         return self._columns[name].varies.ravel()
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
-        """Return what fused codes make expect."""
+        """Return the expectations of modalities given fused codes."""
         raise NotImplementedError
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        """Return what X makes expect of modalities that it lacks."""
+        """Return the expectations of modalities given X."""
         raise NotImplementedError
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
@@ -73,12 +71,21 @@ class ReconstructionMixin:
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_features_out)
-            What `transform` returns.
+            Codes as `transform` returns them.
 
         Returns
         -------
         X : Modalities, DataFrame or ndarray
             In the form that X had in `fit`. For an array with `y` as the second modality, X alone.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If `Z` holds modalities or is no array.
+        ValueError
+            If `Z` has not as many columns as `transform` returns.
         """
         check_is_fitted(self)
         if isinstance(Z, Modalities | Mapping):
@@ -100,7 +107,7 @@ class ReconstructionMixin:
     @available_if(_can_decode)
     @translation_follows_output
     def translate(self, X: Any, to: str) -> Any:
-        """Return modality `to` as it is to be expected given whichever others a row has.
+        """Return the expectation of modality `to` given the other modalities that a row has.
 
         Parameters
         ----------
@@ -127,7 +134,7 @@ class ReconstructionMixin:
 
     @available_if(_can_decode)
     def impute(self, X: Any, y: Any = None) -> Any:
-        """Fill in what is missing with what is to be expected given what the row has.
+        """Fill in missing values with their expectation given the observed ones of the row.
 
         Parameters
         ----------
@@ -140,7 +147,7 @@ class ReconstructionMixin:
         Returns
         -------
         X : Modalities, DataFrame, ndarray or tuple
-            In the form of `X`; what was observed is untouched. A pair (X, y) where `y` was the
+            In the form of `X`; observed values are untouched. A pair (X, y) where `y` was the
             second modality in `fit`.
         """
         checked = check_held(self._check(X, y, allow_empty_rows=self._any_row))
@@ -157,7 +164,7 @@ class ReconstructionMixin:
             Number of rows, or of draws per row of `given`.
 
         given : Modalities, dict, DataFrame or array-like, default=None
-            Rows with missing modalities. Their codes are drawn given what is there.
+            Rows with missing modalities. Their codes are drawn given the observed modalities.
 
         random_state : int, RandomState instance or None, default=None
             None takes the estimator's.
@@ -167,6 +174,13 @@ class ReconstructionMixin:
         X : Modalities, DataFrame, ndarray or tuple; or list of n_samples of them
             `n_samples` rows in the form of `fit` ((X, y) where `y` was the second modality), or,
             with `given`, a list of `n_samples` completions in the form of `given`.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `n_samples` is less than 1, or `given` does not fit the data of `fit`.
         """
         check_is_fitted(self)
         if not is_integer(n_samples):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import blas
+from sklearn.utils.validation import _check_sample_weight
 
 from skmm._modalities._chunks import SMALL, row_chunks
 from skmm._modalities._container import Modalities
@@ -376,3 +377,11 @@ def _check_missing(
             f"Every modality of {list(X.names)} is missing (NaN) in {n_empty} rows; "
             f"{class_name(estimator)} needs at least one in each row. Drop these rows."
         )
+
+
+def check_weight(weight: Any, n_samples: int, **options: Any) -> Array:
+    """Return the weights of rows, checked by scikit-learn, which wants to see an array."""
+    found = _check_sample_weight(weight, np.empty((n_samples, 0)), **options)
+    if found.max() > LARGEST:
+        raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
+    return found

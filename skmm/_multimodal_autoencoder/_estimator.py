@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._deep._decoding import decode_draws, draw, fit_density, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS
-from skmm._deep._fusion import fusion_network
+from skmm._deep._decoding import decode_draws
+from skmm._deep._density import draw, fit_density, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit
 from skmm._deep._latent import LatentEstimator, weights_of
-from skmm._deep._networks import modality_networks
+from skmm._deep._networks import fusion_network, modality_networks
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
@@ -29,11 +29,11 @@ Array = np.ndarray
 
 
 class MultimodalAutoencoder(LatentEstimator):
-    """Autoencoder of several modalities with a joint code, which any subset of them gives.
+    """Autoencoder of several modalities with a joint code; any may be missing in a row.
 
-    Each modality has an encoder; a fusion network makes one code of what they give; from that each
-    modality is decoded. In training modalities are hidden at random, so that the code of a row
-    that lacks some predicts them. Inputs are standardised inside.
+    Each modality has an encoder; a fusion network combines their outputs into one code, from which
+    each modality is decoded. In training modalities are hidden at random, so that the code of a
+    row predicts the modalities that it lacks. Inputs are standardised inside.
 
     Parameters
     ----------
@@ -144,7 +144,8 @@ class MultimodalAutoencoder(LatentEstimator):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -190,17 +191,18 @@ class MultimodalAutoencoder(LatentEstimator):
 
     See Also
     --------
-    MultimodalVAE : The probabilistic model: likelihoods, draws given what is there.
-    DeepCCA : Codes of what modalities share.
+    MultimodalVAE : The probabilistic model: likelihoods, and draws given the observed modalities.
+    DeepCCA : Codes that correlate across modalities.
 
     Notes
     -----
-    Data are standardised in double precision; what encoders see is limited to a standard deviation
-    outside the training range of each column, and at most ±10, and so are expectations to a
-    standard deviation. Constant columns enter no likelihood and no score, and come out as they are.
+    Data are standardised in double precision; the inputs of encoders are limited to a standard
+    deviation outside the training range of each column, and at most ±10, and so are expectations to
+    a standard deviation. Constant columns enter no likelihood and no score, and come out as they
+    are.
 
-    `sample` with `given` decodes the joint code of what a row has and draws from the likelihood: it
-    has no uncertainty of the code.
+    `sample` with `given` decodes the joint code of the observed modalities and draws from the
+    likelihood; the code itself has no uncertainty.
 
     References
     ----------
@@ -226,6 +228,8 @@ class MultimodalAutoencoder(LatentEstimator):
     >>> model.score(X[400:]) > 0.8
     True
     """
+
+    _encoder = staticmethod(AutoencoderNetwork.encode)
 
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
@@ -312,7 +316,7 @@ class MultimodalAutoencoder(LatentEstimator):
         self.random_state = random_state
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return R² of the reconstructions of what each row has, averaged over modalities.
+        """Return R² of the reconstructions of observed modalities, averaged over modalities.
 
         Parameters
         ----------
@@ -333,28 +337,31 @@ class MultimodalAutoencoder(LatentEstimator):
         expected = self._decode(self._codes(X), X.names)
         return float(np.mean(list(self._skill(X, expected).values())))
 
-    def _networks(self, X: Modalities, seed: int) -> tuple[AutoencoderNetwork, torch.nn.Module]:
-        k, M = self.n_components, len(X.names)
-        width = self.hidden_layer_sizes[-1] if len(self.hidden_layer_sizes) else k
-        n_features = k if self.fusion == "mean" else width
-        hidden = [n_features] if len(self.hidden_layer_sizes) else []
-        networks = modality_networks(self, X, seed, n_features=n_features, n_codes=k)
+    def _build(
+        self, data: FitData, seed: int
+    ) -> tuple[AutoencoderNetwork, ReconstructionObjective]:
+        (spec, modalities), k = self._described(data.X), self.n_components
+        n_features = k if self.fusion == "mean" else spec.last_size(k)
+        hidden = [n_features] if spec.mlp.hidden_layer_sizes else []
+        M = len(modalities)
+        fusion = partial(fusion_network, spec, self.fusion, n_features, M, k, hidden)
         module = AutoencoderNetwork(
-            fusion=build(partial(fusion_network, self, n_features, M, k, hidden), seed + 2 * M),
+            fusion=build(fusion, seed + 2 * M),
             modality_dropout=self.modality_dropout,
             noise=self.noise,
             aligned=self.alignment_weight > 0 and M > 1,
-            **networks,
+            **modality_networks(spec, modalities, seed, n_features=n_features, n_codes=k),
         )
-        weights = weights_of(X, self.modality_weights)
-        return module, ReconstructionObjective(X.names, weights, self.alignment_weight)
+        weights = weights_of(data.X, self.modality_weights)
+        names = self.modality_names_in_
+        return module, ReconstructionObjective(names, weights, self.alignment_weight)
 
-    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
-        codes = self._codes(X, some_rows(len(X), rng))
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        super()._finish(data, fits, rng)
+        codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
-
-    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        return self._apply(AutoencoderNetwork.encode, X, rows)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         return self._decode(self._codes(X), names)

@@ -1,8 +1,8 @@
-"""What classifier and regressor share: modalities and a target in, outputs out."""
+"""Predictors of a target: modalities and a target in, outputs out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
@@ -10,36 +10,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
-from skmm._deep._estimator import (
-    DEEP_CONSTRAINTS,
-    DeepEstimator,
-    check_same_labels,
-    continue_from,
-    n_rows_per_step,
-)
-from skmm._deep._fusion import fusion_network
-from skmm._deep._networks import check_tokens, modality_networks, n_features
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData
+from skmm._deep._networks import fusion_network, modality_networks, n_features
+from skmm._deep._spec import describe
+from skmm._deep._split import Split
 from skmm._modalities import Modalities, check_modalities
-from skmm._modalities._check import LARGEST
+from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin
 from skmm._nets import Net, build
 from skmm._parameters import Numbers
-from skmm._random import seed_of
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
     TARGET,
@@ -50,18 +40,11 @@ from skmm.nn._prediction import (
 )
 
 Array = np.ndarray
-PREDICTOR_CONSTRAINTS: dict[str, list[Any]] = {
-    **DEEP_CONSTRAINTS,
-    "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
-    "head_layer_sizes": [list, tuple],
-    "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
-    "scoring": [str, callable, None],
-}
 
 
 @dataclass(frozen=True)
 class Known:
-    """In the place of X, what the network gives for it: for scorers in training."""
+    """Outputs of the network in the place of X, for scorers in training."""
 
     outputs: Array
 
@@ -70,11 +53,22 @@ def _attends(estimator: Any) -> bool:
     return estimator.fusion == "attention"
 
 
-class MultimodalPredictor(TransformerMixin, DeepEstimator):
+class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepEstimator):
     """A predictor of a target from modalities; abstract."""
 
+    _parameter_constraints: dict[str, list[Any]] = {
+        **DEEP_CONSTRAINTS,
+        "fusion": [StrOptions({"concat", "mean", "attention", "late"})],
+        "head_layer_sizes": [list, tuple],
+        "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
+        "scoring": [str, callable, None],
+    }
     net_: Net
     fusion: str
+    activation: str
+    head_layer_sizes: Sequence[int]
+    modality_dropout: float
+    scoring: Any
     categories_: dict[str, Array]
     _target: Any
 
@@ -96,7 +90,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            With ``fusion="late"`` the mean of what the encoders give.
+            With ``fusion="late"`` the mean of the encoders' outputs.
         """
         return self._apply(PredictorNetwork.represent, self._check(X))
 
@@ -118,34 +112,14 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
         weights = self._apply(PredictorNetwork.attention, X)
         return pd.DataFrame(weights, columns=list(self.modality_names_in_), index=X.index)
 
-    def get_feature_names_out(self, input_features: Any = None) -> Array:
-        """Return the names of the columns that `transform` gives.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the columns of `X`; checked only.
-
-        Returns
-        -------
-        names : ndarray of str
-            The name of the class in lower case, and a number.
-        """
-        check_is_fitted(self)
-        _check_feature_names_in(self, input_features, generate_names=False)
-        name = type(self).__name__.lower()
-        return np.asarray([f"{name}{k}" for k in range(self._width)], dtype=object)
-
     def _raw(self, X: Any) -> Array:
         """Return the outputs of the network."""
         if isinstance(X, Known):
             return X.outputs
         return self._apply(PredictorNetwork.predict, self._check(X))
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+    def _read_fit(self, X: Any, y: Any, sample_weight: Any) -> FitData:
         warn_of_other_rows(X, y=y, sample_weight=sample_weight)
-        previous = self.net_.module_ if self.warm_start and hasattr(self, "net_") else None
-        known = getattr(self, "categories_", {})
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -153,80 +127,60 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
                 "is None."
             )
         self.categories_ = find_categories(X)
-        if previous is not None:
-            check_same_labels(known, self.categories_)
         X = number_labels(X, self.categories_)
         self._columns = column_statistics(X, self._schema)
         if sample_weight is not None:
-            rows = np.empty(len(X))
-            sample_weight = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
-            if sample_weight.max() > LARGEST:
-                raise ValueError(f"sample_weight is up to {sample_weight.max():g}: divide it.")
-        before = getattr(self, "_target", None)
+            sample_weight = check_weight(sample_weight, len(X), ensure_non_negative=True)
         target = self._read_target(y, sample_weight)
         check_consistent_length(np.empty(len(X)), target)
-        if previous is not None and not self._target.is_like(before):
+        weight = self._row_weights(y, sample_weight)
+        if weight is not None and not (weight > 0).any():
+            raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
+        labels = None if self._target.tasks[0].kind == "numbers" else target
+        self._n_features_out = n_features(self._network_spec())
+        return FitData(X, target, y, weight, labels)
+
+    def _check_continues(self, previous: Any) -> None:
+        super()._check_continues(previous)
+        if not self._target.is_like(previous._target):
             raise ValueError(
                 "warm_start=True needs the classes of the fit before; with others use "
                 "warm_start=False."
             )
-        extra = {TARGET: target}
-        weights = self._row_weights(y, sample_weight)
-        counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights > 0)
-        if not len(counted):
-            raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
-        rng = self._rng()
-        labels = target[counted] if self._target.tasks[0].kind != "numbers" else None
-        train, valid = self._split(len(counted), rng, labels)
-        train, valid = counted[train], None if valid is None else counted[valid]
-        if weights is not None:
-            extra[WEIGHT] = (weights / weights[train].mean())[:, None]
-        seed = seed_of(rng)
-        module = self._network(X, seed)
-        check_tokens(X, module)
-        if previous is not None:
-            continue_from(previous, module)
-        data = self._data(X, module, extra)
-        self.net_ = self._train(
-            module,
-            PredictionObjective(self._target.tasks),
-            data.subset(train),
-            None if valid is None else data.subset(valid),
-            batch_size=n_rows_per_step(self.batch_size, len(train)),
-            seed=seed,
-            scoring=self._scoring(y, valid),
-        )
 
-    def _scoring(self, y: Any, valid: Array | None) -> Callable[..., float] | None:
-        """Return what judges the network's outputs for the validation rows."""
-        if self.scoring is None or valid is None:
-            return None
-        truth = _safe_indexing(y, valid)
-        return partial(judge, self, check_scoring(self, scoring=self.scoring), truth)
-
-    def _network(self, X: Modalities, seed: int) -> PredictorNetwork:
-        k, M = n_features(self), len(X.names)
-        self._width = k
-        networks = modality_networks(self, X, seed, n_features=k, n_codes=k, decode=False)
-        late = self.fusion == "late"
-        fuse = partial(fusion_network, self, k, M, k)
-        head = partial(
-            FeedForward,
-            k,
-            self.head_layer_sizes,
-            sum(task.width for task in self._target.tasks),
-            activation=self.activation,
-            normalization=self.normalization,
-            dropout=self.dropout,
-        )
-        return PredictorNetwork(
+    def _build(self, data: FitData, seed: int) -> tuple[PredictorNetwork, PredictionObjective]:
+        spec = self._network_spec()
+        modalities = describe(data.X, self._columns, self.categories_, spec.encoders)
+        k, M, late = self._n_features_out, len(modalities), self.fusion == "late"
+        fuse = partial(fusion_network, spec, self.fusion, k, M, k)
+        n_outputs = sum(task.width for task in self._target.tasks)
+        head = partial(FeedForward, k, self.head_layer_sizes, n_outputs, **spec.style)
+        module = PredictorNetwork(
             fusion=None if late else build(fuse, seed + M),
             activation=ACTIVATIONS[self.activation](),
             heads=[build(head, seed + M + 1 + m) for m in range(M if late else 1)],
             tasks=self._target.tasks,
             modality_dropout=self.modality_dropout,
-            **networks,
+            **modality_networks(spec, modalities, seed, n_features=k),
         )
+        return module, PredictionObjective(self._target.tasks)
+
+    def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
+        if data.weight is None:
+            return {TARGET: data.target}
+        return {
+            TARGET: data.target,
+            WEIGHT: (data.weight / data.weight[split.train].mean())[:, None],
+        }
+
+    def _settings(
+        self, data: FitData, split: Split, rows: Any, rng: np.random.RandomState
+    ) -> dict[str, Any]:
+        if self.scoring is None or split.valid is None:
+            return {}
+        truth = _safe_indexing(data.y, split.valid)
+        scorer = check_scoring(self, scoring=self.scoring)
+        return {"scoring": partial(judge, self, scorer, truth)}
 
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)
@@ -247,7 +201,7 @@ class MultimodalPredictor(TransformerMixin, DeepEstimator):
 def judge(
     model: Any, scorer: Any, truth: Any, net: Net, outputs: Prediction, observed: Tensor | None
 ) -> float:
-    """Return what a scorer of scikit-learn says of outputs for validation rows."""
+    """Return the score, by a scorer of scikit-learn, of outputs for validation rows."""
     known = Known(outputs.outputs.double().cpu().numpy())
     try:
         found = float(scorer(model, known, truth))

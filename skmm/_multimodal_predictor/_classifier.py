@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skmm._modalities._ids import warn_of_other_rows
-from skmm._multimodal_predictor._base import PREDICTOR_CONSTRAINTS, MultimodalPredictor
+from skmm._multimodal_predictor._base import MultimodalPredictor
 from skmm._multimodal_predictor._targets import LabelTargets, read_classes
 from skmm._random import Seed
 
@@ -27,10 +27,10 @@ def _has_one_task(estimator: Any) -> bool:
 
 
 class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
-    """Classifier of several modalities, of which rows may lack any.
+    """Classifier of several modalities; any may be missing in a row.
 
-    Each modality has an encoder; a fusion network makes one representation of what they give, and a
-    head predicts from that. In training modalities are hidden at random, so that a row that lacks
+    Each modality has an encoder; a fusion network combines their outputs into one representation,
+    from which a head predicts. In training modalities are hidden at random, so that rows that lack
     some can be predicted. Inputs are standardised inside.
 
     Parameters
@@ -50,8 +50,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         Weights of classes, as in scikit-learn; a list has one dict per task.
 
     scoring : str or callable, default=None
-        What early stopping maximises on the held-out rows: a scorer of scikit-learn. None is minus
-        the loss.
+        The score that early stopping maximises on the held-out rows: a scorer of scikit-learn. None
+        is minus the loss.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -126,7 +126,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -149,7 +150,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     history_ : DataFrame
         One row per epoch: the loss of each task on training batches and on all validation rows,
-        learning rate, seconds. ``valid_score`` is what `scoring` says. Epoch 0 is before training.
+        learning rate, seconds. ``valid_score`` is the score of `scoring`. Epoch 0 is before
+        training.
 
     classes_ : ndarray of shape (n_classes,) or list of them
         The classes; a list with one array per task if there are several. Of labels their numbers.
@@ -169,13 +171,13 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     See Also
     --------
     MultimodalRegressor : For numbers.
-    skmm.inspection.modality_importance : What each modality contributes.
+    skmm.inspection.modality_importance : The contribution of each modality.
 
     Notes
     -----
-    Data are standardised in double precision; what encoders see is limited to a standard deviation
-    outside the training range of each column, and at most ±10. The loss is a mean over tasks and
-    rows.
+    Data are standardised in double precision; the inputs of encoders are limited to a standard
+    deviation outside the training range of each column, and at most ±10. The loss is a mean over
+    tasks and rows.
 
     References
     ----------
@@ -197,7 +199,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
-        **PREDICTOR_CONSTRAINTS,
+        **MultimodalPredictor._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -293,9 +295,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
             data, or the loss becomes NaN; the estimator is then left as it was before.
 
         KeyboardInterrupt
-            After Ctrl-C, when the estimator has been fitted with what it has.
+            After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit_all_or_nothing(X, y, sample_weight)
+        return self._fit(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable classes.

@@ -1,4 +1,4 @@
-"""What is predicted: as numbers that networks can be trained on, and back."""
+"""Targets as numbers that networks can be trained on, and back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ClassTargets:
 
     @property
     def tasks(self) -> list[Task]:
-        """Return what a network has to give."""
+        """Return the outputs that a network needs."""
         return [Task("cross_entropy", "classes", len(self.classes))]
 
     def classes_of(self, raw: Array) -> Array:
@@ -61,7 +61,7 @@ class LabelTargets:
 
     @property
     def tasks(self) -> list[Task]:
-        """Return what a network has to give."""
+        """Return the outputs that a network needs."""
         return [Task("cross_entropy", "labels", self.n_labels)]
 
     @property
@@ -96,7 +96,7 @@ class MultiTargets:
 
     @property
     def tasks(self) -> list[Task]:
-        """Return what a network has to give."""
+        """Return the outputs that a network needs."""
         return [
             Task(f"cross_entropy_{j}", "classes", len(part.classes))
             for j, part in enumerate(self.parts)
@@ -135,7 +135,7 @@ class NumberTargets:
 
     @property
     def tasks(self) -> list[Task]:
-        """Return what a network has to give."""
+        """Return the outputs that a network needs."""
         return [Task("squared_error", "numbers", len(self.mean))]
 
     def numbers_of(self, raw: Array) -> Array:

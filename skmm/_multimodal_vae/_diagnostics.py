@@ -1,14 +1,14 @@
-"""What a fitted VAE tells about itself."""
+"""Diagnostics of a fitted VAE: shares of modalities in the posterior, and collapse."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
+from skmm._base import warn_caller
 from skmm._modalities import Modalities
 
 Array = np.ndarray
@@ -31,19 +31,17 @@ def contributions(shares: Array, names: Sequence[str]) -> pd.DataFrame:
 
 
 def warn_of_collapse(active: Array, skill: Mapping[str, float]) -> None:
-    """Warn of a posterior or of modalities that the latent vector says nothing about."""
+    """Warn if the codes ignore the data, or if they say nothing about some modalities."""
     if not active.any():
-        warnings.warn(
+        warn_caller(
             "The posterior has collapsed: no component depends on the data. Try a smaller beta, "
             "free_bits, a longer kl_warmup, a larger lr or more epochs.",
             ConvergenceWarning,
-            stacklevel=6,
         )
         return
     if collapsed := [name for name, value in skill.items() if value < COLLAPSED]:
-        warnings.warn(
+        warn_caller(
             f"Modalities {collapsed} have collapsed: their reconstructions are no better than the "
             "mean. Raise their modality_weights, or train for more epochs.",
             ConvergenceWarning,
-            stacklevel=6,
         )

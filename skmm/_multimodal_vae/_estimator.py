@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from skmm._deep._decoding import decode_draws, draw, fit_density, plausible, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS, numpy_type
+from skmm._deep._decoding import decode_draws, plausible
+from skmm._deep._density import draw, fit_density, some_rows
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
@@ -36,11 +37,12 @@ N_MEAN = 20  # draws from the posterior behind a conditional mean
 
 
 class MultimodalVAE(LatentEstimator):
-    """Variational autoencoder of several modalities, of which rows may lack any.
+    """Variational autoencoder of several modalities; any may be missing in a row.
 
     A latent vector is standard normal; each modality is a network's function of it, with a
-    likelihood. Networks called experts say what each modality tells about the vector; the posterior
-    given any subset of modalities is made of them. Inputs are standardised inside.
+    likelihood. A network per modality, its expert, gives the posterior of the vector given that
+    modality alone; the posterior given any subset of modalities combines the experts. Inputs are
+    standardised inside.
 
     Parameters
     ----------
@@ -165,7 +167,8 @@ class MultimodalVAE(LatentEstimator):
         Whether training runs through `torch.compile`.
 
     callbacks : list of skorch.callbacks.Callback, default=None
-        Further callbacks. skorch's own work, or are refused with what does it instead.
+        Further callbacks. Most of skorch's work; the others are refused, and the message names the
+        setting that replaces them.
 
     net_params : dict, default=None
         Further settings of the skorch net, which overrule all others: for instance
@@ -188,9 +191,9 @@ class MultimodalVAE(LatentEstimator):
 
     history_ : DataFrame
         One row per epoch: the terms of the negative bound, ``reconstruction_<modality>``,
-        ``divergence``, and ``experts`` (what the experts lack of the joint encoder), on training
-        batches and on all validation rows, learning rate, seconds. ``valid_score`` is minus the
-        sum. Epoch 0 is the network before training.
+        ``divergence``, and ``experts`` (the KL divergence from the joint encoder to the experts),
+        on training batches and on all validation rows, learning rate, seconds. ``valid_score`` is
+        minus the sum. Epoch 0 is the network before training.
 
     modality_contribution_ : DataFrame of shape (n_modalities + 1, n_components)
         Share of each expert, and of the prior, in the precision of the product, averaged over
@@ -226,10 +229,10 @@ class MultimodalVAE(LatentEstimator):
 
     Notes
     -----
-    Data are standardised in double precision; what encoders see, not the likelihood, is limited to
-    a standard deviation outside the training range of each column, and at most ±10, and so are
-    expectations to a standard deviation. `fit` warns with `ConvergenceWarning` if no component is
-    active, or if a modality is not reconstructed better than by its mean.
+    Data are standardised in double precision; the inputs of encoders, not of likelihoods, are
+    limited to a standard deviation outside the training range of each column, and at most ±10, and
+    so are expectations to a standard deviation. `fit` warns with `ConvergenceWarning` if no
+    component is active, or if a modality is not reconstructed better than by its mean.
 
     References
     ----------
@@ -268,6 +271,8 @@ class MultimodalVAE(LatentEstimator):
     """
 
     _any_row = True
+
+    _encoder = staticmethod(VAENetwork.codes)
 
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
@@ -376,7 +381,7 @@ class MultimodalVAE(LatentEstimator):
 
     @plain_torch()
     def score_samples(self, X: Any) -> Array:
-        """Return a lower bound of the log-likelihood of what each row has.
+        """Return a lower bound of the log-likelihood of the modalities that each row has.
 
         Parameters
         ----------
@@ -401,11 +406,17 @@ class MultimodalVAE(LatentEstimator):
             noise=noise,
         )
 
-    def _networks(self, X: Modalities, seed: int) -> tuple[VAENetwork, torch.nn.Module]:
-        weights = weights_of(X, self.modality_weights, balance(X))
-        module = vae_network(self, X, seed, weights)
+    def _build(self, data: FitData, seed: int) -> tuple[VAENetwork, VAEObjective]:
+        weights = weights_of(data.X, self.modality_weights, balance(data.X))
+        module = vae_network(
+            *self._described(data.X),
+            seed,
+            n_components=self.n_components,
+            posterior=self.posterior,
+            predicts=min(weights) < max(weights),
+        )
         objective = VAEObjective(
-            X.names,
+            self.modality_names_in_,
             weights,
             beta=self.beta,
             kl_warmup=self.kl_warmup,
@@ -413,7 +424,11 @@ class MultimodalVAE(LatentEstimator):
         )
         return module, objective
 
-    def _finish(self, X: Modalities, train: Array, rng: np.random.RandomState) -> None:
+    def _finish(
+        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    ) -> None:
+        super()._finish(data, fits, rng)
+        X = data.X
         self._noise_seed = seed_of(rng)
         constant = {
             name: np.flatnonzero(~known.varies)
@@ -437,9 +452,6 @@ class MultimodalVAE(LatentEstimator):
         rng = np.random.default_rng(self._noise_seed)
         half = rng.standard_normal((-(-n_draws // 2), self.n_components))
         return np.concatenate([half, -half])[:n_draws]
-
-    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        return self._apply(VAENetwork.codes, X, rows)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
         noise, index = self._noise(N_MEAN), self.net_.module_.index

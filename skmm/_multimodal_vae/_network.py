@@ -1,54 +1,56 @@
-"""From the parameters and the data to the network of MultimodalVAE."""
+"""The network of MultimodalVAE."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skmm._deep._networks import modality_networks
+from skmm._deep._networks import encoders, modality_networks
+from skmm._deep._spec import ModalitySpec, NetworkSpec
 from skmm._modalities import Modalities
 from skmm._nets import build
 from skmm.nn import ConcatFusion
 from skmm.nn._vae import JointEncoder, VAENetwork
 
-if TYPE_CHECKING:
-    from skmm._multimodal_vae import MultimodalVAE
-
 POSTERIORS = ("poe", "moe", "mopoe", "mvtcae", "joint")
 
 
 def vae_network(
-    model: MultimodalVAE, X: Modalities, seed: int, weights: Sequence[float]
+    spec: NetworkSpec,
+    modalities: Sequence[ModalitySpec],
+    seed: int,
+    *,
+    n_components: int,
+    posterior: str,
+    predicts: bool,
 ) -> VAENetwork:
-    """Build the networks that the parameters of a model ask for, for the shapes of its data."""
-    k = model.n_components
+    """Build the networks of a VAE; `predicts` as in `VAENetwork`."""
+    k, M = n_components, len(modalities)
     return VAENetwork(
         n_components=k,
-        posterior=model.posterior,
-        joint=_joint(model, X, seed + 2 * len(X.names)) if model.posterior == "joint" else None,
-        predicts=min(weights) < max(weights),
-        **modality_networks(model, X, seed, n_features=2 * k, n_codes=k),
+        posterior=posterior,
+        joint=_joint(spec, modalities, k, seed + 2 * M) if posterior == "joint" else None,
+        predicts=predicts,
+        **modality_networks(spec, modalities, seed, n_features=2 * k, n_codes=k),
     )
 
 
-def _joint(model: MultimodalVAE, X: Modalities, seed: int) -> JointEncoder:
-    hidden = list(model.hidden_layer_sizes[-1:])
-    width = hidden[0] if hidden else 2 * model.n_components
-    encoders = modality_networks(model, X, seed, n_features=width, n_codes=1, decode=False)
+def _joint(
+    spec: NetworkSpec, modalities: Sequence[ModalitySpec], k: int, seed: int
+) -> JointEncoder:
+    """Return the encoder of all modalities together, with encoders of its own."""
+    width, M = spec.last_size(2 * k), len(modalities)
     fusion = partial(
         ConcatFusion,
         width,
-        len(X.names),
-        2 * model.n_components,
-        hidden_layer_sizes=hidden,
-        activation=model.activation,
-        normalization=model.normalization,
-        dropout=model.dropout,
+        M,
+        2 * k,
+        hidden_layer_sizes=spec.mlp.hidden_layer_sizes[-1:],
+        **spec.style,
     )
-    return JointEncoder(encoders["encoders"], build(fusion, seed + len(X.names)))
+    return JointEncoder(encoders(spec, modalities, seed, width), build(fusion, seed + M))
 
 
 def balance(X: Modalities) -> dict[str, float]:

@@ -205,6 +205,13 @@ class PLS(TransformerMixin, BaseEstimator):
         -------
         codes : dict of str to ndarray (n_samples, n_components)
             One per modality.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If `X` lacks one of the two modalities.
         """
         check_is_fitted(self)
         X = self._check(X, y, reset=False)

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmm._deep._networks import likelihood_names
+from skmm._deep._likelihoods import likelihood_names
 from skmm._modalities import Modalities
 from skmm._modalities._output import arrays_only
 from skmm.benchmark._splits import Split
@@ -203,7 +203,8 @@ def _measure_classify(estimator: Any, split: Split) -> Measured:
 def likelihood_family(estimator: Any, X: Modalities) -> str:
     """Return the likelihood of each modality, and whether it is that of transformed data."""
     last = last_step(estimator)
-    names = likelihood_names(X, getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian")))
+    likelihoods = getattr(last, "likelihoods", dict.fromkeys(X.names, "gaussian"))
+    names = likelihood_names(X.kinds, likelihoods)
     family = ", ".join(f"{name}: {names[name]}" for name in sorted(names))
     estimator = chosen(estimator)
     steps = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []

@@ -112,6 +112,13 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
         -------
         X : Modalities, DataFrame or ndarray
             In the form that X had in fit; rows that are NaN are missing.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If `X` has not as many columns as `transform` returns.
         """
         check_is_fitted(self)
         X, ids = self._schema.split_ids(X)

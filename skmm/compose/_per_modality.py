@@ -176,6 +176,13 @@ class PerModality(  # type: ignore[call-arg]
         X : Modalities
             The same modalities, with the shapes and columns of fit; images in the size that
             :class:`~skmm.preprocessing.ImageScaler` gave them.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If `X` has modalities that `transform` does not return.
         """
         check_is_fitted(self)
         X = Modalities.from_frame(X) if hasattr(X, "columns") else Modalities(X)

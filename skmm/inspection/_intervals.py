@@ -12,17 +12,19 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from skmm._modalities import check_modalities
-from skmm._parameters import is_integer
 from skmm._random import check_random_state
 from skmm.compose._steps import last_step
-from skmm.inspection._plot._correlation import _held_out, _to_clone
-from skmm.inspection._plot._loadings import _correlations
-from skmm.inspection._plot._model import codes_of, fitted_step, names_of_fit, sliceable
+from skmm.inspection._checks import check_count, check_n_rows, check_share
+from skmm.inspection._correlations import (
+    held_out_correlations,
+    loadings_by_modality,
+    training_correlations,
+    unfitted_choice,
+)
+from skmm.inspection._fitted import fitted_step, names_of_fit, sliceable
 from skmm.metrics._paired import CorrectedMean
 
 Array = np.ndarray
-MIN_ROWS = 3  # two rows always correlate by 1 or -1
 
 
 def correlation_intervals(
@@ -125,18 +127,16 @@ def correlation_intervals(
     >>> (table["lower"] > 0).tolist()
     [True, False, True]
     """
-    _check_share("confidence", confidence)
-    _check_share("test_size", test_size)
-    _check_count("n_repeats", n_repeats)
+    check_share("confidence", confidence)
+    check_share("test_size", test_size)
+    check_count("n_repeats", n_repeats)
     X = sliceable(X)
     splits = _splits(_num_samples(X), n_repeats, test_size, random_state)
-    training = _training_correlations(clone(estimator).fit(X, y), X)
-    held_out = Parallel(n_jobs=n_jobs)(
-        delayed(_held_out)(clone(estimator), X, y, train, test, len(training))
-        for train, test in splits
-    )
+    model, _ = fitted_step(clone(estimator).fit(X, y), X)
+    training = training_correlations(model)
+    held_out = held_out_correlations(estimator, X, y, splits, len(training), n_jobs)
     ratio = len(splits[0][1]) / len(splits[0][0])
-    return _corrected_intervals(np.array(held_out), ratio, confidence, training)
+    return _corrected_intervals(held_out, ratio, confidence, training)
 
 
 def loading_intervals(
@@ -235,14 +235,14 @@ def loading_intervals(
     0      rna  rna[0]          0
     1      rna  rna[0]          1
     """
-    _check_share("confidence", confidence)
-    _check_count("n_bootstrap", n_bootstrap)
+    check_share("confidence", confidence)
+    check_count("n_bootstrap", n_bootstrap)
     X = sliceable(X)
-    _check_rows("the bootstrap", _num_samples(X))
+    check_n_rows("the bootstrap", _num_samples(X))
     full = clone(estimator).fit(X, y)
     model, _ = fitted_step(full, X)
     reference = _stacked_loadings(full, X, y)
-    unfitted = _to_clone(full, model)
+    unfitted = unfitted_choice(full, model)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=n_bootstrap)
     replicates = Parallel(n_jobs=n_jobs)(
         delayed(_replicate)(clone(unfitted), X, y, seed, reference) for seed in seeds
@@ -251,40 +251,15 @@ def loading_intervals(
     return _long_table(_features(model), reference, lower, upper)
 
 
-def _check_share(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name}={value!r} must be between 0 and 1, such as 0.95 or 0.5.")
-
-
-def _check_count(name: str, value: int) -> None:
-    if not is_integer(value, 2):
-        raise ValueError(f"{name}={value!r} must be an integer of at least 2.")
-
-
-def _check_rows(what: str, n_rows: int) -> None:
-    if n_rows < MIN_ROWS:
-        raise ValueError(f"{what} has n_samples={n_rows}, but needs at least {MIN_ROWS}.")
-
-
 def _splits(
     n_rows: int, n_repeats: int, test_size: float, random_state: int | np.random.RandomState | None
 ) -> list[tuple[Array, Array]]:
     n_test = int(np.ceil(test_size * n_rows))
     for part, size in (("training", n_rows - n_test), ("held-out", n_test)):
-        _check_rows(f"The {part} part of {n_rows} rows with test_size={test_size!r}", size)
+        check_n_rows(f"The {part} part of {n_rows} rows with test_size={test_size!r}", size)
     seeds = check_random_state(random_state)
     splits = ShuffleSplit(n_splits=n_repeats, test_size=n_test, random_state=seeds)
     return list(splits.split(np.empty(n_rows)))
-
-
-def _training_correlations(fitted: Any, X: Any) -> Array:
-    model, _ = fitted_step(fitted, X)
-    if not hasattr(model, "canonical_correlations_"):
-        raise TypeError(
-            f"{type(model).__name__} has no canonical_correlations_: these intervals are for "
-            "estimators such as CCA, or pipelines and searches ending in one."
-        )
-    return np.asarray(model.canonical_correlations_, dtype=np.float64)
 
 
 def _corrected_intervals(
@@ -308,11 +283,7 @@ def _corrected_intervals(
 def _stacked_loadings(fitted: Any, X: Any, y: Any) -> Array:
     """Return the loadings (columns of all modalities, n_components)."""
     model, inner = fitted_step(fitted, X)
-    codes = codes_of(model, inner, y)
-    columns = check_modalities(
-        model, inner, y, reset=False, min_modalities=2, flatten=True, allow_empty_rows=True
-    )
-    return np.vstack([_correlations(columns, codes, name) for name in columns.names])
+    return np.vstack(list(loadings_by_modality(model, inner, y).values()))
 
 
 def _replicate(estimator: Any, X: Any, y: Any, seed: int, reference: Array) -> Array:

@@ -20,8 +20,13 @@ from skmm._modalities._frames import level_columns, resolve_selectors, take_colu
 from skmm._modalities._ids import ids_of, warn_of_other_rows
 from skmm._modalities._values import as_value, is_sparse, missing_rows, take_rows
 from skmm._random import check_random_state
-from skmm.inspection._intervals import _check_count, _check_rows, _check_share
-from skmm.inspection._plot._model import check_modality_names, sliceable
+from skmm.inspection._checks import (
+    check_count,
+    check_modality_names,
+    check_n_rows,
+    check_share,
+)
+from skmm.inspection._fitted import sliceable
 from skmm.metrics._check import check_choice
 
 Array = np.ndarray
@@ -160,8 +165,8 @@ def modality_importance(
     # A table, as of all functions of this package that give a figure per modality or component:
     # it can be sorted, joined and written. The baseline is a column, since attrs get lost thereby.
     check_choice("method", method, METHODS)
-    _check_count("n_repeats", n_repeats)
-    _check_share("confidence", confidence)
+    check_count("n_repeats", n_repeats)
+    check_share("confidence", confidence)
     _check_scoring(scoring)
     check_is_fitted(estimator)
     X = sliceable(X)
@@ -170,7 +175,7 @@ def modality_importance(
     if (ids := ids_of(X)) is not None and ids.named:
         y = ids.put_on(y)  # so that parts of the rows do not warn again
     model, data = _read(estimator, X, y, sample_weight, modalities)
-    _check_rows("X", len(data))
+    check_n_rows("X", len(data))
     scorer = check_scoring(model, scoring=scoring)
     names = list(data.missing)
     if not isinstance(modalities, Mapping):
@@ -213,41 +218,39 @@ class _Data:
         missing = {name: mask[rows] for name, mask in self.missing.items()}
         return _Data(of(self.X), of(self.y), of(self.sample_weight), self.columns, missing)
 
-    def permuted(self, name: str, donors: Array) -> "_Data":
-        """Return a copy in which row i has this modality of row `donors[i]`."""
-        if self.columns is None:
-            return replace(self, X=_permute_modality(self.X, name, donors))
-        numbers = self.columns[name]
-        X = self.X.copy()
-        if isinstance(X, pd.DataFrame):
-            for number in numbers:
-                X.isetitem(number, X.iloc[:, number].array.take(donors))
-        else:
-            X[:, numbers] = self.X[np.ix_(donors, numbers)]
-        return replace(self, X=X)
-
-    def without(self, name: str) -> "_Data":
-        """Return a copy in which this modality is missing."""
-        if self.columns is None:
+    def spoilt(self, name: str, donors: Array | None) -> "_Data":
+        """Return a copy in which row i has this modality of row `donors[i]`, or none for None."""
+        if self.columns is not None:
+            return replace(self, X=_exchange_columns(self.X, self.columns[name], donors))
+        if donors is None:
             return replace(self, X=self.X.with_missing(name))
-        numbers = self.columns[name]
-        if isinstance(self.X, pd.DataFrame):
-            X, everywhere = self.X.copy(), np.ones(len(self), dtype=bool)
-            for number in numbers:
-                X.isetitem(number, X.iloc[:, number].mask(everywhere))
-        else:
-            X = self.X.astype(np.result_type(self.X, np.float32))  # integers have no NaN
-            X[:, numbers] = np.nan
-        return replace(self, X=X)
+        return replace(self, X=_exchange_modality(self.X, name, donors))
 
 
-def _permute_modality(X: Modalities, name: str, donors: Array) -> Modalities:
+def _exchange_modality(X: Modalities, name: str, donors: Array) -> Modalities:
     values, mask = dict(X._values), missing_mask(X).copy()
     # The index, which the container puts on it, stays: rows are exchanged, not renamed.
     values[name] = take_rows(values[name], donors)
     j = X.names.index(name)
     mask[:, j] = mask[donors, j]
     return with_values(X, values, mask=mask)
+
+
+def _exchange_columns(X: Any, numbers: Array, donors: Array | None) -> Any:
+    """Return columns of a DataFrame or an array in the order of the donors, or NaN for None."""
+    if isinstance(X, pd.DataFrame):
+        X, rows = X.copy(), np.full(len(X), -1) if donors is None else donors
+        for number in numbers:
+            column = X.iloc[:, number].array
+            X.isetitem(number, column.take(rows, allow_fill=donors is None))
+        return X
+    if donors is None:
+        spoilt = X.astype(np.result_type(X, np.float32))  # integers have no NaN
+        spoilt[:, numbers] = np.nan
+    else:
+        spoilt = X.copy()
+        spoilt[:, numbers] = X[np.ix_(donors, numbers)]
+    return spoilt
 
 
 def _check_scoring(scoring: Any) -> None:
@@ -259,7 +262,7 @@ def _check_scoring(scoring: Any) -> None:
 
 
 def _read(estimator: Any, X: Any, y: Any, sample_weight: Any, modalities: Any) -> tuple[Any, _Data]:
-    """Return what is to be scored, and on what."""
+    """Return the estimator to score, and the data to score it on."""
     weights = None if sample_weight is None else np.asarray(sample_weight)
     columns: Mapping[str, Array] | None
     is_frame = isinstance(X, pd.DataFrame) and X.columns.nlevels == 2
@@ -292,7 +295,7 @@ def _check_flat(X: Any) -> Any:
 
 
 def _find_columns(estimator: Any, X: Any) -> tuple[Any, Any, Mapping[str, Array]]:
-    """Return the estimator from the step on that names columns, what X is there, and these."""
+    """Return the estimator from the step on that names columns, X before it, and the columns."""
     if hasattr(estimator, "best_estimator_"):
         model, X, columns = _find_columns(estimator.best_estimator_, X)
         search = copy.copy(estimator)  # keeps the search's own score
@@ -347,13 +350,13 @@ def _falls(
         baseline = _score(scorer, model, data)
     if method == "drop":
         return [baseline - _score_without(scorer, model, data, name) for name in names]
-    spoilt = (data.permuted(n, _donors(data.missing, n, permutation, order)) for n in names)
+    spoilt = (data.spoilt(n, _donors(data.missing, n, permutation, order)) for n in names)
     return [baseline - _score(scorer, model, one) for one in spoilt]
 
 
 def _score_without(scorer: Any, model: Any, data: _Data, name: str) -> float:
     try:
-        return _score(scorer, model, data.without(name))
+        return _score(scorer, model, data.spoilt(name, None))
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{type(model).__name__} cannot be scored with modality {name!r} missing, as "

@@ -8,7 +8,7 @@ import pandas as pd
 
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._output import arrays_only
-from skmm.inspection._plot._model import fitted_step, sliceable
+from skmm.inspection._fitted import fitted_step, sliceable
 from skmm.metrics import r2_per_modality
 
 Array = np.ndarray
@@ -83,7 +83,7 @@ def variance_explained(estimator: Any, X: Any, y: Any = None) -> pd.DataFrame:
     check_decodes(model)
     with arrays_only():
         Z = np.asarray(model.transform(inner))
-    found = read_parts(model, inner)
+    found = read_modalities(model, inner)
     true = {name: observed_numbers(found, name) for name in numeric_names(found)}
     true = {name: value for name, value in true.items() if not np.isnan(value).all()}
     if not true:
@@ -106,23 +106,23 @@ def check_decodes(model: Any) -> None:
             )
 
 
-def read_parts(model: Any, X: Any) -> Modalities:
+def read_modalities(model: Any, X: Any) -> Modalities:
     """Return the modalities of X; a model of other making sees a plain array as one, "X"."""
     if not hasattr(model, "_schema"):
-        return Modalities(_parts(X, {}))
+        return Modalities(_by_modality(X, {}))
     return check_modalities(model, X, reset=False, allow_partial=True, allow_empty_rows=True)
 
 
-def decoded_parts(model: Any, Z: Array) -> dict[str, Any]:
-    """Return what `inverse_transform` gives, by modality."""
+def decoded_modalities(model: Any, Z: Array) -> dict[str, Any]:
+    """Decode codes by `inverse_transform`; return the modalities by name."""
     numbers = getattr(getattr(model, "_schema", None), "numbers", {})
-    return _parts(model.inverse_transform(Z), numbers)
+    return _by_modality(model.inverse_transform(Z), numbers)
 
 
-def translated_parts(
+def translated_modalities(
     model: Any, X: Modalities, names: Sequence[str]
 ) -> dict[str, dict[str, Array]]:
-    """Return by "from <source>" what each modality alone says of others; NaN without it."""
+    """Translate each modality alone to the others, by "from <source>"; NaN in rows without it."""
     found: dict[str, dict[str, Array]] = {}
     for source in X.names:
         here = np.flatnonzero(~X.missing[source].to_numpy())
@@ -148,13 +148,13 @@ def observed_numbers(X: Modalities, name: str) -> Array:
     return value
 
 
-def _parts(X: Any, numbers: Mapping[str, Array]) -> dict[str, Any]:
+def _by_modality(X: Any, numbers: Mapping[str, Array]) -> dict[str, Any]:
     """Return the modalities of data in any form; `numbers` are their columns, if it is flat."""
     if isinstance(X, pd.DataFrame) and X.columns.nlevels == 2:
         X = Modalities.from_frame(X)
     if isinstance(X, Modalities | Mapping):
-        parts: dict[str, Any] = dict(X.items())
-        return parts
+        found: dict[str, Any] = dict(X.items())
+        return found
     if numbers:
         array = np.asarray(X)
         return {name: array[:, columns] for name, columns in numbers.items()}
@@ -162,14 +162,14 @@ def _parts(X: Any, numbers: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _means(model: Any, true: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the means of training; what the model does not keep, those of these rows."""
+    """Return the training means that the model keeps, of other modalities those of these rows."""
     known = getattr(model, "means_", None)
     known = known if isinstance(known, Mapping) else {}
     return {name: known[name] if name in known else _mean(value) for name, value in true.items()}
 
 
 def _mean(value: Array) -> Array:
-    """Return the mean of what is there; 0 for a column of which nothing is."""
+    """Return the means of the observed values; 0 for columns without any."""
     n_observed = (~np.isnan(value)).sum(axis=0)
     return np.nansum(value, axis=0) / np.maximum(n_observed, 1)
 
@@ -184,6 +184,6 @@ def _alone(Z: Array, component: int) -> Array:
 def _r2(
     model: Any, Z: Array, true: Mapping[str, Array], means: Mapping[str, Array]
 ) -> dict[str, float]:
-    decoded = decoded_parts(model, Z)
+    decoded = decoded_modalities(model, Z)
     guess = {name: decoded[name] for name in true}
     return r2_per_modality(true, guess, baseline=means)

@@ -1,4 +1,4 @@
-"""Whether the spread of draws is that of the targets: coverage of intervals, spread and error."""
+"""Whether draws scatter as the targets do: coverage of intervals, and spread against error."""
 
 from typing import Any
 

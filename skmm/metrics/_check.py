@@ -1,4 +1,4 @@
-"""What the metrics accept: matrices of codes, single or named, with missing rows."""
+"""Arguments of metrics, checked: matrices of codes, single or named, with missing rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
@@ -87,7 +87,7 @@ def check_labels(labels: ArrayLike, codes: Array, name: str) -> Array:
     try:
         np.unique(values)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} holds what are no labels of one type: {error}") from error
+        raise TypeError(f"{name} must hold labels of one type: {error}") from error
     if len(values) != len(codes):
         raise ValueError(
             f"{name} has {len(values)} entries, but there are {len(codes)} rows of codes."
@@ -106,7 +106,7 @@ def check_size(arrays: Mapping[str, Array]) -> None:
 
 
 def named_values(values: Any, argument: str) -> dict[str, Any]:
-    """Return what is known by modality."""
+    """Return the values by modality."""
     if not isinstance(values, Mapping | Modalities):
         raise TypeError(
             f"{argument} must be Modalities or a dict from modality to array, got {values!r}."
@@ -115,13 +115,13 @@ def named_values(values: Any, argument: str) -> dict[str, Any]:
 
 
 def check_flag(argument: str, value: object) -> None:
-    """Refuse what is neither true nor false."""
+    """Raise TypeError unless a value is true or false."""
     if not isinstance(value, Integral | np.bool_):
         raise TypeError(f"{argument} must be True or False, got {value!r}.")
 
 
 def check_choice(argument: str, value: object, valid: Sequence[str]) -> None:
-    """Refuse what is not one of the valid names."""
+    """Raise ValueError unless a value is one of the valid names."""
     if not isinstance(value, str) or value not in valid:
         raise ValueError(f"{argument}={value!r} is unknown; it must be one of {list(valid)}.")
 

@@ -108,7 +108,7 @@ def _labels(y: ArrayLike, n_samples: int) -> Array:
 
 
 def _classes(classifier: Any, X: Modalities, name: str, rows: Array) -> Array:
-    """Return the predicted class of each row; what stands in other rows means nothing."""
+    """Return the predicted class of each row; values of unobserved rows mean nothing."""
     found = np.empty(len(X), dtype=object)
     if rows.any():
         found[rows] = classifier.predict(_input(classifier, X[rows][name]))

@@ -188,7 +188,7 @@ def _training_axes(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _rounding(a: Array) -> float:
-    """Return by how much rounding to the dtype of the codes may move them, in their spreads.
+    """Return how far rounding to the dtype of the codes may move them, in standard deviations.
 
     Columns that depend on others up to this noise are no components of their own.
     """

@@ -88,7 +88,7 @@ def row_batches(draws: Array) -> Iterator[tuple[slice, Array]]:
 
 
 def over_columns(values: Array, multioutput: str) -> float | Array:
-    """Return what the columns scored, or the mean of it."""
+    """Return the scores of the columns, or their mean."""
     return values if multioutput == "raw_values" else float(values.mean())
 
 

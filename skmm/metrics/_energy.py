@@ -38,7 +38,7 @@ def energy_score(
     samples : array-like of shape (n_draws, n_samples, ...)
         Two draws or more for each row, independent given the condition.
     scale : array-like broadcastable to one row of `y_true`, default=None
-        By what the columns are divided before distances are taken, such as their standard
+        Divisors of the columns before distances are taken, such as their standard
         deviations in training. None leaves them as they are: large units then dominate.
     per_row : bool, default=False
         Whether to return the score of each row instead of the mean.
@@ -57,7 +57,7 @@ def energy_score(
 
     See Also
     --------
-    energy_skill : Relative to what one would know without the condition.
+    energy_skill : Relative to the marginal distribution.
 
     References
     ----------

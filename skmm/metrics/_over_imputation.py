@@ -16,7 +16,7 @@ NUMBERS = ("numeric", "binary", "count", "image")
 def over_imputation_score(
     estimator: Any, X: Any, y: Any = None, *, fraction: float = 0.3, random_state: Seed = None
 ) -> dict[str, float]:
-    """Hide observed modalities at random, impute them, and compare with what was there.
+    """Hide observed modalities at random, impute them, and compare with the observed values.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def over_imputation_score(
     fraction : float, default=0.3
         Probability with which an observed modality is hidden; each row keeps one.
     random_state : int, RandomState instance or None, default=None
-        Determines what is hidden.
+        Seeds the choice of hidden modalities.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def _score(X: Modalities, filled: Any, name: str, rows: Array, estimator: Any) -
 
 
 def _hidden(observed: Array, fraction: float, rng: np.random.RandomState) -> Array:
-    """Return what to hide (n_samples, n_modalities): the largest draw of a row stays."""
+    """Return which modalities to hide (n_samples, n_modalities); a row keeps its largest draw."""
     draws = np.where(observed, rng.uniform(size=observed.shape), -1.0)
     stays = draws == draws.max(axis=1, keepdims=True)
     return observed & ~stays & (draws < fraction)

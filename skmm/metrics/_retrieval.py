@@ -237,7 +237,7 @@ def _retrieve(
     gain: Callable[[Array, Array], Array],
     average: Callable[[Array], float] = np.mean,
 ) -> float:
-    """Average over the queries what `gain` makes of closer and tied candidates."""
+    """Average `gain(closer, tied)` over the queries."""
     check_choice("direction", direction, ("mean", *DIRECTIONS))
     a, b = paired_codes(a, b, same_width=True)
     pairs = {"a_to_b": (a, b), "b_to_a": (b, a)}

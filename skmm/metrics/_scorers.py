@@ -13,6 +13,7 @@ from skmm._modalities._output import arrays_only
 from skmm.compose._steps import last_step_and_input
 from skmm.metrics._average_precision import mean_average_precision
 from skmm.metrics._check import check_choice
+from skmm.metrics._codes import aligned_codes, takes_two_arrays
 from skmm.metrics._matching import foscttm, label_transfer_accuracy
 from skmm.metrics._over_imputation import over_imputation_score
 from skmm.metrics._regression import r2_of_varying, varied_in_fit
@@ -20,7 +21,6 @@ from skmm.metrics._retrieval import mean_reciprocal_rank, median_rank, recall_at
 
 Array = np.ndarray
 Scorer = Callable[..., float]
-PLAIN = 4  # form of input: X and y are two arrays
 NUMBERS = ("numeric", "binary", "count", "image")
 
 
@@ -62,7 +62,7 @@ def get_scorer(name: str) -> Scorer:
           directions, among the rows of `X`;
         - ``"cross_reconstruction"``: R² of each numeric modality predicted by `translate` from the
           others, relative to the training means `means_`, over the columns that varied in
-          training; then the mean over the modalities of which any did. In the units that the
+          training; then the mean over the modalities with such columns. In the units that the
           last step of a pipeline sees. An estimator without `means_` is judged
           relative to the means of the rows of `X`;
         - ``"over_imputation"``: mean of :func:`over_imputation_score` with three tenths of the
@@ -169,7 +169,7 @@ class _PairScorer:
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         estimator, X = last_step_and_input(estimator, X)
         labels = (_labels(estimator, y, self._name),) if self.needs_labels else ()
-        codes = _codes(estimator, X, y)
+        codes = aligned_codes(estimator, X, y)
         pairs = [self.pair] if self.pair is not None else list(combinations(codes, 2))
         if unknown := [name for pair in pairs for name in pair if name not in codes]:
             raise ValueError(f"pair={self.pair!r} names {unknown}, but X has {list(codes)}.")
@@ -203,28 +203,8 @@ class _NamedScorer:
         return f"get_scorer({self.name!r})"
 
 
-def _form(estimator: Any) -> int | None:
-    """Return the form of input of fit, if the estimator recorded it."""
-    return getattr(getattr(estimator, "_schema", None), "form", None)
-
-
-def _codes(estimator: Any, X: Any, y: Any) -> dict[str, Array]:
-    """Return the codes of two modalities or more."""
-    if not hasattr(estimator, "transform_each"):
-        raise TypeError(
-            f"{type(estimator).__name__} has no transform_each: alignment is scored on an "
-            "estimator that gives each modality's codes, such as CCA, or a pipeline ending in one."
-        )
-    second = (y,) if _form(estimator) == PLAIN and y is not None else ()
-    with arrays_only():
-        codes: dict[str, Array] = estimator.transform_each(X, *second)
-    if len(codes) < 2:
-        raise ValueError(f"Alignment needs two modalities or more, got {list(codes)}.")
-    return codes
-
-
 def _labels(estimator: Any, y: Any, metric: str) -> Any:
-    if _form(estimator) == PLAIN:
+    if takes_two_arrays(estimator):
         raise ValueError(
             f"{metric} needs labels in y, but y is the second modality here. Give the modalities "
             "names: Modalities({'a': X, 'b': y}) or modalities=; then y can hold the labels."
@@ -251,7 +231,7 @@ def _check_scores_correlation(estimator: Any) -> None:
         raise TypeError(
             f"The score of {type(estimator).__name__} is not a total correlation (it has no "
             "canonical_correlations_). Use skmm.metrics.total_correlation(train_codes, "
-            "test_codes) with what transform_each gives on training and held-out rows."
+            "test_codes) with the codes of transform_each on training and held-out rows."
         )
 
 

@@ -337,6 +337,11 @@ def infonce_loss(
     dict of str to Tensor
         "contrast".
 
+    Raises
+    ------
+    ValueError
+        If `temperature` is not positive, or the codes do not fit together.
+
     References
     ----------
     A. van den Oord, Y. Li, O. Vinyals. arXiv:1807.03748, 2018, equation 4.

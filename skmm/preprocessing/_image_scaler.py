@@ -174,6 +174,13 @@ class ImageScaler(TransformerMixin, BaseEstimator):
         -------
         images : ndarray of uint8 of shape (n_samples, H, W, C)
             Rounded.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If the images have another shape than those of `transform`, or hold NaN or infinity.
         """
         check_is_fitted(self)
         images = as_array("X of ImageScaler", X)

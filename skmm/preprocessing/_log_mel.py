@@ -167,6 +167,12 @@ class LogMel(TransformerMixin, BaseEstimator):
         -------
         self : object
             Fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If `X` holds no waveforms, `f_min` and `f_max` are not in order and at most half of
+            `sampling_rate`, or `sampling_rate` is too high for the default of `n_fft`.
         """
         clips = _read_clips(X)
         f_max = self.sampling_rate / 2 if self.f_max is None else self.f_max

@@ -165,6 +165,13 @@ class Tokenizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         -------
         ids : ndarray of int64 of shape (n_samples, max_length_)
             Their tokens.
+
+        Raises
+        ------
+        TypeError
+            If `X` does not hold texts.
+        ValueError
+            If no token occurs `min_frequency` times.
         """
         texts = self._tokens(X, self.max_length)
         counts = Counter(chain.from_iterable(texts))
@@ -210,6 +217,15 @@ class Tokenizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         -------
         texts : ndarray of str of shape (n_samples,)
             As far as the ids tell: case, punctuation and unknown tokens are lost.
+
+        Raises
+        ------
+        NotFittedError
+            If the tokenizer is not fitted.
+        TypeError
+            If `X` is not a 2-D array of integers.
+        ValueError
+            If an id is not in the vocabulary.
         """
         check_is_fitted(self)
         ids = as_array("X of Tokenizer", X)

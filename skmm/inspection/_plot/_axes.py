@@ -1,9 +1,10 @@
-"""What the displays share: axes, colours, and places for labels. Settings stay local."""
+"""Parts of drawings that displays share: axes, colours, legends and names. Settings stay local."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array = np.ndarray
 
@@ -52,24 +53,34 @@ def text_size(ax: Any, texts: Sequence[str], fontsize: float) -> tuple[float, fl
     return max(box.width for box in boxes), max(box.height for box in boxes)
 
 
-def spread(wanted: Array, gap: float, low: float, high: float) -> Array:
-    """Return places near the wanted ones, at least `gap` apart, between `low` and `high`.
+def wrapped(ax: Any, text: str, fontsize: float) -> str:
+    """Return a text whose lines are broken at commas where they are wider than the axes."""
+    width = ax.get_window_extent().width
+    lines = [
+        line.replace(", ", ",\n") if text_size(ax, [line], fontsize)[0] > width else line
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
 
-    They must fit: ``gap * (n - 1) <= high - low``. The order is kept.
-    """
-    order = np.argsort(wanted, kind="stable")
-    steps = gap * np.arange(len(wanted))
-    # With the gaps taken out, places must only not decrease: isotonic regression by pooling.
-    pools: list[list[float]] = []
-    for value in np.asarray(wanted, dtype=np.float64)[order] - steps:
-        pools.append([value, 1.0])
-        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
-            (a, n), (b, m) = pools[-2:]
-            pools[-2:] = [[(a * n + b * m) / (n + m), n + m]]
-    level = np.concatenate([np.full(int(n), value) for value, n in pools])
-    places = np.empty(len(wanted))
-    places[order] = np.clip(level, low, high - steps[-1]) + steps
-    return places
+
+def name_columns(ax: Any, names: Iterable[object]) -> None:
+    """Name the ticks 0, 1, ... below the axes; names that would touch stand upright."""
+    texts = [shortened(name) for name in names]
+    room = 0.9 * ax.get_window_extent().width / len(texts)
+    turn = 90 if text_size(ax, texts, FONT)[0] > room else 0
+    ax.set_xticks(np.arange(len(texts)), texts, fontsize=FONT, rotation=turn, parse_math=False)
+
+
+def name_rows(ax: Any, places: ArrayLike, names: Iterable[object], **look: Any) -> None:
+    """Write names to the left of the axes, without tick marks."""
+    texts = [shortened(name) for name in names]
+    ax.set_yticks(places, texts, parse_math=False, **{"fontsize": FONT, **look})
+    ax.tick_params(axis="y", length=0)
+
+
+def step_of_rows(ax: Any, row: float) -> int:
+    """Return 1 if rows of this height (pixels) can each have a line of text, else 2, 3, ..."""
+    return max(1, int(np.ceil(text_size(ax, ["0"], FONT)[1] / row)))
 
 
 def legend_above(ax: Any, handles: Sequence[Any], texts: Sequence[str]) -> int:
@@ -77,7 +88,7 @@ def legend_above(ax: Any, handles: Sequence[Any], texts: Sequence[str]) -> int:
     em = FONT * ax.get_figure(root=True).dpi / 72
     entry = text_size(ax, [shortened(text) for text in texts], FONT)[0] + 2.8 * em
     n_columns = int(np.clip(ax.get_window_extent().width // entry, 1, len(texts)))
-    # A legend is filled by column, the first ones taking what is left over.
+    # A legend is filled column by column, and the first columns take the remainder.
     order = [i for start in range(n_columns) for i in range(start, len(texts), n_columns)]
     legend = ax.legend(
         [handles[i] for i in order],

@@ -1,36 +1,30 @@
-"""Training against held-out canonical correlations."""
+"""Training against held-out canonical correlations, drawn."""
 
-from itertools import combinations
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 from sklearn.model_selection import RepeatedKFold
-from sklearn.utils import _safe_indexing
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _num_samples
 
-from skmm._cca import CCA
-from skmm._linalg import CONSTANT, pearson
-from skmm._modalities import check_modalities, missing_mask
-from skmm._parameters import is_integer
-from skmm._permutation import step_down_permutation
-from skmm._permutation._variates import Variates
 from skmm._random import check_random_state
-from skmm.compose._steps import chosen, last_step
+from skmm.inspection._checks import check_count, check_share
+from skmm.inspection._correlations import (
+    held_out_correlations,
+    permuted_correlations,
+    training_correlations,
+    unfitted_choice,
+)
+from skmm.inspection._fitted import codes_of, fitted_step, sliceable
 from skmm.inspection._plot._axes import (
     COLOURS,
-    FONT,
     GREY,
     LIGHT,
     axes_for,
+    legend_above,
     plain_frame,
     require_pyplot,
-    spread,
-    text_size,
 )
-from skmm.inspection._plot._model import codes_of, fitted_step, sliceable
 
 Array = np.ndarray
 
@@ -62,7 +56,7 @@ class CorrelationDisplay:
     held_out_bars_ : matplotlib ErrorbarContainer
         Means of the held-out correlations and one standard deviation over the splits.
     band_ : matplotlib FillBetweenPolyCollection or None
-        What permuted pairs reach.
+        Range of the training correlations of permuted pairs.
 
     See Also
     --------
@@ -171,21 +165,20 @@ class CorrelationDisplay:
         require_pyplot(f"{cls.__name__}.from_estimator")
         X = sliceable(X)
         model, inner = fitted_step(estimator, X)
-        _check_usable(model, inner, y)
-        if not is_integer(n_permutations, 0):
-            raise ValueError(f"n_permutations={n_permutations!r} must be an integer of at least 0.")
+        train = training_correlations(model)
+        codes = codes_of(model, inner, y)
+        if absent := [name for name in model.modality_names_in_ if name not in codes]:
+            raise ValueError(f"X lacks the modalities {absent}: pass all that fit saw.")
+        check_count("n_permutations", n_permutations, 0)
         split_seed, null_seed = check_random_state(random_state).randint(2**31 - 1, size=2)
         null = None
         if n_permutations:
-            null = _permuted_correlations(model, inner, y, n_permutations, null_seed, n_jobs)
-        unfitted = _to_clone(estimator, model)
-        splits = RepeatedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=split_seed)
-        parts = Parallel(n_jobs=n_jobs)(
-            delayed(_held_out)(clone(unfitted), X, y, train, test, model.n_components_)
-            for train, test in splits.split(np.arange(_num_samples(X)))
-        )
-        display = cls(model.canonical_correlations_, np.array(parts), null=null)
-        return display.plot(ax=ax, quantile=quantile)
+            null = permuted_correlations(model, inner, y, n_permutations, null_seed, n_jobs)
+        folds = RepeatedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=split_seed)
+        splits = folds.split(np.arange(_num_samples(X)))
+        unfitted = unfitted_choice(estimator, model)
+        held_out = held_out_correlations(unfitted, X, y, splits, len(train), n_jobs)
+        return cls(train, held_out, null=null).plot(ax=ax, quantile=quantile)
 
     def plot(self, *, ax: Any = None, quantile: float = 0.95) -> Self:
         """Draw.
@@ -207,14 +200,14 @@ class CorrelationDisplay:
             If the arrays do not fit together or `quantile` is not in (0, 1).
         """
         train, held_out, null = self._arrays()
-        if not 0 < quantile < 1:
-            raise ValueError(f"quantile={quantile!r} must be between 0 and 1.")
+        check_share("quantile", quantile)
         ax = axes_for(f"{type(self).__name__}.plot", ax, (6.4, 4.4))
         k = len(train)
         mean, sd = held_out.mean(axis=0), held_out.std(axis=0)
-        limit = None if null is None else np.quantile(null, quantile, axis=0)
         self.ax_, self.figure_ = ax, ax.figure
-        self.band_ = None if limit is None else _draw_band(ax, limit, k)
+        self.band_ = (
+            None if null is None else _draw_band(ax, np.quantile(null, quantile, axis=0), k)
+        )
         (self.train_line_,) = ax.plot(
             np.arange(k), train, color=COLOURS[1], marker="o", mfc="white", ms=5, lw=1.2, zorder=3
         )
@@ -222,14 +215,17 @@ class CorrelationDisplay:
             np.arange(k), mean, sd, color=COLOURS[0], marker="o", ms=5, lw=1.2,
             elinewidth=1.0, capsize=2.0, zorder=4,
         )  # fmt: skip
+        drawn = {"training": self.train_line_, "held out": self.held_out_bars_}
+        if self.band_ is not None:
+            drawn[f"chance ({100 * quantile:.3g} %)"] = self.band_
         low = min(0.0, float(np.min(mean - sd)), float(np.min(train)))
-        ax.set_ylim(low - 0.02 if low < 0 else 0.0, 1.03)
-        ax.set_ylabel("Canonical correlation")
-        ends = {"training": (train[-1], COLOURS[1]), "held out": (mean[-1], COLOURS[0])}
-        if limit is not None:
-            text = f"permuted pairs,\n{100 * quantile:.3g} % below"
-            ends[text] = (limit[-1] / 2 if len(limit) == k else limit[-1], GREY)
-        _finish(ax, k, low, ends)
+        ax.set(xlim=(-0.6, k - 0.4), ylim=(low - 0.02 if low < 0 else 0.0, 1.03))
+        ax.set(xlabel="Component", ylabel="Canonical correlation")
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if low < 0:
+            ax.axhline(0.0, color=GREY, lw=0.6, zorder=2)
+        plain_frame(ax)
+        legend_above(ax, list(drawn.values()), list(drawn))
         return self
 
     def _arrays(self) -> tuple[Array, Array, Array | None]:
@@ -251,80 +247,6 @@ class CorrelationDisplay:
         return train, held_out, null
 
 
-def _check_usable(model: Any, X: Any, y: Any) -> None:
-    if not hasattr(model, "canonical_correlations_"):
-        raise TypeError(
-            f"{type(model).__name__} has no canonical_correlations_: this display is for "
-            "estimators such as CCA, or pipelines and searches ending in one."
-        )
-    codes = codes_of(model, X, y)
-    if absent := [name for name in model.modality_names_in_ if name not in codes]:
-        raise ValueError(f"X lacks the modalities {absent}: pass all that fit saw.")
-
-
-def _to_clone(estimator: Any, model: Any) -> Any:
-    """Return what each split fits anew: no search, and a number of components that is chosen."""
-    unfitted = clone(chosen(estimator))
-    last = last_step(unfitted)
-    if getattr(last, "n_components", None) == "auto":
-        last.set_params(n_components=model.n_components_)
-    return unfitted
-
-
-def _held_out(
-    estimator: Any, X: Any, y: Any, train: Array, test: Array, n_components: int
-) -> Array:
-    """Return the correlation of each component on the rows `test`."""
-
-    def rows(data: Any, which: Array) -> Any:
-        return None if data is None else _safe_indexing(data, which)
-
-    estimator.fit(rows(X, train), rows(y, train))
-    model, inner = fitted_step(estimator, rows(X, test))
-    codes = codes_of(model, inner, rows(y, test))
-    pairs = [_pearson_of_pair(codes, a, b) for a, b in combinations(codes, 2)]
-    correlations = np.zeros(n_components)
-    found = np.mean(pairs, axis=0)[:n_components]
-    correlations[: len(found)] = found
-    return correlations
-
-
-def _pearson_of_pair(codes: dict[str, Array], a: str, b: str) -> Array:
-    both = ~(np.isnan(codes[a]).any(axis=1) | np.isnan(codes[b]).any(axis=1))
-    if both.sum() < 2:
-        raise ValueError(
-            f"Fewer than 2 held-out rows of a split have both {a!r} and {b!r}: use fewer splits."
-        )
-    return pearson(codes[a][both], codes[b][both], constant=CONSTANT)
-
-
-def _permuted_correlations(
-    model: Any, X: Any, y: Any, n_permutations: int, seed: int, n_jobs: int | None
-) -> Array:
-    """Return the largest training correlation of permuted pairs at each step."""
-    if not isinstance(model, CCA):
-        raise TypeError(
-            f"The band of permuted pairs is for CCA, not {type(model).__name__}: pass "
-            "n_permutations=0."
-        )
-    X = check_modalities(model, X, y, reset=False, min_modalities=2, flatten=True)
-    complete = ~missing_mask(X).any(axis=1)
-    blocks = [np.asarray(X[name], dtype=np.float64)[complete] for name in X.names]
-    shrinkage = [model.shrinkage_[name] for name in X.names]
-    # With shrinkage the test has a reference for the first step only.
-    ranks = [1] if any(shrinkage) else Variates.of(blocks, shrinkage, model.scale).ranks
-    return step_down_permutation(
-        blocks,
-        n_components=min(model.n_components_, *ranks),
-        n_permutations=n_permutations,
-        statistic="roy",
-        shrinkage=shrinkage,
-        scale=model.scale,
-        n_jobs=n_jobs,
-        random_state=seed,
-    ).null
-
-
 def _draw_band(ax: Any, limit: Array, n_components: int) -> Any:
     """Fill from 0 to the limit, half a component to each side; dashed beyond the last step."""
     edges = np.repeat(np.arange(len(limit) + 1) - 0.5, 2)[1:-1]
@@ -332,30 +254,3 @@ def _draw_band(ax: Any, limit: Array, n_components: int) -> Any:
         ends = [edges[-1], n_components - 0.5]
         ax.plot(ends, [limit[-1]] * 2, color=GREY, lw=1.0, ls="--", zorder=1)
     return ax.fill_between(edges, 0.0, np.repeat(limit, 2), color=LIGHT, lw=0, zorder=1)
-
-
-def _finish(ax: Any, k: int, low: float, ends: dict[str, tuple[float, str]]) -> None:
-    """Write the names at the right ends, in room made for them, and clean the frame."""
-    from matplotlib.ticker import FixedLocator, MaxNLocator
-
-    box = ax.get_window_extent()
-    width, height = text_size(ax, list(ends), FONT)
-    share = min(0.5, (width + 12) / box.width)  # of the width, for the names
-    left, last = -0.6, k - 0.4
-    ax.set_xlim(left, left + (last - left) / (1 - share))
-    ax.set_xlabel("Component", x=(1 - share) / 2)
-    ax.spines["bottom"].set_bounds(left, last)
-    fitting = (1 - share) * box.width / (1.3 * height)  # a number is less wide than two lines high
-    nbins = int(np.clip(fitting, 2, max(2, min(k, 9))))
-    ticks = MaxNLocator(nbins=nbins, integer=True, min_n_ticks=1).tick_values(0, k - 1)
-    ax.xaxis.set_major_locator(FixedLocator([t for t in ticks if 0 <= t <= k - 1]))
-    bottom, top = ax.get_ylim()
-    gap = 1.15 * height / box.height * (top - bottom)
-    wanted = np.array([value for value, _ in ends.values()])
-    room = max(top - gap / 2, bottom + (len(ends) - 0.5) * gap)
-    places = spread(wanted, gap, bottom + gap / 2, room)
-    for (text, (_, colour)), place in zip(ends.items(), places, strict=True):
-        ax.text(last, place, text, color=colour, fontsize=FONT, va="center", clip_on=False)
-    if low < 0:
-        ax.plot([left, last], [0.0, 0.0], color=GREY, lw=0.6, zorder=2)
-    plain_frame(ax)

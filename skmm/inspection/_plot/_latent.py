@@ -5,20 +5,19 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 
-from skmm._modalities._output import arrays_only
+from skmm.inspection._checks import check_component
+from skmm.inspection._fitted import fitted_step, sliceable
+from skmm.inspection._latent import check_projection, encoded, projected
 from skmm.inspection._plot._axes import (
     FONT,
     LIGHT,
     axes_for,
+    name_rows,
     plain_frame,
     require_pyplot,
-    shortened,
 )
-from skmm.inspection._plot._model import check_component, fitted_step, sliceable
 from skmm.inspection._plot._points import as_series, draw_groups, strips
-from skmm.metrics._scorers import PLAIN, _form
 
 Array = np.ndarray
 FEW = 150  # this many rows or fewer have their modalities joined
@@ -106,12 +105,12 @@ class LatentDisplay:
             classes, in a legend; other numbers are a quantity, in a colour bar. The name of a
             Series is the label of the colour bar.
         modality : str, default=None
-            Draw what `transform_each` gives for this modality; rows that lack it are left out.
-            For ``"each"`` all modalities share the picture, a marker each. None draws what
-            `transform` gives.
+            Draw the codes of this modality by `transform_each`; rows that lack it are left out.
+            For ``"each"`` all modalities share the picture, a marker each. None draws the
+            joint codes of `transform`.
         components : sequence of two int, int or None, default=None
-            Which columns to draw, of the codes or of what `projection` makes of them; a single one
-            in strips. None draws the first two, or the only one.
+            Which columns of the codes, or of their projection, to draw; a single one in strips.
+            None draws the first two, or the only one.
         projection : transformer, default="components"
             From codes to the plane, for instance ``PCA(2)`` or ``TSNE(2)``: a clone is fitted on
             the codes of these rows, of all modalities drawn. ``"components"`` draws the codes as
@@ -146,12 +145,12 @@ class LatentDisplay:
         'PCA 0'
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        _check_projection(projection)
+        check_projection(projection)
         model, inner = fitted_step(estimator, sliceable(X))
-        codes = _codes(model, inner, y, modality)
+        codes = encoded(model, inner, y, modality)
         name = "component"
         if not isinstance(projection, str):
-            codes, name = _projected(codes, projection), type(projection).__name__
+            codes, name = projected(codes, projection), type(projection).__name__
         chosen = _check_components(components, next(iter(codes.values())).shape[1])
         prefix = "" if modality in (None, "each") else f"{modality}, "
         drawn = {key: Z[:, chosen] for key, Z in codes.items()}
@@ -204,65 +203,6 @@ class LatentDisplay:
         return self
 
 
-def _check_projection(projection: Any) -> None:
-    is_name = isinstance(projection, str) and projection == "components"
-    if not is_name and (isinstance(projection, type) or not hasattr(projection, "fit_transform")):
-        raise TypeError(
-            f"projection={projection!r} must be 'components' or an instance with fit_transform, "
-            "such as PCA(2)."
-        )
-
-
-def _codes(model: Any, X: Any, y: Any, modality: str | None) -> dict[str, Array]:
-    """Return the codes (n, k) of all rows: of a modality, of each, or under "" what they share."""
-    if modality is None:
-        if not hasattr(model, "transform"):
-            raise TypeError(f"{type(model).__name__} has no transform: it gives no codes to draw.")
-        with arrays_only():
-            found = {"": model.transform(X)}
-    else:
-        found = _codes_of_modality(model, X, y, modality)
-    codes = {name: np.asarray(Z, dtype=np.float64) for name, Z in found.items()}
-    for Z in codes.values():
-        if Z.ndim != 2:
-            raise ValueError(f"Codes must be (n_samples, n_components), got shape {Z.shape}.")
-    return codes
-
-
-def _codes_of_modality(model: Any, X: Any, y: Any, modality: str) -> dict[str, Array]:
-    if not hasattr(model, "transform_each"):
-        raise TypeError(
-            f"{type(model).__name__} has no transform_each: it gives no codes of modality="
-            f"{modality!r}. Use modality=None for what transform gives."
-        )
-    second = (y,) if _form(model) == PLAIN and y is not None else ()
-    with arrays_only():
-        found: dict[str, Array] = model.transform_each(X, *second)
-    if modality == "each":
-        return found
-    if modality not in found:
-        raise ValueError(f"modality={modality!r} is not 'each' or one of X: {list(found)}.")
-    return {modality: found[modality]}
-
-
-def _projected(codes: dict[str, Array], projection: Any) -> dict[str, Array]:
-    """Return what a clone of the projection, fitted on all codes at once, makes of them."""
-    stacked = np.concatenate(list(codes.values()))
-    known = ~np.isnan(stacked).any(axis=1)
-    if not known.any():
-        raise ValueError(f"None of the {len(stacked)} rows has a code: nothing to draw.")
-    found = np.asarray(clone(projection, safe=False).fit_transform(stacked[known]))
-    if found.ndim != 2 or len(found) != known.sum() or found.shape[1] < 2:
-        raise ValueError(
-            f"projection={projection!r} gives shape {found.shape} for {known.sum()} rows, but a "
-            "picture needs two columns for each."
-        )
-    placed = np.full((len(stacked), found.shape[1]), np.nan)
-    placed[known] = found
-    ends = np.cumsum([len(Z) for Z in codes.values()])[:-1]
-    return dict(zip(codes, np.split(placed, ends), strict=True))
-
-
 def _check_components(components: Any, n_components: int) -> list[int]:
     if components is None:
         return list(range(min(n_components, 2)))
@@ -289,10 +229,7 @@ def _checked(codes: Any) -> dict[str, Array]:
 def _name_strips(ax: Any, rows: Sequence[str]) -> None:
     """Write the names of strips where a second component would have its scale."""
     ax.set_ylabel("")
-    ax.set_yticks(range(len(rows)), [shortened(name) for name in rows], fontsize=FONT)
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
-    ax.tick_params(axis="y", length=0)
+    name_rows(ax, range(len(rows)), rows)
     ax.spines["left"].set_visible(False)
     ax.invert_yaxis()
 

@@ -5,10 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
-from skmm._linalg import pearson
-from skmm._modalities import Modalities, check_modalities
 from skmm._parameters import is_integer
+from skmm.inspection._checks import check_component, check_modality_names
+from skmm.inspection._correlations import loadings_by_modality
+from skmm.inspection._fitted import (
+    fitted_step,
+    names_of_fit,
+    sliceable,
+)
 from skmm.inspection._plot._axes import (
     FONT,
     GREY,
@@ -16,20 +22,12 @@ from skmm.inspection._plot._axes import (
     axes_for,
     legend_above,
     marks,
+    name_rows,
     plain_frame,
     require_pyplot,
     shortened,
-    spread,
     style,
     text_size,
-)
-from skmm.inspection._plot._model import (
-    check_component,
-    check_modality_names,
-    codes_of,
-    fitted_step,
-    names_of_fit,
-    sliceable,
 )
 
 Array = np.ndarray
@@ -155,12 +153,8 @@ class LoadingsDisplay:
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
         model, inner = fitted_step(estimator, sliceable(X))
-        codes = codes_of(model, inner, y)
-        columns = check_modalities(
-            model, inner, y, reset=False, min_modalities=2, flatten=True, allow_empty_rows=True
-        )
-        correlations = {name: _correlations(columns, codes, name) for name in columns.names}
-        names = {**names_of_fit(model._schema, columns.names), **(feature_names or {})}
+        correlations = loadings_by_modality(model, inner, y)
+        names = {**names_of_fit(model._schema, list(correlations)), **(feature_names or {})}
         display = cls(correlations, feature_names=names)
         return display.plot(
             ax=ax, kind=kind, components=components, component=component, modalities=modalities,
@@ -270,13 +264,18 @@ class _Table:
         return np.concatenate([first, order[~np.isin(order, first)]])[: max(top, len(first))]
 
 
-def _correlations(columns: Modalities, codes: dict[str, Array], name: str) -> Array:
-    """Return the correlation (d, k) of a modality's columns with its own projections."""
-    there = ~np.isnan(codes[name]).any(axis=1)
-    if there.sum() < 2:
-        raise ValueError(f"Modality {name!r} is there in fewer than 2 rows: nothing to correlate.")
-    x, u = columns[name][there], codes[name][there]
-    return np.column_stack([pearson(x, np.broadcast_to(v[:, None], x.shape)) for v in u.T])
+def separated(wanted: Array, gap: float, low: float, high: float) -> Array:
+    """Return places near the wanted ones, at least `gap` apart, between `low` and `high`.
+
+    They must fit: ``gap * (n - 1) <= high - low``. The order is kept.
+    """
+    order = np.argsort(wanted, kind="stable")
+    steps = gap * np.arange(len(wanted))
+    # With the gaps taken out, places must only not decrease.
+    level = isotonic_regression(np.asarray(wanted, dtype=np.float64)[order] - steps).x
+    places = np.empty(len(wanted))
+    places[order] = np.clip(level, low, high - steps[-1]) + steps
+    return places
 
 
 def _check_pair(components: Any, n_components: int) -> list[int]:
@@ -292,20 +291,16 @@ def _draw_bars(ax: Any, table: _Table, rows: Array, component: int) -> tuple[Any
     bars = ax.barh(places, values, height=0.7, color=colours)
     points = ax.get_window_extent().height * 72 / ax.get_figure(root=True).dpi
     size = min(FONT, 0.75 * points / len(rows))  # lines of text must not touch
-    ax.set_yticks(places, [table.names[row] for row in rows], fontsize=size)
-    labels = ax.get_yticklabels()
-    for label in labels:
-        label.set_parse_math(False)
+    name_rows(ax, places, [table.names[row] for row in rows], fontsize=size)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlim(-1.0 if values.min() < 0 else 0.0, 1.0 if values.max() > 0 else 0.0)
     ax.set_xticks([t for t in (-1, -0.5, 0, 0.5, 1) if ax.get_xlim()[0] <= t <= ax.get_xlim()[1]])
     ax.axvline(0.0, color=GREY, lw=0.8)
     ax.set_xlabel(f"Correlation with component {component}")
-    ax.tick_params(axis="y", length=0)
     plain_frame(ax)
     ax.spines["left"].set_visible(False)
     legend_above(ax, marks(list(table.modalities), squares=True), list(table.modalities.values()))
-    return bars, labels
+    return bars, ax.get_yticklabels()
 
 
 def _draw_circle(
@@ -326,9 +321,8 @@ def _draw_circle(
     labels = _place_labels(ax, table, places, strongest)
     room = ax.get_window_extent().width / np.ptp(ax.get_xlim()) / 2  # from tick to tick
     ticks = [-1, -0.5, 0, 0.5, 1] if room > 1.1 * text_size(ax, ["−0.5"], FONT)[0] else [-1, 0, 1]
-    for axis, component in zip("xy", components, strict=True):
-        ax.set(**{f"{axis}ticks": ticks})
-        ax.set(**{f"{axis}label": f"Correlation with component {component}"})
+    x, y = (f"Correlation with component {component}" for component in components)
+    ax.set(xticks=ticks, yticks=ticks, xlabel=x, ylabel=y)
     ax.set_aspect("equal")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labelsize=FONT, labelcolor=GREY)
@@ -363,7 +357,7 @@ def _place_labels(ax: Any, table: _Table, places: Array, rows: Array) -> list[An
             continue
         gap = 1.1 * height / scale
         fitting = min(gap, 2 * (RIM - 0.05) / len(own))
-        heights = spread(places[own, 1], fitting, 0.05 - RIM, RIM - 0.05)
+        heights = separated(places[own, 1], fitting, 0.05 - RIM, RIM - 0.05)
         for row, y in zip(own, heights, strict=True):
             label = ax.annotate(
                 table.names[row], places[row], (side * RIM, y), va="center",

@@ -6,22 +6,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from skmm.inspection._fitted import fitted_model
 from skmm.inspection._plot._axes import (
     FONT,
     GREY,
     LIGHT,
     axes_for,
     legend_above,
+    name_rows,
     plain_frame,
     require_pyplot,
+    step_of_rows,
     style,
-    text_size,
 )
-from skmm.inspection._plot._model import fitted_model
 
 Array = np.ndarray
 PRIOR = "prior"
-FAINT = 0.3  # opacity of what is not used
+FAINT = 0.3  # opacity of inactive components
 INACTIVE = "inactive"
 
 
@@ -180,14 +181,12 @@ def _finish(ax: Any, components: list[str], active: Array, total: float) -> None
     ax.set_ylim(k - 0.5, -0.5)
     ax.set_xlim(0.0, max(total, 1.0))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    row = ax.get_window_extent().height / k
-    step = max(1, int(np.ceil(text_size(ax, components, FONT)[1] / row)))
-    ax.set_yticks(np.arange(0, k, step), components[::step], fontsize=FONT)
+    step = step_of_rows(ax, ax.get_window_extent().height / k)
+    name_rows(ax, np.arange(0, k, step), components[::step])
     for label, is_active in zip(ax.get_yticklabels(), active[::step], strict=True):
-        label.set(parse_math=False, color="black" if is_active else GREY)
+        label.set(color="black" if is_active else GREY)
     ax.set_xlabel("Share in the precision of the code", fontsize=FONT + 1)
     ax.set_ylabel("Component", fontsize=FONT + 1)
-    ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize=FONT)
     plain_frame(ax)
 

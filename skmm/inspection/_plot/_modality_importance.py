@@ -14,16 +14,16 @@ from skmm.inspection._plot._axes import (
     axes_for,
     legend_above,
     marks,
+    name_rows,
     plain_frame,
     require_pyplot,
-    shortened,
     style,
 )
 
 Array = np.ndarray
 COLUMNS = ["estimate", "lower", "upper", "baseline"]
 ONLY = "importance"  # name of a table that has none
-SPREAD = 0.5  # of a row, over which several tables are spread
+ROOM = 0.5  # of a row, for all tables
 
 
 class ModalityImportanceDisplay:
@@ -157,7 +157,7 @@ class ModalityImportanceDisplay:
     def from_importances(
         cls, importances: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Any = None
     ) -> Self:
-        """Draw what is computed.
+        """Draw tables that were computed before.
 
         Parameters
         ----------
@@ -246,8 +246,8 @@ class ModalityImportanceDisplay:
 def _check_table(name: str, table: pd.DataFrame) -> None:
     if absent := [column for column in COLUMNS if column not in table]:
         raise ValueError(
-            f"The table {name!r} has no columns {absent}: it must be what modality_importance "
-            f"returns, but has {list(table)}."
+            f"The table {name!r} has no columns {absent}: pass a table of "
+            f"modality_importance; it has {list(table)}."
         )
     values = table[COLUMNS].to_numpy(np.float64)
     is_number = values.size and np.isfinite(values).all()
@@ -260,7 +260,7 @@ def _check_table(name: str, table: pd.DataFrame) -> None:
 
 def _shifts(n_tables: int) -> Array:
     """Return how far below the middle of a row each table is drawn."""
-    return SPREAD * ((np.arange(n_tables) + 0.5) / n_tables - 0.5)
+    return ROOM * ((np.arange(n_tables) + 0.5) / n_tables - 0.5)
 
 
 def _draw(ax: Any, table: pd.DataFrame, number: int, places: Array) -> Any:
@@ -281,13 +281,10 @@ def _draw(ax: Any, table: pd.DataFrame, number: int, places: Array) -> Any:
 
 
 def _finish(ax: Any, tables: Mapping[str, pd.DataFrame]) -> None:
-    names = [shortened(name) for name in next(iter(tables.values())).index]
+    names = list(next(iter(tables.values())).index)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(np.arange(len(names)), names, fontsize=FONT)
-    for label in ax.get_yticklabels():
-        label.set(parse_math=False)
+    name_rows(ax, np.arange(len(names)), names)
     ax.set_xlabel(_label(tables), fontsize=FONT + 1)
-    ax.tick_params(axis="y", length=0)
     ax.tick_params(axis="x", labelsize=FONT)
     plain_frame(ax)
     if len(tables) > 1:
@@ -295,7 +292,7 @@ def _finish(ax: Any, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _label(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Say what falls, and from where if all tables agree."""
+    """Return the label of the axis, with the score of unspoilt rows if all tables agree."""
     baselines = np.concatenate([table["baseline"].to_numpy(float) for table in tables.values()])
     if not np.allclose(baselines, baselines[0], rtol=1e-6):
         return "Fall of the score"

@@ -33,7 +33,7 @@ def draw_points(ax: Any, x: Array, y: Array, labels: pd.Series | None) -> tuple[
 def draw_groups(
     ax: Any, groups: dict[str, tuple[Array, Array]], labels: dict[str, pd.Series] | None
 ) -> tuple[list[Any], int]:
-    """Draw points of one or more groups; return what `draw_points` returns.
+    """Draw points of one or more groups; return the same as `draw_points`.
 
     Several groups differ by marker, and have the collections of the first, the second and so on.
     """
@@ -67,7 +67,7 @@ def strips(
 ) -> tuple[dict[str, Array], list[str]]:
     """Return places (n, 2) of codes (n, 1), and the names of the rows that they lie in from above.
 
-    Each of several groups has a row, or else each class; in a row the points are spread evenly.
+    Each of several groups has a row, or else each class; the points of a row do not coincide.
     """
     n_samples = len(next(iter(groups.values())))
     rows, names = {name: np.full(n_samples, m) for m, name in enumerate(groups)}, list(groups)
@@ -77,9 +77,14 @@ def strips(
             classes = {name: number for number, name in enumerate(_classes(labels))}
             names = [str(name) for name in classes]
             rows = dict.fromkeys(groups, labels.map(classes).fillna(len(names)).to_numpy(int))
-    apart = ROOM * (np.arange(n_samples) * GOLDEN % 1.0 - 0.5)
+    apart = ROOM * scattered(n_samples)
     places = {m: np.column_stack([Z[:, 0], rows[m] + apart]) for m, Z in groups.items()}
     return places, names
+
+
+def scattered(n: int) -> Array:
+    """Return places in [-0.5, 0.5) that are apart from each other, for any n and without noise."""
+    return np.arange(n) * GOLDEN % 1.0 - 0.5
 
 
 def _size(n_points: int) -> float:

@@ -1,4 +1,4 @@
-"""What a model with decoders makes of samples, beside the samples."""
+"""Samples beside their reconstructions by a model with decoders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -9,40 +9,47 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 from skmm._modalities._output import arrays_only
-from skmm._parameters import is_integer
+from skmm.inspection._checks import check_count, check_modality_names
+from skmm.inspection._fitted import fitted_step, sliceable
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
     GREY,
     axes_for,
+    name_rows,
     require_pyplot,
     shortened,
-    text_size,
 )
-from skmm.inspection._plot._model import check_modality_names, fitted_step, sliceable
+from skmm.inspection._plot._pictures import (
+    CELL,
+    PAD,
+    draw_picture,
+    finite_range,
+    frame_cells,
+    picture_shape,
+    write_missing,
+)
 from skmm.inspection._variance_explained import (
     check_decodes,
-    decoded_parts,
+    decoded_modalities,
     numeric_names,
     observed_numbers,
-    read_parts,
-    translated_parts,
+    read_modalities,
+    translated_modalities,
 )
 
 Array = np.ndarray
 ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
-CELL = 0.75  # inches
-PAD = 0.05  # of a cell, on each side
 LINES = 0.7  # height of a row of lines, in cells
 TALLEST = 1.5  # height of a row of pictures, in cells, at most
-TITLE = 1.9 * FONT  # points, the height of a title
+GAP = 0.35  # height of a title, in cells
 FEW = 12  # this many columns or fewer have a dot each
 
 
 class ReconstructionDisplay:
-    """Samples, and below them what a model makes of them.
+    """Samples, and below them their reconstructions by a model.
 
-    Each modality has a block of rows: pictures of the originals, then of each version; or, if it
+    Each modality has some rows: pictures of the originals, then of each version; or, if it
     is no image, a line over its columns per version, in front of the original as a thin grey
     line. All pictures of a modality share their scale, from the smallest to the largest value of
     the originals, and all lines of a modality theirs.
@@ -119,7 +126,7 @@ class ReconstructionDisplay:
             are those that its last step sees.
         X : Modalities, dict, DataFrame or array-like
             Rows to draw. Where a modality is missing, its original is blank, and the
-            reconstruction is what the others make expect.
+            reconstruction is its expectation given the others.
         n_samples : int, default=8
             How many rows are drawn at most, from the first on.
         modalities : list of str, default=None
@@ -159,19 +166,18 @@ class ReconstructionDisplay:
         ['reconstruction', 'from left', 'from right']
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        if not is_integer(n_samples):
-            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
+        check_count("n_samples", n_samples, 1)
         model, inner = fitted_step(estimator, _first(X, n_samples))
         check_decodes(model)
         with arrays_only():
             Z = np.asarray(model.transform(inner))
-        decoded = decoded_parts(model, Z)
-        found = read_parts(model, inner)
+        decoded = decoded_modalities(model, Z)
+        found = read_modalities(model, inner)
         names = check_modality_names(modalities, numeric_names(found))
         originals = {name: observed_numbers(found, name) for name in names}
         versions = {RECONSTRUCTION: {name: np.asarray(decoded[name], float) for name in names}}
         if hasattr(model, "translate"):
-            versions |= translated_parts(model, found, names)
+            versions |= translated_modalities(model, found, names)
         return cls(originals, versions, image_shapes=image_shapes).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -192,42 +198,42 @@ class ReconstructionDisplay:
             If there is nothing to draw, the arrays do not fit together, or an image shape does not
             fit.
         """
-        blocks = self._blocks()
-        n_samples = len(blocks[0].original)
-        cells = sum(block.height * len(block.rows) for block in blocks)
-        longest = max(len(shortened(label)) for block in blocks for label in block.rows)
+        rows = self._modalities()
+        n_samples = len(rows[0].original)
+        height = sum(GAP + row.height * len(row.labels) for row in rows)  # cells
+        longest = max(len(shortened(label)) for row in rows for label in [row.name, *row.labels])
         width = 0.3 + 0.6 * FONT / 72 * longest + CELL * n_samples
-        size = (width, 0.2 + CELL * cells + len(blocks) * TITLE / 72)
-        ax = axes_for(f"{type(self).__name__}.plot", ax, size)
+        ax = axes_for(f"{type(self).__name__}.plot", ax, (width, 0.2 + CELL * height))
         self.ax_, self.figure_ = ax, ax.figure
         self.images_: dict[tuple[str, str], list[Any]] = {}
         self.lines_: dict[tuple[str, str], list[Any]] = {}
-        margin, gap = _rooms(ax, blocks, n_samples, cells)
-        ax.set(aspect="equal", xlim=(-margin, n_samples), ylim=(cells + gap * len(blocks), 0.0))
-        ax.apply_aspect()
-        ax.set_axis_off()
-        top = 0.0
-        for block in blocks:
-            top += gap
-            _write(ax, block.name, (-margin, top), (2, 3), fontweight="bold", fontsize=FONT + 1)
-            for label in block.rows:
-                self._draw_row(ax, block, label, top)
-                middle = (0.0, top + block.height / 2)
-                _write(ax, label, middle, (-4, 0), ha="right", va="center")
-                top += block.height
+        frame_cells(ax, n_samples, height)
+        top, names = 0.0, {}
+        for row in rows:
+            names[top + GAP / 2] = row.name
+            top += GAP
+            for label in row.labels:
+                self._draw_row(ax, row, label, top)
+                names[top + row.height / 2] = label
+                top += row.height
+        frame_cells(ax, n_samples, height)  # a picture sets its own limits
+        name_rows(ax, list(names), list(names.values()))
+        titles = np.cumsum([0, *(1 + len(row.labels) for row in rows)])[:-1]
+        for number in titles:
+            ax.get_yticklabels()[number].set(fontweight="bold", fontsize=FONT + 1)
         return self
 
-    def _draw_row(self, ax: Any, block: "_Block", label: str, top: float) -> None:
-        if block.shape is not None:
-            self.images_[block.name, label] = block.draw_images(ax, label, top)
+    def _draw_row(self, ax: Any, modality: "_Modality", label: str, top: float) -> None:
+        if modality.shape is not None:
+            self.images_[modality.name, label] = modality.draw_images(ax, label, top)
         elif label == ORIGINAL:
-            self.lines_[block.name, label] = block.draw_lines(ax, label, top)
+            self.lines_[modality.name, label] = modality.draw_lines(ax, label, top)
         else:
-            behind = block.draw_lines(ax, ORIGINAL, top)
-            self.lines_.setdefault((block.name, ORIGINAL), behind)
-            self.lines_[block.name, label] = block.draw_lines(ax, label, top)
+            behind = modality.draw_lines(ax, ORIGINAL, top)
+            self.lines_.setdefault((modality.name, ORIGINAL), behind)
+            self.lines_[modality.name, label] = modality.draw_lines(ax, label, top)
 
-    def _blocks(self) -> list["_Block"]:
+    def _modalities(self) -> list["_Modality"]:
         """Return the modalities, checked."""
         originals = {name: np.asarray(v, np.float64) for name, v in self.originals.items()}
         shapes = dict(self.image_shapes or {})
@@ -242,7 +248,9 @@ class ReconstructionDisplay:
             shapes_in = {name: value.shape for name, value in originals.items()}
             raise ValueError(f"originals must have as many samples each, got {shapes_in}.")
         return [
-            _Block(name, value, self._versions_of(name, value), _image_shape(name, value, shapes))
+            _Modality(
+                name, value, self._versions_of(name, value), _image_shape(name, value, shapes)
+            )
             for name, value in originals.items()
         ]
 
@@ -260,7 +268,7 @@ class ReconstructionDisplay:
         return found
 
 
-class _Block:
+class _Modality:
     """The rows of a modality: pictures of shape (C, H, W), or lines where there is none."""
 
     def __init__(
@@ -276,38 +284,24 @@ class _Block:
             for label, value in {ORIGINAL: original, **versions}.items()
         }
         # Lines have the original behind each version.
-        self.rows = [ORIGINAL, *versions] if shape or not versions else list(versions)
+        self.labels = [ORIGINAL, *versions] if shape or not versions else list(versions)
         shown = self.values[ORIGINAL] if shape else np.stack(list(self.values.values()))
-        known = shown[np.isfinite(shown)]
-        self.low = float(known.min()) if known.size else 0.0
-        self.high = float(known.max()) if known.size else 1.0
+        self.low, self.high = finite_range(shown)
         self.height = min(TALLEST, shape[1] / shape[2]) if shape else LINES
 
     def draw_images(self, ax: Any, label: str, top: float) -> list[Any]:
         """Draw the samples side by side, none where one is missing."""
         _, height, width = self.shape or (1, 1, 1)
-        half = (0.5 - PAD) * min(1.0, self.height * width / height)  # of the width, in cells
-        tall = half * height / width
-        middle, found = top + self.height / 2, []
-        for i, value in enumerate(self.values[label]):
-            if np.isfinite(value).any():
-                x = i + 0.5
-                extent = (x - half, x + half, middle + tall, middle - tall)
-                image = ax.imshow(
-                    self._picture(value), cmap="gray", vmin=self.low, vmax=self.high,
-                    extent=extent, interpolation="nearest",
-                )  # fmt: skip
-                found.append(image)
-            elif label == ORIGINAL:
-                _write_missing(ax, (i + 0.5, middle))
-        return found
-
-    def _picture(self, value: Array) -> Array:
-        """Return (H, W), or (H, W, 3) from 0 to 1."""
-        if len(value) != 3:
-            return value.mean(axis=0)
-        scaled = (value - self.low) / max(self.high - self.low, np.finfo(float).tiny)
-        return np.clip(np.nan_to_num(scaled, nan=1.0), 0.0, 1.0).transpose(1, 2, 0)
+        wide = (1 - 2 * PAD) * min(1.0, self.height * width / height)
+        middles = [(i + 0.5, top + self.height / 2) for i in range(len(self.original))]
+        images = [
+            draw_picture(ax, value, middle, wide, (self.low, self.high))
+            for value, middle in zip(self.values[label], middles, strict=True)
+        ]
+        for image, middle in zip(images, middles, strict=True):
+            if image is None and label == ORIGINAL:
+                write_missing(ax, middle)
+        return [image for image in images if image is not None]
 
     def draw_lines(self, ax: Any, label: str, top: float) -> list[Any]:
         """Draw the samples side by side, all on one scale."""
@@ -342,41 +336,7 @@ def _steps(n_columns: int) -> Array:
 def _image_shape(
     name: str, original: Array, shapes: Mapping[str, Any]
 ) -> tuple[int, int, int] | None:
-    """Return (C, H, W), or None for what is no image."""
-    if name not in shapes:
-        return original.shape[1:] if original.ndim == 4 else None
-    shape = tuple(shapes[name])
-    shape = (1, *shape) if len(shape) == 2 else shape
-    if len(shape) != 3 or min(shape) < 1 or np.prod(shape) * len(original) != original.size:
-        raise ValueError(
-            f"image_shapes[{name!r}]={shapes[name]!r} must be (H, W) or (C, H, W) of samples of "
-            f"shape {original.shape[1:]}."
-        )
-    return shape
-
-
-def _rooms(ax: Any, blocks: Sequence[_Block], n_samples: int, cells: float) -> tuple[float, float]:
-    """Return the room for the labels of rows and for a title, in cells, which are square."""
-    if ax.figure.get_layout_engine() is not None:
-        ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
-    box, point = ax.get_window_extent(), ax.get_figure(root=True).dpi / 72
-    labels = [shortened(label) for block in blocks for label in block.rows]
-    margin = text_size(ax, labels, FONT)[0] + 8 * point
-    height = box.height - len(blocks) * TITLE * point
-    cell = max(min((box.width - margin) / n_samples, height / cells), 1.0)
-    return float(margin / cell), float(TITLE * point / cell)
-
-
-def _write(
-    ax: Any, text: str, place: tuple[float, float], offset: tuple[float, float], **options: Any
-) -> None:
-    options = {"fontsize": FONT, "va": "bottom", **options}
-    ax.annotate(
-        shortened(text), place, offset, textcoords="offset points", parse_math=False, **options
-    )
-
-
-def _write_missing(ax: Any, place: tuple[float, float]) -> None:
-    cell = np.ptp(ax.transData.transform([(0, 0), (1, 0)])[:, 0])
-    size = FONT * min(1.0, 0.9 * cell / text_size(ax, ["missing"], FONT)[0])
-    _write(ax, "missing", place, (0, 0), ha="center", va="center", color=GREY, fontsize=size)
+    """Return (C, H, W) of images; None of other modalities, which are drawn as lines."""
+    sample_shape = original.shape[1:]
+    default = sample_shape if len(sample_shape) == 3 else None
+    return picture_shape(f"image_shapes[{name!r}]", shapes.get(name, default), sample_shape)

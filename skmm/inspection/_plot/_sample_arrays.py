@@ -7,15 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmm._parameters import is_integer
-from skmm.inspection._plot._model import flat_name
+from skmm.inspection._fitted import flat_name
 
 Array = np.ndarray
-
-
-def check_positive(name: str, value: int | None) -> None:
-    """Refuse numbers less than 1."""
-    if value is not None and not is_integer(value):
-        raise ValueError(f"{name}={value!r} must be an integer of at least 1, or None.")
 
 
 def check_samples(samples: ArrayLike) -> Array:
@@ -86,18 +80,3 @@ def check_columns(columns: Sequence[int | str] | None, names: Sequence[str]) -> 
             f"or of {list(names)}."
         )
     return known
-
-
-def picture_shape(samples: Array, shape: tuple[int, ...] | None) -> tuple[int, int, int] | None:
-    """Return (C, H, W), or None for vectors."""
-    if shape is None:
-        if samples.ndim < 4:
-            return None
-        shape = samples.shape[2:]
-    full = (1, *shape) if len(shape) == 2 else tuple(shape)
-    if len(full) != 3 or min(full) < 1 or np.prod(full) != samples[0, 0].size:
-        raise ValueError(
-            f"image_shape={shape!r} must be (H, W) or (C, H, W) of samples of shape "
-            f"{samples.shape[2:]}."
-        )
-    return full

@@ -10,10 +10,8 @@ from skmm.inspection._plot._axes import (
     GREY,
     plain_frame,
     require_pyplot,
-    shortened,
-    text_size,
 )
-from skmm.inspection._plot._points import GOLDEN
+from skmm.inspection._plot._points import scattered
 
 Array = np.ndarray
 Places = tuple[Array, Array]
@@ -47,21 +45,20 @@ def xy(values: Array) -> Places:
     return values[..., 0].ravel(), values[..., 1].ravel()
 
 
-def strips(values: Array, centres: Array, spread: float, shift: float) -> Places:
-    """Return places around the centres, several values spread evenly; no noise is needed."""
-    places = (np.arange(len(values)) * GOLDEN % 1.0 - 0.5) * spread * (len(values) > 1)
+def strips(values: Array, centres: Array, width: float, shift: float) -> Places:
+    """Return places around the centres, several values apart from each other."""
+    places = scattered(len(values)) * width * (len(values) > 1)
     return (centres + shift + places[:, None]).ravel(), values[..., 0].ravel()
 
 
-def name_ticks(ax: Any, names: Array) -> None:
-    """Name the ticks 0, 1, ...; names that are too wide for it stand upright."""
-    texts = [shortened(name) for name in names]
-    widest = text_size(ax, texts, FONT)[0]
-    room = 0.9 * ax.get_window_extent().width / len(texts)
-    ax.set_xticks(np.arange(len(texts)))
-    labels = ax.set_xticklabels(texts, fontsize=FONT, rotation=90 if widest > room else 0)
-    for label in labels:
-        label.set_parse_math(False)
+def name_points(ax: Any, points: Any, truth: Any, *, above: bool) -> None:
+    """Say which are the draws and which the truth, above the figure or in the axes."""
+    look: dict[str, Any] = {"fontsize": FONT, "handletextpad": 0.2}
+    if above:
+        look |= {"loc": "outside upper right", "ncols": 2, "frameon": False}
+    legend = (ax.figure if above else ax).legend([points, truth], ["samples", "truth"], **look)
+    for handle in legend.legend_handles:
+        handle.set(sizes=[25.0], alpha=1.0)
 
 
 def one_axes(ax: Any) -> Any:

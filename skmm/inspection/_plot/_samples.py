@@ -8,23 +8,23 @@ from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from skmm.inspection._plot._axes import FONT, axes_for, require_pyplot, shortened
-from skmm.inspection._plot._model import fitted_step, names_of_fit, sliceable
+from skmm.inspection._checks import check_count
+from skmm.inspection._draws import draws_given, observed_target, target_columns
+from skmm.inspection._fitted import fitted_step, sliceable
+from skmm.inspection._plot._axes import FONT, axes_for, name_columns, require_pyplot, shortened
+from skmm.inspection._plot._pictures import MOST, draw_grid, grid_size, picture_shape
 from skmm.inspection._plot._sample_arrays import (
     check_columns,
     check_conditions,
     check_names,
-    check_positive,
     check_samples,
     check_truth,
     names_of,
-    picture_shape,
 )
-from skmm.inspection._plot._sample_pictures import MOST, draw_grid, grid_size
 from skmm.inspection._plot._sample_points import (
     Places,
     columns_of,
-    name_ticks,
+    name_points,
     one_axes,
     panels_across,
     panels_for,
@@ -32,7 +32,6 @@ from skmm.inspection._plot._sample_points import (
     strips,
     xy,
 )
-from skmm.inspection._variance_explained import observed_numbers, read_parts
 
 Array = np.ndarray
 DRAWS, PICTURES = 100, 8  # draws per condition, of numbers and of pictures, by default
@@ -81,7 +80,7 @@ class SamplesDisplay:
 
     See Also
     --------
-    ReconstructionDisplay : What a model with decoders makes of samples.
+    ReconstructionDisplay : Reconstructions by a model with decoders.
 
     Examples
     --------
@@ -165,7 +164,7 @@ class SamplesDisplay:
         TypeError
             If it does not give an array of draws.
         ValueError
-            If `n_conditions` or `n_samples` is less than 1, or what is given does not fit.
+            If `n_conditions` or `n_samples` is less than 1, or the arguments do not fit together.
 
         Examples
         --------
@@ -179,16 +178,16 @@ class SamplesDisplay:
         3
         """
         require_pyplot(f"{cls.__name__}.from_estimator")
-        for name, value in (("n_conditions", n_conditions), ("n_samples", n_samples)):
-            check_positive(name, value)
+        check_count("n_conditions", n_conditions, 1, or_none=True)
+        check_count("n_samples", n_samples, 1, or_none=True)
         X = sliceable(X)
         if conditions is not None:
             check_conditions(conditions, _num_samples(X))
         rows = np.arange(min(_num_samples(X), n_conditions or _num_samples(X)))
         model, inner = fitted_step(estimator, _safe_indexing(X, rows))
-        truth = _target(model, inner) if y is None else _safe_indexing(y, rows)
+        truth = observed_target(model, inner) if y is None else _safe_indexing(y, rows)
         n_drawn = n_samples or (PICTURES if image_shape is not None else DRAWS)
-        samples = _drawn(model, inner, n_drawn, random_state)
+        samples = draws_given(model, inner, n_drawn, random_state)
         if n_samples is None and samples.ndim > 3:
             samples = samples[:PICTURES]
         display = cls(
@@ -196,7 +195,7 @@ class SamplesDisplay:
             truth,
             conditions=None if conditions is None else _safe_indexing(conditions, rows),
             columns=columns,
-            column_names=names_of(y) or _names_in_fit(model),
+            column_names=names_of(y) or target_columns(model),
             image_shape=image_shape,
         )
         return display.plot(ax=ax)
@@ -254,7 +253,7 @@ class SamplesDisplay:
         >>> len(display.points_[0].get_offsets())
         2000
         """
-        check_positive("n_conditions", n_conditions)
+        check_count("n_conditions", n_conditions, 1, or_none=True)
         draws = check_samples(samples)
         truth = None if y_true is None else check_truth(y_true, draws)[:, :n_conditions]
         if conditions is not None:
@@ -292,7 +291,11 @@ class SamplesDisplay:
         samples = check_samples(self.samples)
         truth = None if self.y_true is None else check_truth(self.y_true, samples)
         names = check_conditions(self.conditions, samples.shape[1])
-        shape = picture_shape(samples, self.image_shape)
+        sample_shape = samples.shape[2:]
+        given = self.image_shape
+        if given is None and len(sample_shape) > 1:
+            given = sample_shape
+        shape = picture_shape("image_shape", given, sample_shape)
         self.points_: list[Any] = []
         self.truth_points_: list[Any] = []
         self.images_: dict[tuple[int, int | str], Any] = {}
@@ -319,20 +322,21 @@ class SamplesDisplay:
         self._set_axes(panel)
         centres = names.astype(float) if over_numbers else np.arange(n_conditions, dtype=float)
         beside = 0.2 if truth is not None and len(truth) > 1 else 0.0  # several true ones, left
-        spread, beside = (0.0, 0.0) if over_numbers else (0.6 - 1.25 * beside, beside)
+        width_of_strip, beside = (0.0, 0.0) if over_numbers else (0.6 - 1.25 * beside, beside)
         self._add_points(
             panel,
-            strips(samples, centres, spread, beside),
-            None if truth is None else strips(truth, centres, spread, -beside),
+            strips(samples, centres, width_of_strip, beside),
+            None if truth is None else strips(truth, centres, width_of_strip, -beside),
             single=truth is not None and len(truth) == 1,
         )
         panel.set_ylabel(shortened(columns[0]), parse_math=False, fontsize=FONT + 1)
         if not over_numbers:
-            name_ticks(panel, names)
+            name_columns(panel, names)
         label = getattr(self.conditions, "name", None)
         label = "condition" if label is None else shortened(label)
         panel.set_xlabel(label, parse_math=False, fontsize=FONT + 1)
-        self._legend(own=ax is None, truth=truth)
+        if truth is not None:
+            name_points(panel, self.points_[0], self.truth_points_[0], above=ax is None)
 
     def _draw_clouds(
         self, ax: Any, samples: Array, truth: Array | None, names: Array, columns: list[str]
@@ -358,7 +362,8 @@ class SamplesDisplay:
                 panel.set_xlabel(shortened(columns[0]), parse_math=False, fontsize=FONT)
             if across is None or i % across == 0:
                 panel.set_ylabel(shortened(columns[1]), parse_math=False, fontsize=FONT)
-        self._legend(own=ax is None, truth=truth)
+        if truth is not None:
+            name_points(panels[0], self.points_[0], self.truth_points_[0], above=ax is None)
 
     def _add_points(
         self, panel: Any, samples: Places, truth: Places | None, *, single: bool
@@ -387,48 +392,3 @@ class SamplesDisplay:
     def _set_axes(self, axes: Any) -> None:
         self.axes_ = np.atleast_1d(np.asarray(axes, dtype=object))
         self.figure_ = self.axes_[0].figure
-
-    def _legend(self, *, own: bool, truth: Array | None) -> None:
-        """Say which is which, above a figure of its own, else in the first axes."""
-        if truth is None:
-            return
-        handles, texts = [self.points_[0], self.truth_points_[0]], ["samples", "truth"]
-        look: dict[str, Any] = {"fontsize": FONT, "handletextpad": 0.2}
-        if own:
-            look |= {"loc": "outside upper right", "ncols": 2, "frameon": False}
-        legend = (self.figure_ if own else self.axes_[0]).legend(handles, texts, **look)
-        for handle in legend.legend_handles:
-            handle.set(sizes=[25.0], alpha=1.0)
-
-
-def _drawn(
-    model: Any, X: Any, n_samples: int, random_state: int | np.random.RandomState | None
-) -> Array:
-    """Return the draws of the model for the rows of X."""
-    if not hasattr(model, "sample"):
-        raise TypeError(f"{type(model).__name__} has no sample: it draws nothing from conditions.")
-    found = model.sample(n_samples, given=X, random_state=random_state)
-    if not isinstance(found, np.ndarray):
-        raise TypeError(
-            f"{type(model).__name__}.sample(given=X) gives {type(found).__name__}, but must give "
-            "an array (n_samples, n_rows, ...): pass the draws of one modality to from_samples."
-        )
-    return found
-
-
-def _target(model: Any, X: Any) -> Array | None:
-    """Return the target that lies in X, or None."""
-    name = getattr(model, "target", None)
-    if name is None:
-        return None
-    parts = read_parts(model, X)
-    return observed_numbers(parts, name) if name in parts.names else None
-
-
-def _names_in_fit(model: Any) -> list[str] | None:
-    """Return the names that the columns of the target had in fit, or None."""
-    schema, name = getattr(model, "_schema", None), getattr(model, "_target", None)
-    if schema is None or name is None:
-        return None
-    found = names_of_fit(schema, [name]).get(name)
-    return None if found == ["y"] else found

@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmm._linalg import pearson
+from skmm.inspection._checks import check_component, check_modality_names
+from skmm.inspection._fitted import (
+    codes_of,
+    fitted_step,
+    sliceable,
+)
 from skmm.inspection._plot._axes import (
     FONT,
     axes_for,
     plain_frame,
     require_pyplot,
-    text_size,
-)
-from skmm.inspection._plot._model import (
-    check_component,
-    check_modality_names,
-    codes_of,
-    fitted_step,
-    sliceable,
+    wrapped,
 )
 from skmm.inspection._plot._points import as_series, draw_points
 
@@ -196,9 +195,7 @@ class ScoresDisplay:
         a, b = self.modality_names
         ax.set_xlabel(f"{a}, component {self.component}", parse_math=False)
         ax.set_ylabel(f"{b}, component {self.component}", parse_math=False)
-        text = self._statement(len(x))
-        if text_size(ax, [text], FONT + 1)[0] > ax.get_window_extent().width:
-            text = text.replace(", ", ",\n")
+        text = wrapped(ax, self._statement(len(x)), FONT + 1)
         ax.set_title(text, loc="left", fontsize=FONT + 1, pad=6 + 1.65 * FONT * n_rows)
         plain_frame(ax)
         return self

@@ -5,15 +5,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from skmm.inspection._fitted import fitted_model
 from skmm.inspection._plot._axes import (
     COLOURS,
     FONT,
     GREY,
     plain_frame,
     require_pyplot,
-    text_size,
+    wrapped,
 )
-from skmm.inspection._plot._model import fitted_model
 
 Array = np.ndarray
 PANEL = (3.2, 2.0)  # inches
@@ -192,7 +192,7 @@ class TrainingCurveDisplay:
         plain_frame(ax)
 
     def _caption(self, ax: Any, history: pd.DataFrame, name: str, *, is_first: bool) -> None:
-        """Write what is drawn into the titles: a legend would cover small panels."""
+        """Name the curves in the titles: a legend would cover small panels."""
         kinds = [kind for kind in KINDS if f"{kind}_{name}" in self.lines_]
         lines = [", ".join([name, *(KINDS[kind][0] for kind in kinds if len(kinds) == 1)])]
         if name == "score":
@@ -206,16 +206,8 @@ class TrainingCurveDisplay:
             has_both = any({f"valid_{t}", f"train_{t}"} <= set(self.lines_) for t in terms)
             heading = [self.title, "training dashed" if has_both else None]
             lines.insert(0, ", ".join(filter(None, heading)))
-        ax.set_title("\n".join(_wrapped(ax, [line for line in lines if line])), **TITLE)
-
-
-def _wrapped(ax: Any, lines: list[str]) -> list[str]:
-    """Break lines that are wider than the axes."""
-    width = ax.get_window_extent().width
-    return [
-        line.replace(", ", ",\n") if text_size(ax, [line], FONT)[0] > width else line
-        for line in lines
-    ]
+        text = "\n".join(line for line in lines if line)
+        ax.set_title(wrapped(ax, text, FONT), **TITLE)
 
 
 def _terms(history: pd.DataFrame) -> list[str]:

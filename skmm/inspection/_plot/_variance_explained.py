@@ -10,8 +10,11 @@ from skmm.inspection._plot._axes import (
     FONT,
     GREY,
     axes_for,
+    name_columns,
+    name_rows,
     require_pyplot,
     shortened,
+    step_of_rows,
     text_size,
 )
 from skmm.inspection._variance_explained import variance_explained
@@ -22,7 +25,7 @@ GAP = 0.4  # between map and bars
 CELL = (0.75, 0.28)  # inches
 LEAST = 5.0  # points; smaller text cannot be read
 SHADES = ("#FFFFFF", "#9ECAE1", "#2171B5", "#08306B")
-LEAST_TOP = 0.1  # end of the scale at least: what explains little is pale
+LEAST_TOP = 0.1  # least end of the scale: components that explain little stay pale
 DARK = 0.179  # luminance below which white text has more contrast than black (WCAG 2.1)
 
 
@@ -30,8 +33,8 @@ class VarianceExplainedDisplay:
     """Heat map of the variance that components explain, with a bar per modality for all together.
 
     The figures are percentages of a modality's variance: in a cell that of a component by itself,
-    above a bar that of all components. If there are too many cells for text, a colour bar says
-    what the colours mean. The colours end at white for 0 or less.
+    above a bar that of all components. If there are too many cells for text, a colour bar
+    explains the colours. The colours end at white for 0 or less.
 
     Parameters
     ----------
@@ -138,7 +141,9 @@ class VarianceExplainedDisplay:
         self.image_ = ax.imshow(
             components, cmap=_colours(), vmin=0.0, vmax=top, aspect="auto", interpolation="nearest"
         )
-        _name_modalities(ax, [str(name) for name in self.table])
+        name_columns(ax, list(self.table))
+        if ax.figure.get_layout_engine() is not None:
+            ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
         _frame(ax, components.shape)
         self.bars_ = _draw_bars(ax, total)
         _number_components(ax, k)
@@ -199,27 +204,15 @@ def _frame(ax: Any, shape: tuple[int, int]) -> None:
     ax.vlines(np.arange(n_modalities + 1) - 0.5, -0.5, k - 0.5, color="#E8E8E8", lw=0.6)
 
 
-def _name_modalities(ax: Any, modalities: list[str]) -> None:
-    """Name the modalities below, upright if they would touch."""
-    names = [shortened(name) for name in modalities]
-    cell = ax.get_window_extent().width / len(names)
-    turn = 90 if text_size(ax, names, FONT)[0] > 0.95 * cell else 0
-    ax.set_xticks(np.arange(len(names)), names, rotation=turn)
-    for label in ax.get_xticklabels():
-        label.set_parse_math(False)
-    if ax.figure.get_layout_engine() is not None:
-        ax.get_figure(root=True).draw_without_rendering()  # the axes take their place
-
-
 def _number_components(ax: Any, k: int) -> None:
     """Write the numbers of components, of every second or third if there is no room for all."""
-    height, row = text_size(ax, ["0"], FONT)[1], _row_height(ax)
-    step = max(1, int(np.ceil(height / row)))
-    ticks = {float(number): str(number) for number in range(0, k, step)}
+    row = _row_height(ax)
+    step = step_of_rows(ax, row)
+    places, numbers = [*range(0, k, step)], [*map(str, range(0, k, step))]
     bars = 0.5 + GAP + BARS / 2  # above component 0
-    if bars * row > height:
-        ticks[-bars] = "all"
-    ax.set_yticks(list(ticks), list(ticks.values()))
+    if bars >= step:
+        places, numbers = [-bars, *places], ["all", *numbers]
+    name_rows(ax, places, numbers)
     share = k / abs(float(np.subtract(*ax.get_ylim())))
     ax.set_ylabel("Component", fontsize=FONT + 1, y=share / 2)
 
