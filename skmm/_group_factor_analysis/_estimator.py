@@ -133,7 +133,8 @@ class GroupFactorAnalysis(
     pairs of component and modality with less than a hundredth of the modality's variance are
     switched off where the bound is higher for it. All methods read one Gaussian, whose mean and
     covariance are those of a new row given the training data: of covariance
-    ``W W' + diag(psi)`` with the posterior mean W of the loadings, whose variances are added to psi.
+    ``W W' + diag(psi)`` with the posterior mean W of the loadings and their variances added to
+    psi.
 
     Binary columns and counts are taken as numbers, images as flat rows.
 
