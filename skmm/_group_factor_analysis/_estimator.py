@@ -29,7 +29,7 @@ from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 MOST = 100  # components that "auto" starts from
-WORK = 3e8  # operations for the matrices (k, k) of a step, one for each pattern of what is missing
+WORK = 5e7  # operations for the matrices (k, k) of a step, one for each pattern of what is missing
 
 
 class GroupFactorAnalysis(

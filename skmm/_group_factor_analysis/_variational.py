@@ -340,14 +340,15 @@ def expect_loadings(data: Data, state: State) -> Loadings:
         root = 1.0 / np.sqrt(alpha)
         inner = state.codes.moments[np.ix_(groups, on, on)] * np.outer(root, root)
         values, vectors = np.linalg.eigh(inner)
+        R_on, mean = R[:, on], np.zeros((len(R), len(on)))
         for g, size, Q in zip(groups, np.maximum(values, 0.0), vectors, strict=True):
             B, columns = root[:, None] * Q, data.columns[g]
             D = 1.0 / (1.0 + tau[columns, None] * size)
-            mean = tau[columns, None] * (D * (R[np.ix_(columns, on)] @ B)) @ B.T
-            found.mean[np.ix_(columns, on)] = mean
+            mean[columns] = tau[columns, None] * (D * (R_on[columns] @ B)) @ B.T
             found.basis[g, on, : len(on)] = B
             found.spread[columns, : len(on)] = D
             found.log_det[columns] = np.log(D).sum(axis=1) - np.log(alpha).sum()
+        found.mean[:, on] += mean  # 0 in the columns of other modalities
     return found
 
 
