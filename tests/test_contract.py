@@ -305,7 +305,8 @@ def test_settings_of_others_do_not_matter(case, setting):
         model = clone(case.small).set_params(**stopping).fit(X)
         found = _said(model, X)
         assert _settings() == before
-    assert_same(found, expected)
+    # Chunks of other sizes are sums in another order.
+    assert_same(found, expected, tolerance=1e-14 if setting == "little memory" else 0.0)
 
 
 def _said(model, X):

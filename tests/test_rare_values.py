@@ -146,7 +146,7 @@ def test_draws_survive_storage(tmp_path):
 
 def atoms(**options):
     known = {"at": [-1.0, 0.0, 2.0], "gap": [0.5] * 3, "centre": [5.0, 0.0, -3.0]}
-    known |= {"spread": [2.0, 1.0, 0.5], "offset": [0.0] * 3, "between": np.zeros((3, 3))}
+    known |= {"scale": [2.0, 1.0, 0.5], "offset": [0.0] * 3, "between": np.zeros((3, 3))}
     return Atoms(
         [0, 2, 3],
         torch.tensor([10.0, 20.0, 30.0]),
