@@ -1,5 +1,6 @@
 """The training loop against manual loops, formulas and torch's own tools."""
 
+import copy
 import math
 import warnings
 from itertools import chain
@@ -799,3 +800,49 @@ def test_the_bar_counts_epochs(capsys):
     assert shown.out == ""
     assert "3/3" in shown.err
     assert "train_loss" in shown.err
+
+
+class Doubling(nn.Module):
+    """A network of another library, which keeps what it was given last in an attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.last = []
+
+    def forward(self, x):
+        self.last.append(x)
+        return self.scale * x
+
+
+def _of_many_parts():
+    """Return a network with layers of torch, of skmm and of others; one stands in two places."""
+    layer = nn.Linear(6, 6)
+    network = nn.Sequential(
+        layer, FeedForward(6, (5,), 6, normalization="batch", dropout=0.5), layer, Doubling()
+    )
+    network.rnn = nn.LSTM(6, 6, batch_first=True)
+    network.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+    network.norm = nn.utils.parametrizations.weight_norm(nn.Linear(6, 6))
+    return network.eval()
+
+
+def _outputs(network, x):
+    rows = network[:4](x)
+    steps = network.rnn(rows[None])[0]
+    return network.norm(network.attention(steps, steps, steps)[0])
+
+
+def test_double_precision_is_that_of_a_deep_copy():
+    network = build(_of_many_parts, 0, own=False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 6)))
+    double = in_precision(network, torch.float64)
+    expected = copy.deepcopy(network).to(torch.float64)
+    assert_array_equal(_outputs(double, x).detach(), _outputs(expected, x).detach())
+    assert double[0] is double[2]
+    assert network[3].last == []
+    assert in_precision(network, torch.float32) is network
+    for name, value in network.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert_array_equal(value, before[name])

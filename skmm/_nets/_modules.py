@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -49,7 +49,32 @@ def in_precision(module: M, dtype: torch.dtype) -> M:
     """Return the module, or a copy if its weights are in another precision."""
     if next(module.parameters()).dtype == dtype:
         return module
-    return copy.deepcopy(module).to(dtype)
+    return _with_own_weights(module, {}).to(dtype)
+
+
+def _with_own_weights(module: M, copies: dict[int, nn.Module]) -> M:
+    """Return a copy whose parameters can be converted alone; all else is shared.
+
+    A deep copy of all attributes of a small network takes longer than a prediction. Modules of
+    other libraries are copied so: what they share is not known.
+    """
+    if id(module) in copies:  # registered in several places
+        return cast(M, copies[id(module)])
+    if not type(module).__module__.startswith(("torch.nn.modules.", "skmm.")):
+        copies[id(module)] = copy.deepcopy(module)
+        return cast(M, copies[id(module)])
+    copies[id(module)] = new = module.__new__(type(module))
+    vars(new).update(cast(dict[str, Any], module.__getstate__()))
+    new._parameters = {
+        name: None if value is None else nn.Parameter(value.detach(), requires_grad=False)
+        for name, value in module._parameters.items()
+    }
+    new._buffers = dict(module._buffers)
+    new._modules = {
+        name: None if child is None else _with_own_weights(child, copies)
+        for name, child in module._modules.items()
+    }
+    return new
 
 
 def apply_in_chunks(
