@@ -45,6 +45,7 @@ from skmm import (
     CCA,
     ConditionalGAN,
     DeepCCA,
+    GroupFactorAnalysis,
     Modalities,
     MultimodalAutoencoder,
     MultimodalClassifier,
@@ -821,6 +822,8 @@ SUBJECTS = (
     Subject("CCA", CCA("auto", solver="svd", random_state=0)),
     Subject("CCA", CCA(2, solver="randomized", scale=False, random_state=0)),
     Subject("CCA", CCA(2, solver="covariance", shrinkage=0.1, random_state=0)),
+    Subject("GroupFactorAnalysis", GroupFactorAnalysis(max_iter=20)),
+    Subject("GroupFactorAnalysis", GroupFactorAnalysis(2, noise="modality", max_iter=20)),
     Subject("DeepCCA", DeepCCA(objective="gcca", **CODE)),
     Subject("DeepCCA", DeepCCA(objective="ey", reconstruction_weight=1.0, **CODE)),
     Subject("MultimodalAutoencoder", MultimodalAutoencoder(**CODE)),
@@ -890,7 +893,7 @@ def _of_data(rng: Rng) -> Trial:
         valid = np.asarray(y if y is not None else _numbers(1)["text"])
         make_X, y = (lambda: subject.parts()), partial(y_make, valid)
     has_weight = method in ("fit", "partial_fit") and subject.name in (
-        "CCA", "MultimodalClassifier", "MultimodalRegressor"
+        "CCA", "GroupFactorAnalysis", "MultimodalClassifier", "MultimodalRegressor"
     )  # fmt: skip
     if has_weight and rng.random() < 0.3:
         kind, value = _pick(rng, _weights(N).items())

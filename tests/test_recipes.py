@@ -34,6 +34,7 @@ CARDS = {  # the page of each estimator
     "CCA": "cca.md",
     "ConditionalGAN": "conditional_gan.md",
     "DeepCCA": "deep_cca.md",
+    "GroupFactorAnalysis": "group_factor_analysis.md",
     "MultimodalAutoencoder": "multimodal_autoencoder.md",
     "MultimodalClassifier": "multimodal_prediction.md",
     "MultimodalRegressor": "multimodal_prediction.md",

@@ -406,7 +406,9 @@ class GroupFactorAnalysis(
             scale = self.scales_[name][columns]
             self.means_[name][columns] += scale * state.offset[part]
             self.loadings_[name] = self._named(name, self._wide(name, W[part]))
-            self.weights_[name] = self._wide(name, weights[part] / scale[:, None])
+            with np.errstate(over="ignore"):  # of columns in units below 1e-300
+                own = np.nan_to_num(weights[part] / scale[:, None])
+            self.weights_[name] = self._wide(name, own)
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
         self.lower_bounds_ = np.array(run.bounds) - log_scales
