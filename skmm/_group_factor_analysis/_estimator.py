@@ -1,6 +1,5 @@
 """Group factor analysis as a scikit-learn estimator."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -11,17 +10,17 @@ import pandas as pd
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skmm._base import BaseEstimator, fits_or_changes_nothing
+from skmm._base import BaseEstimator, fits_or_changes_nothing, warn_caller
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
 from skmm._group_factor_analysis._variational import Data, shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._linalg import dominant_signs
-from skmm._modalities import Modalities, check_modalities, missing_mask
-from skmm._modalities._check import LARGEST
+from skmm._modalities import Modalities, check_modalities, observed_rows
+from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
@@ -234,11 +233,10 @@ class GroupFactorAnalysis(
         data = self._data(X, weight)
         run = self._run(data)
         if not run.converged:
-            warnings.warn(
+            warn_caller(
                 f"The bound still rises after max_iter={self.max_iter} steps: raise max_iter or "
                 "tol.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         self._set(data, run)
         return self
@@ -286,8 +284,8 @@ class GroupFactorAnalysis(
         X = self._check(X)
         codes = {}
         for name in X.names:
-            found = self._model.posterior_mean(self._rows(X.select(name)))
-            found[missing_mask(X)[:, X.names.index(name)]] = np.nan
+            found = self._model.posterior_mean(self._rows(X.select([name])))
+            found[~observed_rows(X, name)] = np.nan
             codes[name] = found.astype(X[name].dtype, copy=False)
         return codes
 
@@ -463,12 +461,8 @@ class GroupFactorAnalysis(
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        rows, dtype = self._rows(X), _dtype(X)
-        draws = []
-        for _ in range(n_samples):
-            Z = self._model.posterior_draw(rows, rng)
-            draws.append(self._decoded(self._model.draw_rows(Z, rng), names, dtype))
-        return draws
+        codes, dtype = self._model.posterior_draws(self._rows(X), n_samples, rng), _dtype(X)
+        return [self._decoded(self._model.draw_rows(Z, rng), names, dtype) for Z in codes]
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
@@ -494,11 +488,7 @@ def _affordable(data: Data) -> int:
 
 def _weights(sample_weight: Any, X: Modalities) -> Array:
     """Return the checked weights of the rows, 1 if none are given."""
-    options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
-    found = _check_sample_weight(sample_weight, np.empty((len(X), 0)), **options)
-    if found.max() > LARGEST:
-        raise ValueError(f"sample_weight is up to {found.max():g}: divide it.")
-    return found
+    return check_weight(sample_weight, len(X), dtype=np.float64, ensure_non_negative=True)
 
 
 def _dtype(X: Modalities) -> np.dtype:

@@ -1,7 +1,7 @@
 """From the start to convergence, and without what the bound does not pay for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from skmm._group_factor_analysis._variational import (
     State,
     expect_loadings,
     gains,
-    replace,
     shares,
     step,
 )

@@ -1,9 +1,12 @@
 """Which entries are observed: rows fall into few patterns, and columns into few groups."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+
+from skmm._modalities._chunks import LARGE, row_chunks
 
 Array = np.ndarray
 
@@ -59,10 +62,12 @@ class Gaps:
         flat = values.reshape(len(values), -1)
         return (self.seen @ flat)[self.pattern].reshape(-1, *values.shape[1:])
 
-    def per_pattern(self, values: Array) -> Array:
-        """Add values (G, ...) over the groups that each pattern has, (P, ...)."""
-        flat = values.reshape(len(values), -1)
-        return (self.seen @ flat).reshape(-1, *values.shape[1:])
+    def precisions(self, parts: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield patterns, and I + the sum of parts (G, k, k) over the groups that each has."""
+        k = parts.shape[1]
+        for chunk in row_chunks(self.n_patterns, k * k, LARGE):
+            summed = self.seen[chunk].astype(float) @ parts.reshape(len(parts), -1)
+            yield chunk, np.eye(k) + summed.reshape(-1, k, k)
 
     def per_group(self, values: Array) -> Array:
         """Add values (P, ...) over the patterns that have each group, (G, ...)."""

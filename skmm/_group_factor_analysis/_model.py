@@ -20,7 +20,6 @@ from scipy import linalg
 from skmm._group_factor_analysis._gaps import Gaps
 
 Array = np.ndarray
-N_VALUES = 2**24  # in the matrices L that are there at once
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,12 @@ class Given:
         """Return E[z] (r, k)."""
         return linalg.cho_solve((self.root, True), self.information.T).T
 
-    def draw(self, rng: np.random.RandomState) -> Array:
-        """Draw z (r, k)."""
-        noise = rng.standard_normal(self.information.shape).T
-        return self.mean() + linalg.solve_triangular(self.root, noise, lower=True, trans="T").T
+    def draws(self, n_draws: int, rng: np.random.RandomState) -> Array:
+        """Draw z several times (n_draws, r, k)."""
+        noise = rng.standard_normal((n_draws, *self.information.shape))
+        flat = noise.reshape(-1, noise.shape[2]).T
+        turned = linalg.solve_triangular(self.root, flat, lower=True, trans="T").T
+        return self.mean() + turned.reshape(noise.shape)
 
     def explained(self) -> Array:
         """Return h' L^-1 h (r,)."""
@@ -72,13 +73,11 @@ class FactorGaussian:
         observed = ~np.isnan(x)
         gaps, x = Gaps.of(observed), np.where(observed, x, 0.0)
         scaled = self.loadings / self.noise[:, None]
-        information, k = x @ scaled, scaled.shape[1]
+        information = x @ scaled
         parts = np.array([self.loadings[part].T @ scaled[part] for part in gaps.columns()])
-        step, rows = max(1, N_VALUES // (k * k)), gaps.rows()
-        for first in range(0, gaps.n_patterns, step):
-            seen = gaps.seen[first : first + step].astype(float)
-            precisions = np.eye(k) + (seen @ parts.reshape(len(parts), -1)).reshape(-1, k, k)
-            for L, here in zip(precisions, rows[first : first + step], strict=True):
+        rows = gaps.rows()
+        for chunk, precisions in gaps.precisions(parts):
+            for L, here in zip(precisions, rows[chunk], strict=True):
                 yield Given(here, linalg.cholesky(L, lower=True), information[here])
 
     def weights(self) -> Array:
@@ -94,11 +93,11 @@ class FactorGaussian:
             found[given.rows] = given.mean()
         return found
 
-    def posterior_draw(self, x: Array, rng: np.random.RandomState) -> Array:
-        """Draw z of each row (n, k)."""
-        found = np.empty((len(x), self.loadings.shape[1]))
+    def posterior_draws(self, x: Array, n_draws: int, rng: np.random.RandomState) -> Array:
+        """Draw z of each row several times (n_draws, n, k)."""
+        found = np.empty((n_draws, len(x), self.loadings.shape[1]))
         for given in self.given(x):
-            found[given.rows] = given.draw(rng)
+            found[:, given.rows] = given.draws(n_draws, rng)
         return found
 
     def draw_rows(self, Z: Array, rng: np.random.RandomState) -> Array:

@@ -40,7 +40,6 @@ RANK = 1e-10  # of the largest variance: smaller ones are rounding
 A0 = 1e-3  # shape and rate of the prior of alpha
 PRIOR = 10.0  # rows of pure noise, as which the prior of tau counts
 FLOOR = 1e-6  # of the noise variance of a standardised column
-N_VALUES = 2**24  # in the covariances of z that are computed at once
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ class Loadings:
 
     mean: Array
     basis: Array  # B (G, k, k)
-    spread: Array  # D (d, k)
+    dispersion: Array  # D (d, k)
     log_det: Array
 
     @classmethod
@@ -215,14 +214,14 @@ class Loadings:
 
     def summed(self, columns: list[Array], weight: Array) -> Array:
         """Add the covariances of each group's columns, with weights (d,): (G, k, k)."""
-        inside = np.array([weight[part] @ self.spread[part] for part in columns])  # (G, k)
+        inside = np.array([weight[part] @ self.dispersion[part] for part in columns])  # (G, k)
         return (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
 
     def variances(self, group: list[Array]) -> Array:
         """Return the variance of each loading (d, k)."""
         found = np.empty_like(self.mean)
         for B, columns in zip(self.basis, group, strict=True):
-            found[columns] = self.spread[columns] @ (B**2).T
+            found[columns] = self.dispersion[columns] @ (B**2).T
         return found
 
 
@@ -250,7 +249,7 @@ class Relevance:
         """E[log alpha]."""
         return digamma(self.shape) - np.log(self.rate)
 
-    def divergence(self) -> Array:
+    def kl_divergence(self) -> Array:
         """Return the Kullback-Leibler divergence from the prior (M, k)."""
         a, b = self.shape, self.rate
         return (
@@ -303,11 +302,7 @@ def expect_codes(data: Data, state: State) -> Codes:
     k = W.shape[1]
     mean, log_det = np.empty_like(information), 0.0
     moments, total = np.zeros_like(parts), np.zeros((k, k))
-    step = max(1, N_VALUES // (k * k))
-    for first in range(0, gaps.n_patterns, step):
-        chunk = slice(first, first + step)
-        seen = gaps.seen[chunk].astype(float)
-        precision = np.eye(k) + (seen @ parts.reshape(len(parts), -1)).reshape(-1, k, k)
+    for chunk, precision in gaps.precisions(parts):
         covariance = np.linalg.inv(precision)
         weight = data.pattern_weight[chunk]
         log_det -= float(weight @ np.linalg.slogdet(precision)[1])
@@ -315,6 +310,7 @@ def expect_codes(data: Data, state: State) -> Codes:
         for p, rows in enumerate(data.rows[chunk]):
             Z = mean[rows] = information[rows] @ covariance[p]
             outer[p] += Z.T @ (data.weight[rows, None] * Z)
+        seen = gaps.seen[chunk].astype(float)
         moments += (seen.T @ outer.reshape(len(outer), -1)).reshape(moments.shape)
         total += outer.sum(axis=0)
     return data.codes(mean, moments, total, log_det)
@@ -346,7 +342,7 @@ def expect_loadings(data: Data, state: State) -> Loadings:
             D = 1.0 / (1.0 + tau[columns, None] * size)
             mean[columns] = tau[columns, None] * (D * (R_on[columns] @ B)) @ B.T
             found.basis[g, on, : len(on)] = B
-            found.spread[columns, : len(on)] = D
+            found.dispersion[columns, : len(on)] = D
             found.log_det[columns] = np.log(D).sum(axis=1) - np.log(alpha).sum()
         found.mean[:, on] += mean  # 0 in the columns of other modalities
     return found
@@ -380,7 +376,7 @@ def residuals(data: Data, state: State) -> Array:
     for g, columns in enumerate(data.columns):
         B = state.loadings.basis[g]
         found[columns] += np.einsum("jk,jk->j", W[columns] @ moments[g], W[columns])
-        found[columns] += state.loadings.spread[columns] @ np.sum(B * (moments[g] @ B), axis=0)
+        found[columns] += state.loadings.dispersion[columns] @ np.sum(B * (moments[g] @ B), axis=0)
     return np.maximum(found, 0.0)
 
 
@@ -425,7 +421,7 @@ def _bound_of_loadings(data: Data, state: State) -> float:
     relevance = state.relevance
     squares = np.diagonal(squared_loadings(data, state.loadings), axis1=1, axis2=2)
     each = 0.5 * data.sizes[:, None] * (relevance.log_mean + 1.0)
-    each = each - 0.5 * relevance.mean * squares - relevance.divergence()
+    each = each - 0.5 * relevance.mean * squares - relevance.kl_divergence()
     return float(each[relevance.active].sum() + 0.5 * state.loadings.log_det.sum())
 
 
@@ -443,7 +439,7 @@ def gains(data: Data, state: State) -> Array:
     at_zero = -0.5 * (np.log(variance) + loadings.mean**2 / variance)  # (d, k)
     summed = np.zeros(relevance.active.shape)
     np.add.at(summed, data.modality, at_zero)
-    found = summed - 0.5 * data.sizes[:, None] * relevance.log_mean + relevance.divergence()
+    found = summed - 0.5 * data.sizes[:, None] * relevance.log_mean + relevance.kl_divergence()
     return np.where(relevance.active, found, -np.inf)
 
 
