@@ -1,5 +1,7 @@
 """GroupFactorAnalysis against closed forms of the Gaussian that it stands for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from skmm import GroupFactorAnalysis, Modalities
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
-from skmm._group_factor_analysis._variational import (
-    Data,
-    bound,
-    expect_loadings,
-    gains,
-    replace,
-    step,
-)
+from skmm._group_factor_analysis._state import Data
+from skmm._group_factor_analysis._variational import bound, expect_loadings, gains, step
 
 WIDTHS = {"rna": 6, "protein": 4, "age": 1}
 

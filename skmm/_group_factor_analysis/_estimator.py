@@ -16,7 +16,8 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing, warn_caller
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
-from skmm._group_factor_analysis._variational import Data, shares
+from skmm._group_factor_analysis._state import Data
+from skmm._group_factor_analysis._variational import shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._linalg import dominant_signs
 from skmm._modalities import Modalities, check_modalities, observed_rows

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from skmm._group_factor_analysis._state import Data, State
 from skmm._group_factor_analysis._variational import (
-    Data,
-    State,
     expect_loadings,
     gains,
     shares,
