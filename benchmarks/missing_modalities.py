@@ -3,8 +3,8 @@
 ``python benchmarks/missing_modalities.py mfeat`` (five modalities: fac, fou, kar, pix, zer) or
 ``mnist`` (50 principal components of 5000 images, fitted on other images, and the label).
 
-A share of the modalities is missing in training, by a mechanism of `Modalities.with_gaps`: at random,
-or depending on the label. In mnist the label is a modality that misses depending on itself.
+A share of the modalities is missing in training, by a mechanism of `Modalities.with_gaps`: at
+random, or depending on the label. In mnist the label is a modality that misses depending on itself.
 
 The models are MultimodalVAE
 fitted to all rows ("kept"), to complete rows ("dropped"), to all rows after mean imputation

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from sklearn.utils.multiclass import type_of_target
 
-from skmm._modalities._values import DENSE, PANDAS, Array, Value, as_array, flat_array
+from skmm._modalities._values import DENSE, PANDAS, Array, Value, as_array, missing_entries
 from skmm._random import Seed, check_random_state
 
 Mask = NDArray[np.bool_]
@@ -67,7 +67,7 @@ def values_with_gaps(
         )
     # What cannot lose entries is one place that is never taken, so that such rows are not empty.
     before = {
-        n: flat_array(np.asarray(pd.isna(v))) | rows[:, None] if n in taken else rows[:, None]
+        n: missing_entries(v) | rows[:, None] if n in taken else rows[:, None]
         for (n, v), rows in zip(values.items(), mask.T, strict=True)
     }
     widths = [part.shape[1] for part in before.values()]

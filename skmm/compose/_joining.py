@@ -140,10 +140,11 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
             indicators(values[n], np.broadcast_to(missing[n], len(X)), places).astype(dtype)
             for n, places in self._places.items()
         ]
-        if any(is_sparse(value) for value in values.values()):
+        blocks: Any = [*values.values(), *marks]
+        if any(map(is_sparse, blocks)):
             self._check_nothing_hidden(missing)
-            return sp.hstack([*values.values(), *marks], format="csr")
-        return np.concatenate([*values.values(), *marks], axis=1)
+            return sp.hstack(blocks, format="csr")
+        return np.concatenate(blocks, axis=1)
 
     def inverse_transform(self, X: Any) -> Any:
         """Split the columns again; what indicators mark as missing is missing again.

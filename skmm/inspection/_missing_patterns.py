@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skmm._modalities import Modalities, missing_mask
-from skmm._modalities._values import Value, flat_array, is_lazy, is_sparse
+from skmm._modalities._values import Value, is_lazy, is_sparse, missing_entries
 
 Mask = NDArray[np.bool_]
 STATES = ("observed", "partly", "missing")
@@ -76,4 +76,4 @@ def _rows_with_gaps(value: Value) -> Mask:
     if is_sparse(value):
         gaps = type(value)((pd.isna(value.data), value.indices, value.indptr), shape=value.shape)
         return np.asarray(gaps.sum(axis=1)).ravel() > 0
-    return np.asarray(flat_array(np.asarray(pd.isna(value))).any(axis=1))
+    return np.asarray(missing_entries(value).any(axis=1))

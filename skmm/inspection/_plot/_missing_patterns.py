@@ -132,7 +132,7 @@ class MissingPatternsDisplay:
         if not is_integer(max_patterns):
             raise ValueError(f"max_patterns must be an integer from 1 on, got {max_patterns!r}.")
         codes, counts = self._arrays()
-        names = list(self.patterns.index.names)
+        names = [str(name) for name in self.patterns.index.names]
         self.shares_ = _shares(codes, counts, names)
         shown, others = codes[:max_patterns], counts[max_patterns:]
         drawn = [*counts[:max_patterns], *([others.sum()] if len(others) else [])]
