@@ -380,7 +380,7 @@ class Modalities:
 
         ``"random"``
             Each modality of each row is missing with chance p, independently: missing completely
-            at random. Since emptied rows get one back, the share is p - p\ :sup:`M` / M.
+            at random. Since emptied rows get one back, the share is ``p - p ** M / M``.
         ``"labels"``
             The chance depends on the class: p + d where the number of the class among the sorted
             ones plus that of the modality is even, else p - d, with d = 0.8 min(p, 1 - p). For who

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from sklearn.utils.multiclass import type_of_target
 
 from skmm._modalities._values import DENSE, PANDAS, Array, Value, as_array, missing_entries
-from skmm._random import Seed, check_random_state
+from skmm._random import check_random_state
 
 Mask = NDArray[np.bool_]
 Rng = np.random.RandomState | np.random.Generator
@@ -85,10 +85,8 @@ def check_gaps(share: Any, mechanism: Any, random_state: Any) -> Rng:
         raise ValueError(f"mechanism must be one of {MECHANISMS}, got {mechanism!r}.")
     if not isinstance(share, Real) or isinstance(share, bool) or not 0 <= float(share) < 1:
         raise ValueError(f"share must be a number in [0, 1), got {share!r}.")
-    return random_state if isinstance(random_state, np.random.Generator) else _rng(random_state)
-
-
-def _rng(random_state: Seed) -> np.random.RandomState:
+    if isinstance(random_state, np.random.Generator):
+        return random_state
     return check_random_state(random_state)
 
 
