@@ -16,7 +16,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from missing_modalities import cross_r2, mechanism, mfeat
+from missing_modalities import cross_r2, gappy, mfeat
 from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import RidgeCV
 from sklearn.preprocessing import StandardScaler
@@ -70,9 +70,9 @@ def missing(seeds: range) -> None:
     for share in (0.1, 0.5, 0.7, 0.9):
         for seed in seeds:
             train, test, y = mfeat(seed)
-            mask = mechanism("random", y, len(train.names), share, seed)
+            holes = gappy(train, y, "random", share, seed)
             start = time.process_time()
-            model = GroupFactorAnalysis().fit(Modalities(dict(train.items()), missing=mask))
+            model = GroupFactorAnalysis().fit(holes)
             seconds = time.process_time() - start
             r2 = cross_r2(model.translate, train, test)
             print(f"mfeat {share:.0%} seed {seed}: {np.round(r2, 3)}, mean {r2.mean():.3f}, "
