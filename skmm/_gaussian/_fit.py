@@ -9,10 +9,12 @@ import numpy as np
 
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
-from skmm._gaussian._shrinkage import Shrinkages, choose, prediction_errors
+from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
+PASSES = 2
+CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
 @dataclass(frozen=True)
@@ -81,57 +83,63 @@ def fit_normal(
     return estimate
 
 
+@dataclass(frozen=True)
+class Shrunk:
+    """An estimate, and the shrinkage with which each modality is predicted best."""
+
+    estimate: Estimate
+    shrinkages: tuple[float, ...]
+
+
 def fit_and_shrink(
     rows: Array, blocks: Sequence[slice], weights: Array | None = None
-) -> tuple[Estimate, Shrinkages]:
+) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
-    A first estimate, of a shrinkage that suits few rows, completes the inputs of each modality
-    from each other; the choice is made on these, and made again on the inputs as the second
-    estimate completes them.
+    A first estimate completes the inputs of each modality from each other; the choice is made on
+    these, and again on the inputs as the next estimate completes them if it was another one.
     """
     weights = np.ones(len(rows)) if weights is None else weights
-    estimate = fit_normal(rows, blocks, shrinkage=FIRST, weights=weights)
-    chosen = best_shrinkages(rows, blocks, weights, estimate)
-    for _ in range(2):
+    weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
+    estimate, errors = None, None
+    joint = FIRST
+    for _ in range(PASSES):
         estimate = fit_normal(
-            rows, blocks, shrinkage=chosen.joint, weights=weights, start=estimate
+            rows, blocks, shrinkage=joint, weights=weights, start=estimate
         )
-        before, chosen = chosen, best_shrinkages(rows, blocks, weights, estimate)
-        if abs(np.log(chosen.joint / before.joint)) < 0.5:
+        errors = np.array(
+            [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
+        )
+        before, joint = joint, shrinkage_of(best_strength(errors.sum(axis=0)), weight)
+        if abs(np.log(joint / before)) < CLOSE:
             break
-    return estimate, replace(chosen, joint=estimate.shrinkage)
-
-
-def best_shrinkages(
-    rows: Array, blocks: Sequence[slice], weights: Array, estimate: Estimate
-) -> Shrinkages:
-    """Return with which shrinkages modalities are best predicted from the others.
-
-    What rows lack of the others is completed without the help of the modality that is predicted:
-    with it, inputs would know their target.
-    """
-    return choose([_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))])
+    else:
+        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
+    each = tuple(shrinkage_of(best_strength(error), weight) for error in errors)
+    return Shrunk(estimate, each)
 
 
 def _errors(
     rows: Array, blocks: Sequence[slice], weights: Array, estimate: Estimate, target: int
 ) -> Array:
-    """Return the errors of predicting a modality from the others, for each of SHRINKAGES."""
+    """Return the errors of predicting a modality from the others, of each of STRENGTHS.
+
+    What rows lack of the others is completed without the help of the modality that is predicted:
+    with it, inputs would know their target.
+    """
     columns = np.zeros(rows.shape[1], dtype=bool)
     columns[blocks[target]] = True
     known = ~np.isnan(rows[:, columns]).any(axis=1) & ~np.isnan(rows[:, ~columns]).all(axis=1)
     X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
-    others, S = _without(blocks, target), estimate.covariance[np.ix_(~columns, ~columns)]
-    mean = estimate.mean[~columns]
-    expected = step(patterns(X, others, w), mean, shrunk(S, estimate.shrinkage), Prior(0.0))
-    X = DenseNormal(S, others).complete(X - mean, estimate.shrinkage)
+    shared = float(w @ (~np.isnan(X)).mean(axis=1))
+    S = estimate.covariance[np.ix_(~columns, ~columns)]
+    X = DenseNormal(S, _without(blocks, target)).complete(
+        X - estimate.mean[~columns], estimate.shrinkage
+    )
     X, Y = (part - np.average(part, axis=0, weights=w) for part in (X, Y))
     root = np.sqrt(w / w.sum())[:, None]
     X, Y = X * root, Y * root
-    return prediction_errors(
-        expected.scatter, X.T @ Y, float((Y**2).sum()), float(w.sum()), known=X.T @ X
-    )
+    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
 
 
 def _without(blocks: Sequence[slice], left: int) -> list[slice]:

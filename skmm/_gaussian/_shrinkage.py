@@ -1,9 +1,13 @@
 """How much to shrink a covariance so that each modality is best predicted from the others.
 
 In (1 - c) S + c I the expectation of a modality given the others is ridge regression on the
-standardised columns, with penalty ``rho = c / (1 - c)`` on moments divided by n. Its generalised
-cross-validation, the leave-one-out error with the mean leverage in place of each row's, follows for
-every c from moments and one eigendecomposition.
+standardised columns, with the penalty ``c / (1 - c)`` on moments divided by the number n of rows.
+Its generalised cross-validation, the leave-one-out error with the mean leverage in place of each
+row's, follows for every penalty from moments and one eigendecomposition.
+
+What is chosen is the number of pseudo-observations ``v = n c / (1 - c)``, the strength of the
+prior: unlike c it does not depend on n, so that it can be judged on the rows that have a modality
+and serve for all rows.
 
 G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a good
 ridge parameter", Technometrics 21 (1979).
@@ -12,54 +16,49 @@ ridge parameter", Technometrics 21 (1979).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
 
 Array = np.ndarray
-PENALTIES = np.logspace(-6, 2, 65)
-SHRINKAGES = PENALTIES / (1.0 + PENALTIES)
+STRENGTHS = np.logspace(-3, 6, 73)
 
 
-@dataclass(frozen=True)
-class Shrinkages:
-    """Shrinkage for predicting each modality, and one for all of them together."""
-
-    of: tuple[float, ...]
-    joint: float
-
-
-def choose(errors: Sequence[Array]) -> Shrinkages:
-    """Return the shrinkages of least error; `errors` are those of `prediction_errors` each."""
-    each = tuple(float(SHRINKAGES[np.argmin(error)]) for error in errors)
-    return Shrinkages(each, float(SHRINKAGES[np.argmin(np.sum(errors, axis=0))]))
+def best_strength(errors: Array) -> float:
+    """Return the strength of least error; `errors` are those of `prediction_errors`."""
+    return float(STRENGTHS[np.argmin(errors)])
 
 
 def prediction_errors(
-    inputs: Array, across: Array, square: float, n_rows: float, known: Array | None = None
+    inputs: Array, across: Array, square: float, n_rows: float, n_shared: float | None = None
 ) -> Array:
-    """Return the generalised cross-validation error of each of SHRINKAGES.
+    """Return the generalised cross-validation error (73,) of each of STRENGTHS.
 
     Parameters
     ----------
     inputs : ndarray of shape (p, p)
-        Covariance of the inputs on the n rows that have the target.
+        Covariance of the inputs on the rows that have the target.
     across : ndarray of shape (p, q)
         Covariance of the inputs with the target.
     square : float
         Sum of the target's variances.
     n_rows : float
-    known : ndarray of shape (p, p), default=None
-        Covariance of what is known of the inputs, where they were completed.
+        Number of these rows.
+    n_shared : float, default=None
+        Number of those that have an input, on average; all by default. Inputs that were completed
+        vary less than observed ones, about in proportion.
     """
     values, vectors = linalg.eigh(inputs, check_finite=False)
     values = np.maximum(values, 0.0)
     along = ((vectors.T @ across) ** 2).sum(axis=1)  # (p,)
-    gain = 1.0 / (values + PENALTIES[:, None])  # (65, p)
+    penalties = STRENGTHS / (n_rows if n_shared is None else n_shared)
+    gain = 1.0 / (values + penalties[:, None])  # (73, p)
     left = square - 2.0 * gain @ along + (gain**2) @ (values * along)
-    # The mean takes a degree of freedom as well.
-    mine = values if known is None else np.einsum("ij,ij->j", vectors, known @ vectors)
-    free = 1.0 - ((gain @ mine) + 1.0) / n_rows
+    free = 1.0 - (gain @ values + 1.0) / n_rows  # the mean takes a degree of freedom as well
     usable = free > 1e-3
     return np.where(usable, np.maximum(left, 0.0) / np.where(usable, free, 1.0) ** 2, np.inf)
+
+
+def shrinkage_of(strength: float, n_rows: float) -> float:
+    """Return the c of so many pseudo-observations beside so many rows."""
+    return strength / (n_rows + strength)
