@@ -71,6 +71,8 @@ def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:
     """Yield each mask (d,), and which rows have it."""
+    if not len(masks):
+        return
     packed = np.packbits(masks, axis=1)
     _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
