@@ -19,9 +19,9 @@ from sklearn.utils._array_api import (
     _max_precision_float_dtype,
 )
 
-from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, Rows, StandardisedColumns, fourth_moment
+from skmm._gaussian._wide import Axes, DualAxes
 from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_lazy
 
@@ -246,8 +246,8 @@ class _DeviceColumns(StandardisedColumns):
     def pull(self, U: Array) -> Array:
         return to_numpy(self._standardised().T @ self.block.home.double(U))
 
-    def covariance(self, count: float) -> Covariance:
-        return FactorCovariance(to_numpy(self._standardised()) / np.sqrt(count))
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        return DualAxes(to_numpy(self._standardised())[:, varying], dual)
 
     def _standardised(self) -> Any:
         return self.block.standardised(self.mean, self.divisor, self.root)

@@ -22,7 +22,8 @@ from skmm._cca._array_api import (
     projections_follow,
     results_follow,
 )
-from skmm._cca._device import to_numpy
+from skmm._cca._device import Home, to_numpy
+from skmm._cca._incomplete import analytic_shrinkages, estimate, has_gaps, typical_rows
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments
 from skmm._cca._n_components import n_beyond_chance
@@ -33,13 +34,16 @@ from skmm._cca._solution import (
     check_n_components,
     check_shared_rows,
     choose_route,
+    distribution,
     rows_of,
     solve,
 )
 from skmm._cca._whitening import MomentRoute, Route
+from skmm._gaussian._distribution import Gaussian
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._check import check_weight
+from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._modalities._read import read_modalities
@@ -134,9 +138,13 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         NaN where fewer than two rows have, and the mean above leaves such a pair out.
 
     model_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
-        Correlation of the projections of each pair in the Gaussian model. It differs from the one
-        above with shrinkage, and with missing modalities, where variances and covariances come from
-        different rows.
+        Correlation of the projections of each pair in the normal distribution of all columns, which
+        is shrunk for prediction: what may be expected of new rows, where the training correlations
+        above are flattered by few rows.
+
+    model_shrinkage_ : dict of str to float
+        Shrinkage of that distribution when a modality is predicted: chosen by generalised
+        cross-validation, whatever `shrinkage` the directions have.
 
     eigenvalues_ : ndarray of shape (n_components_,)
         Value by which the components are ordered: the eigenvalue of the block problem
@@ -266,7 +274,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             return self._fit_in_pieces(X, y, sample_weight)
         X = check_anywhere(
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
-            local=self.n_components == "auto",
+            allow_partial=True, local=self.n_components == "auto",
         )  # fmt: skip
         return self._fit_modalities(X, sample_weight)
 
@@ -310,7 +318,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
             if moments is None:
-                moments = Moments.around(rows.shifts(), pairs=True)
+                moments = Moments.around(rows.shifts())
             moments = rows.add_to(moments)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
@@ -449,6 +457,18 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         return np.asarray(names, dtype=object)
 
     @property
+    def model_correlations_(self) -> Array:
+        """Correlation of the projections of each pair of modalities in the distribution."""
+        found = self._model.correlations()
+        home = Home.of(self.eigenvalues_)
+        return found if home is None else home.take(found)
+
+    @property
+    def model_shrinkage_(self) -> dict[str, float]:
+        """Shrinkage with which each modality is predicted from the others."""
+        return dict(zip(self.modality_names_in_, self._model.gaussian.shrinkages, strict=True))
+
+    @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
@@ -457,14 +477,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Regress on fused projections."""
-        decoders = self._model.solution.decoders(self.fusion)
+        scale = self._model.latent_scale() if self.fusion == "posterior" else None
+        decoders = self._model.solution.decoders(self.fusion, scale)
         return {
             name: self._model.in_type(name, self._model.means[name] + Z @ decoder, Z.dtype)
             for name, decoder in zip(names, decoders, strict=False)
         }
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return self._as_type({name: self._model.expected(X, name) for name in names}, X)
+        return self._as_type(self._model.completed(X, names), X)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._model.draw(n_samples, rng)
@@ -472,7 +493,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        return [self._as_type(self._model.complete(X, rng), X) for _ in range(n_samples)]
+        draws = (self._model.complete(X, names, rng) for _ in range(n_samples))
+        return [self._as_type(parts, X) for parts in draws]
 
     def _as_type(self, parts: Parts, X: Modalities) -> Parts:
         dtype = _dtype(X)
@@ -484,8 +506,14 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
         self._moments = None
-        shrinkages = self._shrinkages()
+        shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
+        weight, shared = rows.weight, rows.shared()
+        if incomplete := has_gaps(X):
+            column_statistics(X, self._schema)
+            gaussian = estimate(X, rows, self.scale)
+            shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
+            rows = typical_rows(gaussian)
         route = choose_route(
             rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,
@@ -494,10 +522,10 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         wanted = self.n_components
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, route.shared, wanted)
-        if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
+            wanted = n_beyond_chance(model, X, weight, self.random_state)
+        self._solve(route, shared, wanted, gaussian)
+        if incomplete:
+            self._set_correlations(PairSums.of_rows(self._model, X, weight), shared)
         return self
 
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
@@ -506,7 +534,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         check_rows(X, y, weight)
         first = self._piece_rows(head(X, y, weight), reset=True)
-        start = Moments.around(first.shifts(), pairs=True)
+        start = Moments.around(first.shifts())
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
         if moments.shared.diagonal().min() < 2:
             raise ValueError("fit needs two rows or more in which each modality is there.")
@@ -519,6 +547,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             accept_sparse=True,
         )  # fmt: skip
         self._check_complete_set(X)
+        if has_gaps(X):
+            raise ValueError(
+                "partial_fit and data that do not lie in memory need complete rows: leave out the "
+                "incomplete ones, or give all rows to fit as arrays."
+            )
         return self._rows(X, piece.weight)
 
     def _check_moments_serve(self, reason: str) -> None:
@@ -533,13 +566,6 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
         rows = rows_of(X, sample_weight)
-        if rows.observed is not None and self.objective == "sumcor" and len(X.names) > 2:
-            complete = zip(X.names, rows.observed.T, strict=True)
-            raise ValueError(
-                "objective='sumcor' needs complete rows in fit, but modalities "
-                f"{[name for name, here in complete if not here.all()]!r} are missing in some: use "
-                "objective='maxvar' or drop the incomplete rows."
-            )
         return rows
 
     def _shrinkages(self) -> list[float | str]:
@@ -561,12 +587,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _solve_moments(self, moments: Moments) -> Self:
         route = MomentRoute(moments, self._shrinkages(), self.scale)
         self._solve(route, moments.shared, self.n_components)
-        if moments.gaps:
-            weights = list(self._model.solution.weights)
-            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
         return self
 
-    def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
+    def _solve(
+        self,
+        route: Route,
+        shared: Array,
+        n_components: int | str | None,
+        gaussian: Gaussian | None = None,
+    ) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
         additive = self.objective == "maxvar" and len(names) > 2
@@ -587,13 +616,14 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
         self.eigenvalues_ = solution.eigenvalues
-        self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
         loadings, covariances = solution.loadings(), solution.covariances()
         self.loadings_ = self._named(loadings)
         self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
-        self._model = Model(names, self.means_, solution)
+        if gaussian is None:
+            gaussian = distribution(route, self.scale)
+        self._model = Model(names, self.means_, solution, gaussian)
         return self
 
     def _named(self, values: Sequence[Array]) -> dict[str, Any]:
@@ -613,7 +643,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         check_is_fitted(self)
         return check_anywhere(
             self, X, y, reset=False, min_modalities=2, flatten=True, accept_sparse=True,
-            **options,
+            allow_partial=True, **options,
         )  # fmt: skip
 
     def _check_complete_set(self, X: Modalities) -> None:
@@ -625,7 +655,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False

@@ -12,9 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._rows import Rows
-from skmm._cca._whitening import TINY, WELL_CONDITIONED, IllConditionedError, Route
+from skmm._cca._whitening import DEPENDENT, TINY, WELL_CONDITIONED, IllConditionedError, Route
+from skmm._gaussian._wide import Axes
 from skmm._linalg import product, psd_eigh
 
 Array = np.ndarray
@@ -34,7 +34,6 @@ class GramRoute(Route):
     ) -> None:
         super().__init__(scale, rows.shared())
         every = range(len(rows.blocks))
-        self.inconsistent_counts = rows.observed is not None
         self._counts, weights = rows.counts(), rows.indicator() ** 2
         read = [rows.columns(m) for m in every]
         means, variances = [one.mean for one in read], [one.variance for one in read]
@@ -78,7 +77,6 @@ class GramRoute(Route):
             shrunk, count = self._shrunk(m, spectrum)[:, None], self._counts[m, m]
             duals.append(product(U, v / np.sqrt(spectrum[:, None] * shrunk * count)))
             codes.append(product(U, v * np.sqrt(spectrum[:, None] / shrunk * count)))
-        self._left = []  # done with: n x n each
         k, weights, between = directions[0].shape[1], [], []
         for m, dual in enumerate(duals):
             # One product with Z' for the weights and the covariances with all projections.
@@ -88,9 +86,10 @@ class GramRoute(Route):
             between.append(both[:, k:])
         return weights, between
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S; formed last, when the rest is done with."""
-        return self._columns[m].covariance(float(self._counts[m, m]))
+    def axes(self, m: int) -> Axes:
+        """Return V = Z'U / root(n s), as a product; rows are copied last, when the rest is done."""
+        dual = self._left[m] / np.sqrt(self._spectra[m] * self._counts[m, m])
+        return self._columns[m].axes(dual, self.varying[m])
 
     def _pair(self, i: int, j: int) -> float:
         """Return the weight of the rows that have both; their sums are zero if there are none."""

@@ -38,11 +38,11 @@ import numpy as np
 from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 
-from skmm._cca._covariance import Covariance
 from skmm._cca._objectives import maxvar
 from skmm._cca._rows import Rows, fourth_moment
-from skmm._cca._sparse import ImplicitCovariance, SparseColumns
+from skmm._cca._sparse import SparseColumns
 from skmm._cca._whitening import TINY, Route
+from skmm._gaussian._wide import Axes, DenseAxes
 from skmm._linalg import psd_eigh
 
 Array = np.ndarray
@@ -67,7 +67,6 @@ class IterativeRoute(Route):
         random_state: np.random.RandomState,
     ) -> None:
         super().__init__(scale, rows.shared())
-        self.inconsistent_counts = rows.observed is not None
         self._counts = np.maximum(rows.counts(), TINY)
         read = [rows.columns(m) for m in range(len(rows.blocks))]
         means, variances = [one.mean for one in read], [one.variance for one in read]
@@ -98,11 +97,22 @@ class IterativeRoute(Route):
             np.hstack([Z.pull(code) / self._counts[m, n] for n, code in enumerate(codes)])
             for m, Z in enumerate(self._columns)
         ]
+        both = zip(weights, between, strict=True)
+        self._axes = [_span(np.hstack(parts)) for parts in both]
         return weights, between
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S by its sparse factor."""
-        return ImplicitCovariance(self._columns[m], float(self._counts[m, m]))
+    def axes(self, m: int) -> Axes:
+        """Return axes that span the weights of a modality and its covariances with all codes.
+
+        S is not known elsewhere: the distribution is that of the components.
+        """
+        return DenseAxes(self._axes[m][self.varying[m]])
+
+    def core(self) -> Array:
+        """Return S along the axes."""
+        codes = [Z.push(Q) for Z, Q in zip(self._columns, self._axes, strict=True)]
+        return np.block([[a.T @ b / self._counts[i, j] for j, b in enumerate(codes)]
+                         for i, a in enumerate(codes)])  # fmt: skip
 
     def covary(self, m: int, V: Array) -> Array:
         """Return S_m @ V."""
@@ -178,6 +188,12 @@ class IterativeRoute(Route):
                 stacklevel=6,
             )
         bases.keep(k + BLOCK)
+
+
+def _span(vectors: Array) -> Array:
+    """Return orthonormal columns that span those of a matrix."""
+    norms = linalg.norm(vectors, axis=0)
+    return linalg.orth(vectors[:, norms > 0] / norms[norms > 0], rcond=1e-10)
 
 
 class _Bases:

@@ -10,11 +10,12 @@ from itertools import combinations
 import numpy as np
 from scipy import linalg
 
-from skmm._cca._covariance import EPS, Covariance, FactorCovariance
 from skmm._cca._rows import Rows
 from skmm._cca._whitening import TINY, Route
+from skmm._gaussian._wide import Axes, DenseAxes
 
 Array = np.ndarray
+EPS = np.finfo(np.float64).eps
 
 
 class RootRoute(Route):
@@ -23,7 +24,6 @@ class RootRoute(Route):
     def __init__(self, rows: Rows, shrinkages: Sequence[float | str], scale: bool) -> None:
         super().__init__(scale, rows.shared())
         means, variances, self._counts = rows.column_statistics()
-        self.inconsistent_counts = rows.observed is not None
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
         divisors = self._standardise(means, variances, divide)
         fourth = rows.fourth_moments(means, divisors) if "auto" in shrinkages else None
@@ -39,7 +39,7 @@ class RootRoute(Route):
         )
         shrunk = [self._shrunk(m, values) for m, values in enumerate(squares)]
         self.whitened_covariances = [a / b for a, b in zip(squares, shrunk, strict=True)]
-        self._factors = [values[:, None] * right for values, right in spectra]  # F'F = S
+        self._spectra, self._vectors = squares, [right for _, right in spectra]  # V' (r, d)
         # K = V / root(shrunk eigenvalue), so that K'RK = I.
         self._maps = [V.T / np.sqrt(r) for (_, V), r in zip(spectra, shrunk, strict=True)]
         self.ranks = [K.shape[1] for K in self._maps]
@@ -88,6 +88,6 @@ class RootRoute(Route):
             total /= np.maximum(self._counts[m], TINY)[:, None]
         return weights, [total.reshape(len(total), -1) for total in between]
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S by a factor."""
-        return FactorCovariance(self._factors[m])
+    def axes(self, m: int) -> Axes:
+        """Return the right singular vectors."""
+        return DenseAxes(np.ascontiguousarray(self._vectors[m][:, self.varying[m]].T))

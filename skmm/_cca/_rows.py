@@ -17,8 +17,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 from scipy.linalg import blas
 
-from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
+from skmm._gaussian._wide import Axes, DualAxes
 from skmm._linalg import product
 from skmm._modalities._chunks import CACHE, row_chunks
 
@@ -37,8 +37,8 @@ class StandardisedColumns(ABC):
         """Return Z.T @ U for U (n, k)."""
 
     @abstractmethod
-    def covariance(self, count: float) -> Covariance:
-        """Return Z.T @ Z / count."""
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        """Return the axes Z.T @ dual of the columns that vary; they keep a copy of Z."""
 
 
 class CentredColumns(NamedTuple):
@@ -339,10 +339,9 @@ class _DenseColumns(StandardisedColumns):
             result[columns] = product(self._standardised(columns).T, U)
         return result
 
-    def covariance(self, count: float) -> Covariance:
-        root = self._standardised(slice(None))
-        root /= np.sqrt(count)
-        return FactorCovariance(root)
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        Z = self._standardised(slice(None))
+        return DualAxes(Z if varying.all() else Z[:, varying], dual)
 
     def _standardised(self, columns: slice) -> Array:
         z = np.subtract(self.block[:, columns], self.mean[columns], dtype=np.float64)

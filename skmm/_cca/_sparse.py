@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, HostRows, StandardisedColumns, fourth_moment
-from skmm._linalg import psd_eigh
 from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_sparse
 
@@ -141,9 +139,14 @@ class SparseColumns(StandardisedColumns):
             result[columns] = part
         return result
 
-    def covariance(self, count: float) -> Covariance:
-        """Return Z.T @ Z / count."""
-        return DualCovariance(self, count)
+    def axes(self, dual: Array, varying: Array) -> SparseAxes:
+        """Return the axes Z.T @ dual of the columns that vary."""
+        if varying.all():
+            return SparseAxes(self, dual)
+        columns = np.flatnonzero(varying)
+        return SparseAxes(
+            SparseColumns(self.entries[:, columns], self.root, self.shift[columns]), dual
+        )
 
     def squares(self) -> float:
         """Return the sum of squares of Z.T @ Z, which is that of Z @ Z.T."""
@@ -172,64 +175,28 @@ class SparseColumns(StandardisedColumns):
 
 
 @dataclass(frozen=True)
-class DualCovariance(Covariance):
-    """Z with S = Z'Z / count, for fewer rows than columns: eigenvectors of S are never formed."""
+class SparseAxes:
+    """Q = Z' D, never formed: Z (n, d) are the standardised rows, D (n, r)."""
 
-    columns: SparseColumns
-    count: float
+    standardised: SparseColumns
+    dual: Array
 
     @property
-    def values(self) -> Array:
-        """Eigenvalues (r,) of S on its range."""
-        return self._dual[0]
+    def shape(self) -> tuple[int, int]:
+        """d and r."""
+        return self.standardised.shape[1], self.dual.shape[1]
 
     def coordinates(self, x: Array) -> Array:
-        """Return coordinates (n, r) of rows along the eigenvectors Z'U / root(count values)."""
-        values, U = self._dual
-        return self.columns.push(x.T).T @ (U / np.sqrt(values * self.count))
+        """Return x Q (n, r)."""
+        return self.standardised.push(x.T).T @ self.dual
 
-    def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw centred normal rows (n_samples, d) of covariance S, by its symmetric root."""
-        U = self._dual[1]
-        free = rng.standard_normal((n_samples, self.columns.shape[1]))
-        dual = (self.coordinates(free) / np.sqrt(self.count)) @ U.T
-        return self.columns.pull(dual.T).T
+    def expand(self, y: Array) -> Array:
+        """Return y Q' (n, d)."""
+        return self.standardised.pull(self.dual @ y.T).T
 
-    @cached_property
-    def _dual(self) -> tuple[Array, Array]:
-        """Eigenvalues of S and eigenvectors of Z Z', found when first needed."""
-        values, U = psd_eigh(self.columns.gram(), DEPENDENT)
-        return values / self.count, U
-
-
-@dataclass(frozen=True)
-class ImplicitCovariance(Covariance):
-    """Z with S = Z'Z / count, too large for its spectrum."""
-
-    columns: SparseColumns
-    count: float
-
-    @property
-    def values(self) -> Array:
-        """Refuse."""
-        raise ValueError(self._refusal)
-
-    def coordinates(self, x: Array) -> Array:
-        """Refuse."""
-        raise ValueError(self._refusal)
-
-    def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw centred normal rows (n_samples, d) of covariance S."""
-        free = rng.standard_normal((self.columns.shape[0], n_samples))
-        return self.columns.pull(free / np.sqrt(self.count)).T
-
-    @property
-    def _refusal(self) -> str:
-        n_rows, n_columns = self.columns.shape
-        return (
-            f"The log-likelihood needs all eigenvalues of a modality of {n_columns} columns, "
-            f"fitted on {n_rows} rows: too many. Fit on fewer rows or columns, or use score."
-        )
+    def rows(self, columns: Array) -> Array:
+        """Return some rows of Q (p, r)."""
+        return self.standardised.pull(self.dual)[columns]
 
 
 def project_sparse(X: Any, mean: Array, scale: Array, weights: Array) -> Array:

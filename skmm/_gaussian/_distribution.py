@@ -9,6 +9,7 @@ import numpy as np
 
 from skmm._gaussian._fit import fit_and_shrink
 from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 from skmm._gaussian._wide import DenseAxes, WideNormal
 from skmm._modalities._columns import ColumnStatistics
 
@@ -66,6 +67,10 @@ class Gaussian:
         Z = self._standardised(rows)
         return self.normal.log_density(Z, self.shrinkage) - ~np.isnan(Z) @ log_scales
 
+    def typical_rows(self) -> Array:
+        """Return complete rows whose mean and covariance are exactly those of S, unshrunk."""
+        return self._in_units(self.normal.typical_rows())
+
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
         return self._in_units(self.normal.draw(n_samples, self.shrinkage, rng))
@@ -94,8 +99,42 @@ class Gaussian:
         return found
 
 
+@dataclass(frozen=True)
+class Unshrunk:
+    """A normal distribution of complete rows whose shrinkage is found when it is first needed.
+
+    Attributes are those of `Gaussian`; `n_rows` is the weight of the rows.
+    """
+
+    mean: Array
+    scale: Array
+    blocks: Sequence[slice]
+    normal: Normal
+    n_rows: float
+
+    def shrunk(self) -> Gaussian:
+        """Return the distribution with the shrinkages that predict modalities best."""
+        errors = np.array([self._errors(m) for m in range(len(self.blocks))])
+        joint, *each = [
+            shrinkage_of(best_strength(error), self.n_rows)
+            for error in [errors.sum(axis=0), *errors]
+        ]
+        return Gaussian(self.mean, self.scale, self.blocks, self.normal, joint, tuple(each))
+
+    def _errors(self, target: int) -> Array:
+        S, block = self.normal.core.covariance, self.normal.core.blocks[target]
+        inputs = np.ones(len(S), dtype=bool)
+        inputs[block] = False
+        square = float(np.trace(S[block, block]))
+        return prediction_errors(S[np.ix_(inputs, inputs)], S[inputs, block], square, self.n_rows)
+
+
 def fit_gaussian(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+    rows: Array,
+    blocks: Sequence[slice],
+    weights: Array | None = None,
+    *,
+    scale: bool = True,
 ) -> Gaussian:
     """Return the likeliest normal distribution of rows with gaps, shrunk for prediction.
 
@@ -106,10 +145,15 @@ def fit_gaussian(
     blocks : sequence of slice
         The columns of each modality.
     weights : ndarray of shape (n,), default=None
+    scale : bool, default=True
+        Whether columns are shrunk towards equal correlations with all others, each in units of its
+        deviation, or, if false, each modality in one unit.
     """
     columns = ColumnStatistics.of(rows, weight=weights)
-    keep = columns.varies
-    Z = (rows[:, keep] - columns.mean[keep]) / columns.scale[keep]
+    keep, units = columns.varies, columns.scale
+    if not scale:
+        units = np.concatenate([common_unit(units[block]) for block in blocks])
+    Z = (rows[:, keep] - columns.mean[keep]) / units[keep]
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
@@ -126,10 +170,16 @@ def fit_gaussian(
         normal = WideNormal(normal, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
-    mean[keep] += columns.scale[keep] * np.concatenate(shift)
+    mean[keep] += units[keep] * np.concatenate(shift)
     return Gaussian(
-        mean, columns.scale, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
+        mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
     )
+
+
+def common_unit(deviations: Array) -> Array:
+    """Return for all columns of a modality the root of their mean variance, 0 for constants."""
+    varies = deviations > 0
+    return np.where(varies, np.sqrt(np.sum(deviations**2) / max(1, varies.sum())), 0.0)
 
 
 def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:

@@ -30,6 +30,15 @@ class Normal(ABC):
     def draw(self, n_samples: int, shrinkage: float, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
 
+    @property
+    @abstractmethod
+    def core(self) -> DenseNormal:
+        """The distribution of the coordinates of all modalities."""
+
+    @abstractmethod
+    def typical_rows(self) -> Array:
+        """Return rows (m, d) of mean 0 whose covariance is S."""
+
 
 @dataclass(frozen=True)
 class DenseNormal(Normal):
@@ -76,6 +85,17 @@ class DenseNormal(Normal):
         values, vectors = psd_eigh(shrunk(self.covariance, shrinkage))
         free = rng.standard_normal((n_samples, len(self.covariance)))
         return ((free @ vectors) * np.sqrt(values)) @ vectors.T
+
+    @property
+    def core(self) -> DenseNormal:
+        """The distribution itself."""
+        return self
+
+    def typical_rows(self) -> Array:
+        """Return rows (2 r, d) of mean 0 whose covariance is S, of rank r."""
+        values, vectors = psd_eigh(self.covariance)
+        half = np.sqrt(len(values) * values)[:, None] * vectors.T
+        return np.vstack([half, -half])
 
 
 def shrunk(covariance: Array, shrinkage: float) -> Array:

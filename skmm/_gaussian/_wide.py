@@ -73,12 +73,37 @@ class DenseAxes:
 
 
 @dataclass(frozen=True)
+class DualAxes:
+    """Q = Z' D, never formed: Z (n, d) are the standardised rows, D (n, r)."""
+
+    standardised: Array
+    dual: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """d and r."""
+        return self.standardised.shape[1], self.dual.shape[1]
+
+    def coordinates(self, x: Array) -> Array:
+        """Return x Q (n, r)."""
+        return (x @ self.standardised.T) @ self.dual
+
+    def expand(self, y: Array) -> Array:
+        """Return y Q' (n, d)."""
+        return (y @ self.dual.T) @ self.standardised
+
+    def rows(self, columns: Array) -> Array:
+        """Return some rows of Q (p, r)."""
+        return self.standardised[:, columns].T @ self.dual
+
+
+@dataclass(frozen=True)
 class WideNormal(Normal):
     """A normal distribution some of whose modalities are given in coordinates.
 
     Attributes
     ----------
-    core : DenseNormal
+    coordinates : DenseNormal
         Of the coordinates of all modalities side by side.
     axes : sequence of Axes or None
         Of each modality; None where the coordinates are the columns.
@@ -88,7 +113,7 @@ class WideNormal(Normal):
         The columns of each modality.
     """
 
-    core: DenseNormal
+    coordinates: DenseNormal
     axes: Sequence[Axes | None]
     spare: Sequence[float]
     blocks: Sequence[slice]
@@ -134,6 +159,17 @@ class WideNormal(Normal):
                 part = axes.expand(part) + np.sqrt((1.0 - shrinkage) * spare + shrinkage) * free
             found.append(part)
         return np.hstack(found)
+
+    @property
+    def core(self) -> DenseNormal:
+        """The distribution of the coordinates of all modalities."""
+        return self.coordinates
+
+    def typical_rows(self) -> Array:
+        """Return rows of mean 0 whose covariance is S within the axes."""
+        rows = self.core.typical_rows()
+        parts = zip(self.axes, self.core.blocks, strict=True)
+        return np.hstack([rows[:, b] if Q is None else Q.expand(rows[:, b]) for Q, b in parts])
 
     def _partial(self, rows: Array) -> Array:
         """Return which rows (n,) lack single entries of a modality that is given in coordinates."""

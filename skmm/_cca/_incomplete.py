@@ -1,0 +1,72 @@
+"""Rows that lack modalities or single entries: by way of the distribution that they come from.
+
+Covariances of pairs of modalities that are read from different rows do not fit together. Instead
+the mean and covariance of all columns are estimated at once by expectation-maximisation, and CCA is
+that of complete rows with these moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skmm._cca._rows import DenseRows, Rows
+from skmm._cca._solution import choose_route
+from skmm._gaussian._distribution import Gaussian, fit_gaussian, side_by_side
+from skmm._modalities import Modalities, missing_mask
+from skmm._modalities._values import is_sparse
+
+Array = np.ndarray
+
+
+def has_gaps(X: Modalities) -> bool:
+    """Return whether a row lacks a modality or an entry."""
+    return bool(missing_mask(X).any()) or any(_lacks_entries(X[name]) for name in X.names)
+
+
+def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
+    """Return the distribution that rows with gaps are likeliest from."""
+    if not rows.can_be_read_dense:
+        raise ValueError(
+            "Sparse data with missing modalities are estimated as a dense array, and these are "
+            f"too large for one: {len(rows)} rows of {sum(rows.widths)} columns. Fit on complete "
+            "rows, or on fewer columns, e.g. with PerModality(TruncatedSVD())."
+        )
+    values = np.hstack([np.asarray(rows.dense(b), dtype=np.float64) for b in rows.blocks])
+    blocks = side_by_side(rows.widths)
+    for block, missing in zip(blocks, missing_mask(X).T, strict=True):
+        values[missing, block] = np.nan
+    return fit_gaussian(values, blocks, rows.weight, scale=scale)
+
+
+def typical_rows(gaussian: Gaussian) -> DenseRows:
+    """Return complete rows with the moments of a distribution."""
+    rows = gaussian.typical_rows()
+    return DenseRows([np.ascontiguousarray(rows[:, block]) for block in gaussian.blocks])
+
+
+def analytic_shrinkages(
+    X: Modalities, gaussian: Gaussian, shrinkages: Sequence[float | str], rows: Rows, scale: bool
+) -> list[float | str]:
+    """Return the shrinkages, "auto" as the analytic ones of the rows that have a modality.
+
+    Their single gaps are filled in; `rows` are dense.
+    """
+    found = []
+    for m, (name, shrinkage) in enumerate(zip(X.names, shrinkages, strict=True)):
+        if shrinkage == "auto":
+            here, block = ~missing_mask(X)[:, m], gaussian.blocks[m]
+            values = np.full((int(here.sum()), len(gaussian.mean)), np.nan)
+            values[:, block] = rows.dense(rows.blocks[m])[here]
+            part = gaussian.complete(values, [m])[:, block]
+            weight = None if rows.weight is None else rows.weight[here]
+            route = choose_route(DenseRows([part], None, weight), ["auto"], scale, "auto")
+            shrinkage = route.shrinkages[0]
+        found.append(shrinkage)
+    return found
+
+
+def _lacks_entries(value: object) -> bool:
+    dense = isinstance(value, np.ndarray) and not is_sparse(value)
+    return dense and value.dtype.kind == "f" and bool(np.isnan(value).any())
