@@ -31,6 +31,7 @@ from skmm._cca._pairs import PairSums
 from skmm._cca._pieces import Piece, check_rows, head, iterate, sum_pieces
 from skmm._cca._rows import Rows
 from skmm._cca._solution import (
+    check_alignable,
     check_n_components,
     check_shared_rows,
     choose_route,
@@ -509,6 +510,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
         weight, shared = rows.weight, rows.shared()
+        check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
             column_statistics(X, self._schema)
             gaussian = estimate(X, rows, self.scale)

@@ -205,21 +205,29 @@ def check_n_components(
     return int(wanted)
 
 
+def check_alignable(names: Sequence[str], shared: Array) -> None:
+    """Refuse two modalities that no rows have in common."""
+    if len(names) == 2 and shared[0, 1] < 2:
+        pair = f"{names[0]!r} and {names[1]!r}"
+        raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
+
+
 def check_shared_rows(
     names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], shared: Array
 ) -> None:
     """Warn where two unshrunk modalities have too few common rows for their columns.
 
-    `shared` counts the rows that have both of a pair, (M, M). A pair without any is refused if
-    there are no others, and else taken as unrelated.
+    `shared` counts the rows that have both of a pair, (M, M). What a pair without any has in common
+    is known from the other modalities alone.
     """
     for i, j in combinations(range(len(names)), 2):
         pair, n_rows = f"{names[i]!r} and {names[j]!r}", int(shared[i, j])
-        if n_rows < 2 and len(names) == 2:
-            raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
         shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
         if n_rows < 2:
-            message = f"Fewer than 2 rows have both {pair}: they are taken as unrelated."
+            message = (
+                f"Fewer than 2 rows have both {pair}: what they have in common is known only as far "
+                "as other modalities tell."
+            )
         elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
             message = (
                 f"Modalities {pair} have ranks {ranks[i]} and {ranks[j]}, too many for {n_rows} "

@@ -9,7 +9,7 @@ import numpy as np
 
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
-from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
+from skmm._gaussian._shrinkage import STRENGTHS, best_strength, prediction_errors, shrinkage_of
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
@@ -130,7 +130,10 @@ def _errors(
     columns = np.zeros(rows.shape[1], dtype=bool)
     columns[blocks[target]] = True
     known = ~np.isnan(rows[:, columns]).any(axis=1) & ~np.isnan(rows[:, ~columns]).all(axis=1)
+    known &= weights > 0
     X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
+    if len(X) < 2:
+        return np.zeros(len(STRENGTHS))  # nothing says how well it is predicted
     shared = float(w @ (~np.isnan(X)).mean(axis=1))
     S = estimate.covariance[np.ix_(~columns, ~columns)]
     X = DenseNormal(S, _without(blocks, target)).complete(

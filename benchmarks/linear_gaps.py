@@ -1,0 +1,154 @@
+"""Linear models where modalities are missing: do incomplete rows help, and against which rivals?
+
+``python benchmarks/linear_gaps.py TASK`` with TASK one of
+
+mfeat: R² of each modality from the others (standardised columns, complete held-out rows) after
+training with 10, 50, 70 and 90 % of the modalities missing;
+factors: three modalities of 6 columns, two shared factors, 200 rows, 40 % missing, against fitting
+on complete rows alone;
+pairs: two modalities of 10 and 8 columns, 150 rows of which 60 % are complete, 100 data sets;
+few: R² of `translate` with few training rows against tuned ridge;
+hidden: R² of hidden blocks of mfeat and CLL against the strongest rivals;
+seconds: processor seconds and memory of large fits.
+"""
+
+import argparse
+import resource
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from group_factors import ridge
+from missing_modalities import gappy, mfeat
+
+from skmm import CCA, GroupFactorAnalysis, Modalities
+from skmm.datasets import fetch_breast_tcga, fetch_nutrimouse
+
+Array = np.ndarray
+MODELS: dict[str, Callable[[], Any]] = {"CCA": CCA, "GroupFactorAnalysis": GroupFactorAnalysis}
+
+
+def translated(model: Any, test: Modalities, to: str) -> Array:
+    return model.translate(test.select([name for name in test.names if name != to]), to)
+
+
+def standardised_r2(model: Any, train: Modalities, test: Modalities) -> list[float]:
+    """Return R² of each modality, pooled over columns in units of their training deviation."""
+    found = []
+    for to in test.names:
+        known = np.asarray(train[to], dtype=float)
+        varies = known.std(axis=0) > 0
+        true, guess = np.asarray(test[to], dtype=float), translated(model, test, to)
+        left, total = true - guess, true - known.mean(axis=0)
+        squares = [np.sum((part[:, varies] / known.std(axis=0)[varies]) ** 2)
+                   for part in (left, total)]  # fmt: skip
+        found.append(1 - squares[0] / squares[1])
+    return found
+
+
+def report(name: str, scores: dict[str, list[Any]]) -> None:
+    means = "  ".join(f"{method} {np.mean(values):.3f}" for method, values in scores.items())
+    print(f"{name}: {means}", flush=True)
+
+
+def task_mfeat(seeds: range) -> None:
+    for share in (0.1, 0.5, 0.7, 0.9):
+        scores: dict[str, list[Any]] = {name: [] for name in MODELS}
+        for seed in seeds:
+            train, test, y = mfeat(seed)
+            holes = gappy(train, y, "random", share, seed)
+            for name, make in MODELS.items():
+                start = time.process_time()
+                scores[name].append(standardised_r2(make().fit(holes), train, test))
+                print(f"  {name} {share:.0%} seed {seed}: {np.mean(scores[name][-1]):.3f}, "
+                      f"{time.process_time() - start:.0f} s", flush=True)  # fmt: skip
+        report(f"mfeat, {share:.0%} missing", scores)
+
+
+def draw(
+    rng: np.random.Generator, n: int, widths: dict[str, int], n_factors: int, size: float = 1.0
+) -> tuple[Modalities, Modalities]:
+    """Return training rows and 2000 test rows of shared factors."""
+    z = rng.standard_normal((n + 2000, n_factors))
+    parts = {
+        name: size * z @ rng.standard_normal((n_factors, d)) + rng.standard_normal((len(z), d))
+        for name, d in widths.items()
+    }
+    X = Modalities(parts)
+    return X[:n], X[n:]
+
+
+def against_complete(train: Modalities, test: Modalities, holes: Modalities) -> tuple[float, float]:
+    """Return R² of CCA fitted on all rows and on the complete ones."""
+    kept = ~holes.missing.to_numpy().any(axis=1)
+    models = CCA().fit(holes), CCA().fit(train[kept])
+    all_rows, complete = (float(np.mean(standardised_r2(m, train, test))) for m in models)
+    return all_rows, complete
+
+
+def task_factors(seeds: range) -> None:
+    found = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        train, test = draw(rng, 200, dict.fromkeys("abc", 6), 2, size=0.7)
+        holes = train.with_gaps(0.4, random_state=rng)
+        found.append(against_complete(train, test, holes))
+    a, b = np.transpose(found)
+    print(f"all rows {np.median(a):.3f}, worst {a.min():.3f}; complete rows {np.median(b):.3f}; "
+          f"better in {np.sum(a > b)} of {len(a)}")  # fmt: skip
+
+
+def task_pairs(seeds: range) -> None:
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        train, test = draw(rng, 150, {"a": 10, "b": 8}, 3, size=0.5)
+        mask = np.zeros((150, 2), dtype=bool)
+        lacking = rng.permutation(150)[:60]
+        mask[lacking, rng.integers(2, size=60)] = True
+        found.append(against_complete(train, test, Modalities(dict(train.items()), missing=mask)))
+    difference = np.subtract(*np.transpose(found))
+    error = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
+    print(f"all rows less complete rows: {difference.mean():.4f} ± {error:.4f} (95 %), "
+          f"R² {np.mean(found, axis=0).round(3)}")  # fmt: skip
+
+
+def task_few(seeds: range) -> None:
+    data = {"nutrimouse": (fetch_nutrimouse, (20, 30)), "breast_tcga": (fetch_breast_tcga, (30, 60, 120))}
+    for name, (fetch, sizes) in data.items():
+        X = fetch().data
+        X = X.select([n for n in X.names if X.kinds[n] == "numeric"])
+        complete = ~X.missing[list(X.names)].to_numpy().any(axis=1)
+        X = Modalities({n: np.asarray(v, float) for n, v in X[complete].items()})
+        for size in sizes:
+            scores: dict[str, list[float]] = {"ridge": [], **{m: [] for m in MODELS}}
+            for seed in seeds:
+                order = np.random.default_rng(seed).permutation(len(X))
+                train, test = X[order[:size]], X[order[size:]]
+                fitted = {m: make().fit(train) for m, make in MODELS.items()}
+                for to in X.names:
+                    total = np.sum((test[to] - train[to].mean(axis=0)) ** 2)
+                    guesses = {"ridge": ridge(train, test, to)}
+                    guesses |= {m: translated(model, test, to) for m, model in fitted.items()}
+                    for m, guess in guesses.items():
+                        scores[m].append(1 - np.sum((test[to] - guess) ** 2) / total)
+            report(f"{name}, {size} rows", scores)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", choices=[n.removeprefix("task_") for n in globals() if n.startswith("task_")])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", help="names of methods")
+    args = parser.parse_args()
+    for name in set(MODELS) - set(args.only or MODELS):
+        del MODELS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        globals()[f"task_{args.task}"](range(args.seeds))
+
+
+if __name__ == "__main__":
+    main()
