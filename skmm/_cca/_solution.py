@@ -26,6 +26,7 @@ from skmm._modalities._values import is_sparse
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     units = deviations if scale else [common_unit(s) for s in deviations]
     parts = zip(route.scales, units, route.varying, strict=True)
     factors = [(s / np.where(v, u, 1.0))[v] for s, u, v in parts]
+    squares = [np.sum((s[s > 0] / u[s > 0]) ** 2) for s, u in zip(deviations, units, strict=True)]
     axes = [route.axes(m) for m in range(len(units))]
     S = route.core()
     own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in zip(axes, factors)])
@@ -276,11 +278,22 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     inner = side_by_side([len(factor) for factor in factors])
     normal: Normal = DenseNormal(S, own)
     if any(Q is not None for Q in axes):
-        normal = WideNormal(normal, axes, [0.0] * len(axes), inner)
+        spare = [_spare(Q, S[b, b], f) for Q, b, f in zip(axes, own, squares, strict=True)]
+        normal = WideNormal(normal, axes, spare, inner)
     blocks = side_by_side([len(u) for u in units])
     return Unshrunk(
         np.concatenate(route.means), np.concatenate(units), blocks, normal, route.weight
     )
+
+
+def _spare(axes: Axes | None, inside: Array, square: float) -> float:
+    """Return the mean variance outside the axes, of columns whose variances add up to `square`.
+
+    It is rounding where the axes span the rows.
+    """
+    free = 0 if axes is None else axes.shape[0] - axes.shape[1]
+    left = square - float(np.trace(inside))
+    return left / free if free and left > _ROUNDING * square else 0.0
 
 
 def _in_other_units(axes: Axes | None, factor: Array) -> tuple[Axes | None, Array]:

@@ -73,13 +73,13 @@ class Gaussian:
 
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
-        return self._in_units(self.normal.draw(n_samples, self.shrinkage, rng))
+        return self._in_units(self._noise(n_samples, rng))
 
     def draw_given(self, rows: Array, rng: np.random.RandomState) -> Array:
         """Return rows with what is missing drawn given what they have."""
         # A draw of everything is right but for its expectation given the observed entries: it is
         # moved by the difference of two expectations (Matheron's rule).
-        free = self.normal.draw(len(rows), self.shrinkage, rng)
+        free = self._noise(len(rows), rng)
         Z = self._standardised(rows)
         expected = self.normal.complete(np.where(np.isnan(Z), np.nan, free), self.shrinkage)
         noise = self._in_units(free - expected) - self._in_units(np.zeros_like(free))
@@ -88,6 +88,11 @@ class Gaussian:
     @property
     def _varying(self) -> Array:
         return self.scale > 0
+
+    def _noise(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw standardised rows of the columns that vary."""
+        noise = rng.standard_normal((n_samples, int(self._varying.sum())))
+        return self.normal.mix(noise, self.shrinkage)
 
     def _standardised(self, rows: Array) -> Array:
         keep = self._varying
@@ -157,8 +162,7 @@ def fit_gaussian(
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b])
-        for b, Q in zip(inner, axes, strict=True)
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
     fitted = fit_and_shrink(np.hstack(parts), own, weights)
@@ -171,9 +175,7 @@ def fit_gaussian(
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
-    return Gaussian(
-        mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
-    )
+    return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
 
 
 def common_unit(deviations: Array) -> Array:
