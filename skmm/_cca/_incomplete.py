@@ -54,7 +54,7 @@ def analytic_shrinkages(
     Their single gaps are filled in; `rows` are dense.
     """
     found = []
-    for m, (name, shrinkage) in enumerate(zip(X.names, shrinkages, strict=True)):
+    for m, shrinkage in enumerate(shrinkages):
         if shrinkage == "auto":
             here, block = ~missing_mask(X)[:, m], gaussian.blocks[m]
             values = np.full((int(here.sum()), len(gaussian.mean)), np.nan)

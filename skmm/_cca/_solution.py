@@ -226,8 +226,8 @@ def check_shared_rows(
         shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
         if n_rows < 2:
             message = (
-                f"Fewer than 2 rows have both {pair}: what they have in common is known only as far "
-                "as other modalities tell."
+                f"Fewer than 2 rows have both {pair}: what they have in common is known only as "
+                "far as other modalities tell."
             )
         elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
             message = (
@@ -270,7 +270,8 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     squares = [np.sum((s[s > 0] / u[s > 0]) ** 2) for s, u in zip(deviations, units, strict=True)]
     axes = [route.axes(m) for m in range(len(units))]
     S = route.core()
-    own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in zip(axes, factors)])
+    sizes = [route.varying[m].sum() if Q is None else Q.shape[1] for m, Q in enumerate(axes)]
+    own = side_by_side(sizes)
     for m, (Q, factor, block) in enumerate(zip(axes, factors, own, strict=True)):
         axes[m], change = _in_other_units(Q, factor)
         S[block] = change @ S[block] if change.ndim == 2 else change[:, None] * S[block]
