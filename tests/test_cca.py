@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
-from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import scale
 
 from skmm import CCA, Modalities, check_modalities
 from skmm._cca._model import total_correlation
