@@ -74,10 +74,9 @@ class FactorGaussian:
         gaps, x = Gaps.of(observed), np.where(observed, x, 0.0)
         scaled = self.loadings / self.noise[:, None]
         information = x @ scaled
-        parts = np.array([self.loadings[part].T @ scaled[part] for part in gaps.columns()])
-        rows = gaps.rows()
-        for chunk, precisions in gaps.precisions(parts):
-            for L, here in zip(precisions, rows[chunk], strict=True):
+        parts = gaps.columns().products(self.loadings, scaled)
+        for patterns, rows in gaps.rows().within(scaled.shape[1]):
+            for L, here in zip(gaps.precisions(parts, patterns), rows, strict=True):
                 yield Given(here, linalg.cholesky(L, lower=True), information[here])
 
     def weights(self) -> Array:

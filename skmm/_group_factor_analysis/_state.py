@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 from scipy.special import digamma, gammaln
 
-from skmm._group_factor_analysis._gaps import Gaps
+from skmm._group_factor_analysis._gaps import Gaps, Members
 from skmm._linalg import dominant_signs
 
 Array = np.ndarray
@@ -48,14 +48,21 @@ class Data:
         return float(self.weight.sum())
 
     @cached_property
-    def rows(self) -> list[Array]:
+    def rows(self) -> Members:
         """Rows of each pattern."""
         return self.gaps.rows()
 
     @cached_property
-    def columns(self) -> list[Array]:
+    def columns(self) -> Members:
         """Columns of each group."""
         return self.gaps.columns()
+
+    @cached_property
+    def columns_of(self) -> list[Members]:
+        """Columns of each group, one modality after the other."""
+        return [
+            self.columns.of_sets(self.modality_of_group == m) for m in range(self.n_modalities)
+        ]
 
     @cached_property
     def pattern_weight(self) -> Array:
@@ -90,12 +97,14 @@ class Data:
     @cached_property
     def modality_of_group(self) -> Array:
         """Number of each group's modality (G,)."""
-        return np.array([self.modality[columns[0]] for columns in self.columns])
+        found = np.empty(self.gaps.n_groups, dtype=int)
+        found[self.gaps.group] = self.modality
+        return found
 
     def start(self, axes: Array) -> "State":
         """Return principal components of unit variance as z, and loadings of 0."""
         Z, k = self.values @ axes * np.sqrt(self.total), axes.shape[1]  # (n, k)
-        outer = np.array([Z[rows].T @ (self.weight[rows, None] * Z[rows]) for rows in self.rows])
+        outer = self.rows.products(Z, self.weight[:, None] * Z)
         codes = self.codes(Z, self.gaps.per_group(outer), outer.sum(axis=0), 0.0)
         d, n_groups = len(self.modality), self.gaps.n_groups
         active = np.ones((self.n_modalities, k), dtype=bool)
@@ -106,7 +115,7 @@ class Data:
     def codes(self, Z: Array, moments: Array, total: Array, log_det: float) -> "Codes":
         """Return q(Z) with the sums over rows that its means (n, k) enter."""
         scaled = self.weight[:, None] * Z
-        sums = np.array([scaled[rows].sum(axis=0) for rows in self.rows])
+        sums = self.rows.sums(scaled)
         cross = self.values.T @ scaled
         return Codes(Z, moments, total, self.gaps.per_group(sums), sums.sum(axis=0), cross, log_det)
 
@@ -186,17 +195,15 @@ class Loadings:
         """Return loadings of 0."""
         return cls(np.zeros((d, k)), np.zeros((n_groups, k, k)), np.ones((d, k)), np.zeros(d))
 
-    def summed(self, columns: list[Array], weight: Array) -> Array:
-        """Add the covariances of each group's columns, with weights (d,): (G, k, k)."""
-        inside = np.array([weight[part] @ self.dispersion[part] for part in columns])  # (G, k)
-        return (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
+    def summed(self, columns: Members, weight: Array) -> Array:
+        """Add E[w w'] over each group's columns, with weights (d,): (G, k, k)."""
+        inside = columns.sums(weight[:, None] * self.dispersion)  # (G, k)
+        found = columns.products(self.mean, weight[:, None] * self.mean)
+        return found + (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
 
-    def variances(self, group: list[Array]) -> Array:
+    def variances(self, columns: Members) -> Array:
         """Return the variance of each loading (d, k)."""
-        found = np.empty_like(self.mean)
-        for B, columns in zip(self.basis, group, strict=True):
-            found[columns] = self.dispersion[columns] @ (B**2).T
-        return found
+        return columns.times(self.dispersion, (self.basis**2).transpose(0, 2, 1))
 
 
 @dataclass(frozen=True)
