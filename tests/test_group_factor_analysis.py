@@ -49,10 +49,10 @@ def gaussian(model):
     names = model.modality_names_in_
     side_by_side = {
         key: np.concatenate([np.asarray(getattr(model, key)[name]) for name in names])
-        for key in ("means_", "scales_", "loadings_", "noise_variances_")
+        for key in ("means_", "scales_", "covariance_loadings_", "covariance_noise_")
     }
-    W, scales = side_by_side["loadings_"], side_by_side["scales_"]
-    covariance = W @ W.T + np.diag(side_by_side["noise_variances_"])
+    L, scales = side_by_side["covariance_loadings_"], side_by_side["scales_"]
+    covariance = L @ L.T + np.diag(side_by_side["covariance_noise_"])
     return side_by_side["means_"], covariance * np.outer(scales, scales)
 
 
@@ -220,9 +220,11 @@ def test_expectations_are_conditional_means(model):
 def test_codes_are_posterior_means(model):
     parts = simulated(seed=7)
     Z = model.transform(parts)
-    mean, covariance = gaussian(model)
+    mean, _ = gaussian(model)
     scales = np.concatenate([model.scales_[name] for name in WIDTHS])
     W = np.vstack([model.loadings_[name] for name in WIDTHS]) * scales[:, None]
+    noise = np.concatenate([model.noise_variances_[name] for name in WIDTHS])
+    covariance = W @ W.T + np.diag(noise * scales**2)
     np.testing.assert_allclose(Z, (wide(parts) - mean) @ np.linalg.solve(covariance, W))
     centred = {name: parts[name] - model.means_[name] for name in WIDTHS}
     np.testing.assert_allclose(Z, sum(centred[n] @ model.weights_[n] for n in WIDTHS))

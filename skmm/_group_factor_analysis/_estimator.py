@@ -16,6 +16,7 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing, warn_caller
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
+from skmm._group_factor_analysis._residual import mixture, residual_share
 from skmm._group_factor_analysis._state import Data
 from skmm._group_factor_analysis._variational import shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
@@ -263,7 +264,7 @@ class GroupFactorAnalysis(
             If a row has nothing.
         """
         X = self._check(X)
-        return self._model.posterior_mean(self._rows(X)).astype(_dtype(X), copy=False)
+        return self._codes(X).astype(_dtype(X), copy=False)
 
     @codes_follow_output
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
@@ -285,7 +286,7 @@ class GroupFactorAnalysis(
         X = self._check(X)
         codes = {}
         for name in X.names:
-            found = self._model.posterior_mean(self._rows(X.select([name])))
+            found = self._codes(X.select([name]))
             found[~observed_rows(X, name)] = np.nan
             codes[name] = found.astype(X[name].dtype, copy=False)
         return codes
@@ -334,6 +335,10 @@ class GroupFactorAnalysis(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def _codes(self, X: Modalities) -> Array:
+        """Return E[z] of each row (n, n_components_)."""
+        return self._factors.posterior_mean(self._rows(X))
 
     def _varying(self, name: str) -> Array:
         """Return the numbers of the columns of a modality that vary."""
@@ -396,9 +401,13 @@ class GroupFactorAnalysis(
         by_name = sorted(range(len(names)), key=names.__getitem__)
         W = W * dominant_signs([W[data.modality == m] for m in by_name])
         noise = state.noise + state.loadings.variances(data.columns).sum(axis=1)
-        self._model = FactorGaussian(W, noise)
-        weights = self._model.weights()
+        self._factors = self._model = FactorGaussian(W, noise)
+        self.residual_share_ = residual_share(data, state) if self.relevance else 0.0
+        if self.residual_share_ > 0.0:
+            self._model = FactorGaussian(*mixture(data, state, noise, self.residual_share_, MOST))
+        weights = self._factors.weights()
         self.loadings_, self.weights_, self.noise_variances_ = {}, {}, {}
+        self.covariance_loadings_, self.covariance_noise_ = {}, {}
         log_scales = 0.0
         for m, name in enumerate(names):
             columns, part = self._varying(name), data.modality == m
@@ -408,6 +417,8 @@ class GroupFactorAnalysis(
             with np.errstate(over="ignore"):  # of columns in units below 1e-300
                 own = np.nan_to_num(weights[part] / scale[:, None])
             self.weights_[name] = self._wide(name, own)
+            self.covariance_loadings_[name] = self._wide(name, self._model.loadings[part])
+            self.covariance_noise_[name] = self._wide(name, self._model.noise[part])
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
         self.lower_bounds_ = np.array(run.bounds) - log_scales
@@ -435,35 +446,38 @@ class GroupFactorAnalysis(
         )
         return self._model.log_density(rows) - ~np.isnan(rows) @ log_scales
 
-    def _decoded(self, values: Array, names: Sequence[str], dtype: Any) -> Parts:
-        """Return rows of standardised columns (n, d) in the units of these modalities."""
-        sizes = [len(self._varying(name)) for name in self.modality_names_in_]
-        blocks = np.split(values, np.cumsum(sizes)[:-1], axis=1)
-        parts = {}
-        for name, block in zip(self.modality_names_in_, blocks, strict=True):
+    def _decoded(
+        self, model: FactorGaussian, Z: Array, names: Sequence[str], dtype: Any,
+        rng: np.random.RandomState | None = None,
+    ) -> Parts:  # fmt: skip
+        """Return modalities that go with latent variables; with `rng` noise is drawn as well."""
+        parts, start = {}, 0
+        for name in self.modality_names_in_:
+            columns = self._varying(name)
+            part = slice(start, start := start + len(columns))
             if name not in names:
                 continue
-            columns, found = self._varying(name), np.tile(self.means_[name], (len(values), 1))
-            found[:, columns] += self.scales_[name][columns] * block
+            found = np.tile(self.means_[name], (len(Z), 1))
+            found[:, columns] += self.scales_[name][columns] * model.decode(Z, part, rng)
             parts[name] = self._columns[name].in_type(found, dtype)
         return parts
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
-        return self._decoded(Z @ self._model.loadings.T, names, Z.dtype)
+        return self._decoded(self._factors, Z, names, Z.dtype)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        Z = self._model.posterior_mean(self._rows(X))
-        return self._decoded(Z @ self._model.loadings.T, names, _dtype(X))
+        codes = self._model.posterior_mean(self._rows(X))
+        return self._decoded(self._model, codes, names, _dtype(X))
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
-        Z = rng.standard_normal((n_samples, self.n_components_))
-        return self._decoded(self._model.draw_rows(Z, rng), self.modality_names_in_, Z.dtype)
+        Z = rng.standard_normal((n_samples, self._model.loadings.shape[1]))
+        return self._decoded(self._model, Z, self.modality_names_in_, Z.dtype, rng)
 
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
         codes, dtype = self._model.posterior_draws(self._rows(X), n_samples, rng), _dtype(X)
-        return [self._decoded(self._model.draw_rows(Z, rng), names, dtype) for Z in codes]
+        return [self._decoded(self._model, Z, names, dtype, rng) for Z in codes]
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

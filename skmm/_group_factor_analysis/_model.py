@@ -99,10 +99,12 @@ class FactorGaussian:
             found[:, given.rows] = given.draws(n_draws, rng)
         return found
 
-    def draw_rows(self, Z: Array, rng: np.random.RandomState) -> Array:
-        """Draw centred rows (n, d) that go with codes."""
-        noise = rng.standard_normal((len(Z), len(self.noise)))
-        return Z @ self.loadings.T + np.sqrt(self.noise) * noise
+    def decode(self, Z: Array, part: slice, rng: np.random.RandomState | None = None) -> Array:
+        """Return the columns of a part that go with codes (n, d); with `rng` their noise, too."""
+        found = Z @ self.loadings[part].T
+        if rng is not None:
+            found += np.sqrt(self.noise[part]) * rng.standard_normal(found.shape)
+        return found
 
     def log_density(self, x: Array) -> Array:
         """Return the log-density of what each row has (n,)."""

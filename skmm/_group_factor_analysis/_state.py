@@ -124,16 +124,25 @@ class Data:
 
         Where there are fewer the last ones are 0.
         """
-        X = np.sqrt(self.weight)[:, None] * self.values
-        n, d = X.shape
-        last = min(n, d) - 1
-        variance, vectors = linalg.eigh(
-            X @ X.T if n < d else X.T @ X, subset_by_index=[last + 1 - k, last]
-        )
-        kept = variance > RANK * max(variance[-1], np.finfo(np.float64).tiny)
-        root = np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
-        axes = ((X.T @ (vectors / root) if n < d else vectors) / root)[:, ::-1]
-        return axes * dominant_signs([axes])
+        variance, vectors = principal(np.sqrt(self.weight)[:, None] * self.values, k)
+        kept = variance > RANK * max(variance[0], np.finfo(np.float64).tiny)
+        return vectors / np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
+
+
+def principal(X: Array, k: int) -> tuple[Array, Array]:
+    """Return the k largest eigenvalues of X'X and their eigenvectors (d, k), with fixed signs.
+
+    Where there are fewer the last ones are 0.
+    """
+    n, d = X.shape
+    wide, last = n < d, min(n, d) - 1
+    found, vectors = linalg.eigh(X @ X.T if wide else X.T @ X, subset_by_index=[last + 1 - k, last])
+    variance = np.maximum(found[::-1], 0.0)
+    vectors = vectors[:, ::-1]
+    if wide:
+        kept = variance > RANK * max(variance[0], np.finfo(np.float64).tiny)
+        vectors = X.T @ (vectors * kept / np.sqrt(np.where(kept, variance, 1.0)))
+    return variance, vectors * dominant_signs([vectors])
 
 
 @dataclass(frozen=True)
