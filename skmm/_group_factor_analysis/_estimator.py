@@ -67,7 +67,7 @@ class GroupFactorAnalysis(
     max_iter : int, default=1000
         Most steps.
 
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         Stop when a step raises the bound by less than this per observed entry, in nats.
 
     random_state : int, RandomState instance or None, default=None
@@ -95,6 +95,14 @@ class GroupFactorAnalysis(
         Variance of each column, divided by `scales_`, that the components leave unexplained; at
         least 1e-6 but for constant columns, where it is 0. It includes the uncertainty of the
         loadings.
+
+    residual_share_ : float
+        Share of the rows' covariance in that of the predictions, in [0, 1): nearly 0 where the
+        components leave no correlations, and 0 without relevance.
+
+    covariance_loadings_, covariance_noise_ : dict of str to ndarray (d, r), (d,)
+        L and v of the covariance ``L L' + diag(v)`` of all columns side by side, divided by
+        `scales_`, which predictions, draws and `score` read.
 
     means_, scales_ : dict of str to ndarray (d,)
         The model's mean of each column and the number by which it was divided: its standard
@@ -132,10 +140,15 @@ class GroupFactorAnalysis(
     of psi_j that counts as ten rows of pure noise (not without relevance). The posterior is
     approximated by variational Bayes over loadings, codes and relevances; after it has converged,
     pairs of component and modality with less than a hundredth of the modality's variance are
-    switched off where the bound is higher for it. All methods read one Gaussian, whose mean and
-    covariance are those of a new row given the training data: of covariance
-    ``W W' + diag(psi)`` with the posterior mean W of the loadings and their variances added to
-    psi.
+    switched off where the bound is higher for it. `transform` and `inverse_transform` read this
+    model, of covariance ``F = W W' + diag(psi)`` with the posterior mean W of the loadings and
+    their variances added to psi.
+
+    With few rows the bound does not pay for components that predict, though none of them by itself
+    for sure. `translate`, `impute`, `sample` and `score_samples` therefore read a Gaussian of
+    covariance ``(1 - rho) F + rho S`` with S the second moments of the rows (completed by the
+    model, at most 100 of its axes), and rho, the share of the noise's correlations that is no
+    chance (Schäfer and Strimmer 2005).
 
     Binary columns and counts are taken as numbers, images as flat rows.
 
@@ -145,6 +158,10 @@ class GroupFactorAnalysis(
 
     A. Klami, S. Virtanen, E. Leppäaho and S. Kaski, "Group factor analysis", IEEE Transactions on
     Neural Networks and Learning Systems 26 (2015).
+
+    J. Schäfer and K. Strimmer, "A shrinkage approach to large-scale covariance matrix estimation
+    and implications for functional genomics", Statistical Applications in Genetics and Molecular
+    Biology 4 (2005).
 
     R. Argelaguet et al., "Multi-Omics Factor Analysis: a framework for unsupervised integration of
     multi-omics data sets", Molecular Systems Biology 14 (2018).
@@ -185,7 +202,7 @@ class GroupFactorAnalysis(
         relevance: bool = True,
         noise: str = "column",
         max_iter: int = 1000,
-        tol: float = 1e-6,
+        tol: float = 1e-5,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
@@ -327,7 +344,7 @@ class GroupFactorAnalysis(
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            Exact, of the Gaussian at the posterior mean, in nats and in the units of `X`. Columns
+            Exact, of the Gaussian behind predictions, in nats and in the units of `X`. Columns
             that were constant in `fit` do not enter.
         """
         return self._log_density(self._check(X))

@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from skmm._modalities._chunks import CACHE, row_chunks
+from skmm._modalities._chunks import CACHE, SMALL, row_chunks
 
 Array = np.ndarray
 
@@ -112,6 +112,19 @@ class Members:
         for these, places in self.batches:
             for chunk in row_chunks(len(these), k * max(k, places.shape[1]), CACHE):
                 yield these[chunk], places[chunk]
+
+    def chunks(self, k: int) -> Iterator[tuple[Array, list[Array]]]:
+        """Yield sets (g,) of which matrices (k, k) are computed at once, and their batches."""
+        sets: list[Array] = []
+        batches: list[Array] = []
+        for these, places in self.within(k):
+            sets.append(these)
+            batches.append(places)
+            if k * k * sum(map(len, sets)) > SMALL:
+                yield np.concatenate(sets), batches
+                sets, batches = [], []
+        if sets:
+            yield np.concatenate(sets), batches
 
     def sums(self, values: Array) -> Array:
         """Return the sums of values (N, k) over each set (n, k)."""

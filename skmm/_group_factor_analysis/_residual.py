@@ -38,9 +38,7 @@ def residual_share(data: Data, state: State) -> float:
     return 1.0 - chance / squares if squares > chance else 0.0
 
 
-def mixture(
-    data: Data, state: State, noise: Array, share: float, most: int
-) -> tuple[Array, Array]:
+def mixture(data: Data, state: State, noise: Array, share: float, most: int) -> tuple[Array, Array]:
     """Return loadings (d, k + r), r at most `most`, and noise variances (d,) of the mixture."""
     W = state.loadings.mean
     rows = np.where(_seen(data), _centred(data, state), _expected(state))

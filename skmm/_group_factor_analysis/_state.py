@@ -60,9 +60,7 @@ class Data:
     @cached_property
     def columns_of(self) -> list[Members]:
         """Columns of each group, one modality after the other."""
-        return [
-            self.columns.of_sets(self.modality_of_group == m) for m in range(self.n_modalities)
-        ]
+        return [self.columns.of_sets(self.modality_of_group == m) for m in range(self.n_modalities)]
 
     @cached_property
     def pattern_weight(self) -> Array:
@@ -268,7 +266,7 @@ class State:
         """Return it with further (modality, component) pairs switched off (M, k).
 
         Components that are active nowhere are left out. The loadings are those of before: they
-        are new after the next step, which begins with them.
+        are new after the next step, which begins with them, and so is the bound.
         """
         active, r = self.relevance.active & ~off, self.relevance
         kept = active.any(axis=0)
@@ -278,4 +276,5 @@ class State:
             codes=self.codes.of(kept),
             loadings=Loadings.none(d, n_groups, int(kept.sum())),
             relevance=Relevance(active[:, kept], r.shape[:, kept], r.rate[:, kept]),
+            bound=-np.inf,
         )

@@ -46,13 +46,15 @@ def expect_codes(data: Data, state: State) -> Codes:
     k = information.shape[1]
     mean, log_det = np.empty_like(information), 0.0
     moments, total = np.zeros((gaps.n_groups, k * k)), np.zeros((k, k))
-    for patterns, rows in data.rows.within(k):
+    for patterns, batches in data.rows.chunks(k):
         B, log_dets = inverse_roots(gaps.precisions(parts, patterns))
         covariance, weight = B @ B.transpose(0, 2, 1), data.pattern_weight[patterns]
         log_det += float(weight @ log_dets)
-        Z = mean[rows] = information[rows] @ covariance
-        outer = weight[:, None, None] * covariance
-        outer += Z.transpose(0, 2, 1) @ (data.weight[rows, None] * Z)
+        outer, end = weight[:, None, None] * covariance, 0
+        for rows in batches:
+            here = slice(end, end := end + len(rows))
+            Z = mean[rows] = information[rows] @ covariance[here]
+            outer[here] += Z.transpose(0, 2, 1) @ (data.weight[rows, None] * Z)
         moments += gaps.seen[patterns].T.astype(float) @ outer.reshape(-1, k * k)
         total += outer.sum(axis=0)
     return data.codes(mean, moments.reshape(-1, k, k), total, log_det)
@@ -75,7 +77,10 @@ def expect_loadings(data: Data, state: State) -> Loadings:
             continue
         alpha = relevance.mean[m, on]
         for groups, columns in part.within(len(on)):
-            M, here = state.codes.moments[groups[:, None, None], on[:, None], on], columns[..., None]
+            M, here = (
+                state.codes.moments[groups[:, None, None], on[:, None], on],
+                columns[..., None],
+            )
             B, D, found.log_det[columns] = _covariances(M, alpha, tau[columns])
             found.mean[here, on] = tau[here] * (D * (R[here, on] @ B)) @ B.transpose(0, 2, 1)
             found.dispersion[columns, : len(on)] = D
