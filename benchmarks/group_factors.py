@@ -6,8 +6,8 @@ components each, loadings N(0, 1), noise variance 1), ``likelihood`` the differe
 scikit-learn's FactorAnalysis in held-out nats per column, ``mfeat`` R² of each modality from the
 others after training with missing modalities (the protocol of missing_modalities.py; of columns
 divided by their standard deviations), ``translate`` R² against tuned ridge with few rows, ``few``
-the same of the data on which the predictions were developed, and ``blocks``, ``cells``, ``rows`` and
-``scmt`` processor seconds and memory: 1600 rows of 643 columns in 5 modalities, of which half are
+the same of the data on which the predictions were developed, and ``blocks``, ``cells``, ``rows``
+and ``scmt`` processor seconds and memory: 1600 rows of 643 columns in 5 modalities, of which half are
 missing; 5000 of 400, 1 % of the cells and 30 % of the modalities missing; 100 000 of 400 with 30
 patterns; 87 of 20 000 with most cells missing.
 """
@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from missing_modalities import mechanism, mfeat
+from missing_modalities import gappy, mfeat
 from sklearn.datasets import load_digits
 from sklearn.decomposition import FactorAnalysis
 from sklearn.linear_model import RidgeCV
@@ -86,9 +86,9 @@ def missing(seeds: range) -> None:
     for share in (0.1, 0.5, 0.7, 0.9):
         for seed in seeds:
             train, test, y = mfeat(seed)
-            mask = mechanism("random", y, len(train.names), share, seed)
+            holes = gappy(train, y, "random", share, seed)
             start = time.process_time()
-            model = GroupFactorAnalysis().fit(Modalities(dict(train.items()), missing=mask))
+            model = GroupFactorAnalysis().fit(holes)
             seconds = time.process_time() - start
             r2 = standardised_r2(model, train, test)
             print(f"mfeat {share:.0%} seed {seed}: {np.round(r2, 3)}, mean {r2.mean():.3f}, "
@@ -166,14 +166,14 @@ def many(n: int, widths: tuple[int, ...], n_patterns: int, cells: float) -> Moda
         loadings = rng.standard_normal((30, width)) * (rng.random(30) < 0.6)[:, None]
         parts[f"m{m}"] = Z @ loadings + 2.0 * rng.standard_normal((n, width))
         parts[f"m{m}"][rng.random((n, width)) < cells] = np.nan
-    patterns = mechanism("random", np.zeros(n_patterns), len(widths), 0.3, 0)
+    patterns = rng.random((n_patterns, len(widths))) < 0.3
+    patterns[patterns.all(axis=1), 0] = False
     return Modalities(parts, missing=patterns[rng.integers(n_patterns, size=n)])
 
 
 def blocks(_: range) -> None:
     train, _test, y = mfeat(0)
-    mask = mechanism("random", y, len(train.names), 0.5, 0)
-    timed("blocks", Modalities(dict(train.items()), missing=mask))
+    timed("blocks", gappy(train, y, "random", 0.5, 0))
 
 
 TASKS: dict[str, Callable[[range], None]] = {

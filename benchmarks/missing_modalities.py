@@ -3,13 +3,10 @@
 ``python benchmarks/missing_modalities.py mfeat`` (five modalities: fac, fou, kar, pix, zer) or
 ``mnist`` (50 principal components of 5000 images, fitted on other images, and the label).
 
-A share p of the modalities is missing in training, by one of two mechanisms:
+A share of the modalities is missing in training, by a mechanism of `Modalities.with_gaps`: at
+random, or depending on the label. In mnist the label is a modality that misses depending on itself.
 
-random: each modality of each row with chance p;
-label: with chance p + d in classes for which class + number of the modality is even, else p - d,
-where d = 0.8 min(p, 1 - p). In mnist the label is a modality that misses depending on itself.
-
-Rows left without anything get one modality back, drawn at random. The models are MultimodalVAE
+The models are MultimodalVAE
 fitted to all rows ("kept"), to complete rows ("dropped"), to all rows after mean imputation
 ("imputed"), and a conditional Gaussian of shrunk pairwise correlations
 ("gaussian").
@@ -61,17 +58,10 @@ def mnist(seed: int) -> tuple[Modalities, Modalities, Array]:
     return data[:5000], data[5000:], np.asarray(y)[rows][:5000]
 
 
-def mechanism(name: str, y: Array, n_modalities: int, share: float, seed: int) -> Array:
-    """Return what is missing (n, M)."""
+def gappy(X: Modalities, y: Array, mechanism: str, share: float, seed: int) -> Modalities:
+    """Return training rows of which a share is missing, the same for all models."""
     rng = np.random.default_rng([seed, int(100 * share)])
-    chance = np.full((len(y), n_modalities), share)
-    if name == "label":
-        even = (y[:, None] + np.arange(n_modalities)) % 2 == 0
-        chance += np.where(even, 1, -1) * 0.8 * min(share, 1 - share)
-    mask = rng.uniform(size=chance.shape) < chance
-    empty = np.flatnonzero(mask.all(axis=1))
-    mask[empty, rng.integers(n_modalities, size=len(empty))] = False
-    return mask
+    return X.with_gaps(share, mechanism=mechanism, y=y, random_state=rng)
 
 
 def mean_imputed(X: Modalities) -> Modalities:
@@ -190,9 +180,9 @@ def one(
     task: str, kind: str, seed: int, share: float, posterior: str, chosen: list[str]
 ) -> list[dict[str, Any]]:
     train, test, y = DATA[task](seed)
-    mask = mechanism(kind, y, len(train.names), share, seed)
-    holes = Modalities(dict(train.items()), missing=mask)
-    data = {"kept": holes, "dropped": train[~mask.any(axis=1)], "imputed": mean_imputed(holes)}
+    holes = gappy(train, y, kind, share, seed)
+    complete = ~holes.missing.any(axis=1).to_numpy()
+    data = {"kept": holes, "dropped": train[complete], "imputed": mean_imputed(holes)}
     weights = None if task == "mfeat" else "auto"
     found = []
     for name, rows in {**data, "gaussian": holes}.items():
@@ -246,7 +236,7 @@ DATA = {"mfeat": mfeat, "mnist": mnist}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", choices=list(DATA))
-    parser.add_argument("--mechanism", choices=["random", "label"], default="random")
+    parser.add_argument("--mechanism", choices=["random", "labels"], default="random")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--posterior", default="poe")

@@ -838,6 +838,7 @@ SUBJECTS = (
     Subject("PerModality", PerModality(StandardScaler())),
     Subject("PerModality", PerModality({"image": PCA(2), "text": "drop"})),
     Subject("ConcatModalities", ConcatModalities(), form_3=False),
+    Subject("ConcatModalities", ConcatModalities(add_indicator=True), form_3=False),
     Subject("SelectModality", SelectModality("text"), form_3=False),
     Subject("SelectModality", SelectModality("sound"), MIXED_PARTS, form_3=False),
     Subject("RidgeSampler", RidgeSampler(target="text", random_state=0)),
@@ -1115,6 +1116,10 @@ def _of_container(rng: Rng) -> Trial:
         ".select([...])": (kind, lambda: X.select([name, odd()])),
         ".with_missing": (kind, lambda: X.with_missing(odd())),
         ".with_missing(rows=)": (kind, lambda: X.with_missing(name, odd())),
+        ".with_gaps": (kind, lambda: X.with_gaps(odd())),
+        ".with_gaps(mechanism=)": (kind, lambda: X.with_gaps(0.3, mechanism=odd())),
+        ".with_gaps(y=)": (kind, lambda: X.with_gaps(0.3, mechanism="labels", y=odd())),
+        ".with_gaps(random_state=)": (kind, lambda: X.with_gaps(0.3, random_state=odd())),
         "[...]": (kind, lambda: X[odd()]),
         ".join": (kind, lambda: Modalities.join(odd())),
         ".join({...})": (

@@ -65,7 +65,10 @@ N_TRIALS = 1000
 PER_TEST = 100
 BRIEFLY = 200  # of the trials; `make slow` carries out the others
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "early_stopping": False}
-COMPOSED = [PerModality(StandardScaler()), ConcatModalities(), SelectModality("text")]
+COMPOSED = [
+    PerModality(StandardScaler()), ConcatModalities(), ConcatModalities(add_indicator=True),
+    SelectModality("text"),
+]  # fmt: skip
 OTHERS = (Tokenizer(), LogMel(sampling_rate=8000.0), NeighborsSampler())
 
 

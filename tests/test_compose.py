@@ -470,6 +470,97 @@ def test_concat_is_sparse_if_anything_is(X):
             concat.transform(holes)
 
 
+# Indicators
+
+HOLES = {
+    "a": np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, 4.0], [np.nan, 6.0]]),
+    "b": np.array([[1.0, 2.0, np.nan], [3.0, 4.0, 5.0], [6.0, 7.0, np.nan], [8.0, 9.0, 1.0]]),
+    "c": np.ones((4, 1)),
+    "d": np.array([np.nan, 2.0, np.nan, 3.0]),
+}
+
+
+def test_indicators_say_which_modalities_and_entries_are_missing():
+    concat = ConcatModalities(add_indicator=True).fit(HOLES)
+    joined, plain = concat.transform(HOLES), ConcatModalities().fit_transform(HOLES)
+    assert_array_equal(joined[:, :7], plain)
+    expected = {
+        "a": np.isnan(HOLES["a"]).all(axis=1),
+        "a__0": np.isnan(HOLES["a"][:, 0]),
+        "a__1": np.isnan(HOLES["a"][:, 1]),
+        "b__2": np.isnan(HOLES["b"][:, 2]),
+        "d": np.isnan(HOLES["d"]),
+    }
+    assert_array_equal(joined[:, 7:], np.column_stack(list(expected.values())))
+    names = concat.get_feature_names_out()
+    assert list(names[7:]) == [f"missingindicator_{name}" for name in expected]
+    assert_array_equal(concat.get_feature_names_out(names[:7]), names)
+
+
+def test_indicators_of_entries_are_those_of_sklearn():
+    X = {"b": HOLES["b"]}
+    found = make_pipeline(ConcatModalities(add_indicator=True), SimpleImputer()).fit_transform(X)
+    assert_array_equal(found, SimpleImputer(add_indicator=True).fit_transform(X["b"]))
+
+
+def test_gaps_that_fit_did_not_see_have_no_indicator():
+    X = Modalities({name: HOLES[name] for name in "bcd"})
+    concat = ConcatModalities(add_indicator=True).fit(X.with_missing("d", [0, 2]))
+    later = X.with_missing("c", [1]).with_missing("b", [3])
+    joined = concat.transform(later)
+    assert_array_equal(np.isnan(joined[:, 3]), [False, True, False, False])
+    assert_array_equal(joined[:, 5:], [[1, 1], [0, 0], [1, 1], [1, 0]])
+    absent = concat.transform(X.select(["b", "c"]))
+    assert np.isnan(absent[:, 4]).all()
+    assert_array_equal(absent[:, 6], np.ones(4))
+    complete = ConcatModalities(add_indicator=True).fit(X.select(["c"]))
+    assert complete.transform(X.select(["c"])).shape == (4, 1)
+
+
+def test_what_indicators_mark_is_missing_again():
+    X = Modalities(HOLES)
+    pipe = make_pipeline(ConcatModalities(add_indicator=True), SimpleImputer())
+    filled = pipe.fit_transform(X)
+    assert not np.isnan(filled).any()
+    back = pipe[0].inverse_transform(filled)
+    assert_frame_equal(back.missing, X.missing)
+    for name in X.names:
+        assert_array_equal(back[name], X[name])
+    with pytest.raises(ValueError, match="Expected 12 columns"):
+        pipe[0].inverse_transform(filled[:, :7])
+
+
+def test_indicators_let_sparse_modalities_be_missing():
+    counts = CountVectorizer().fit_transform(TEXT).astype(float)
+    X = Modalities({"table": TABLE, "text": counts}).with_missing("text", [0, 2])
+    X = X.with_missing("table", [1])
+    concat = ConcatModalities(add_indicator=True).fit(X)
+    joined = concat.transform(X)
+    assert joined.format == "csr"
+    expected = counts.toarray() * np.isin(np.arange(N), [0, 2], invert=True)[:, None]
+    assert_array_equal(joined.toarray()[:, 2:-2], expected)
+    assert_array_equal(np.isnan(joined.toarray()[:, :2]).all(axis=1), np.arange(N) == 1)
+    assert_array_equal(joined.toarray()[:, -2:], X.missing[["table", "text"]])
+    assert_array_equal(concat.inverse_transform(joined.toarray()).missing, X.missing)
+    absent = concat.transform(X.select(["table"]))
+    assert absent.format == "csr"
+    assert_array_equal(absent.toarray()[:, 2:-2], np.zeros(counts.shape))
+    assert_array_equal(absent.toarray()[:, -1], np.ones(N))
+    known = ConcatModalities(add_indicator=True).fit({"table": TABLE, "text": counts})
+    with pytest.raises(ValueError, match=r"\['table', 'text'\] are missing.*add_indicator"):
+        known.transform(X)
+
+
+def test_indicators_keep_single_precision_and_frames():
+    X = Modalities({"a": HOLES["a"].astype(np.float32), "c": np.ones((4, 1), dtype=np.float32)})
+    concat = ConcatModalities(add_indicator=True)
+    assert concat.fit_transform(X).dtype == np.float32
+    frame = clone(concat).set_output(transform="pandas").fit_transform(X)
+    assert list(frame.columns[-3:]) == [f"missingindicator_a{end}" for end in ("", "__0", "__1")]
+    with pytest.raises(ValueError, match="'add_indicator' parameter"):
+        ConcatModalities(add_indicator="yes").fit(X)
+
+
 def test_concat_refuses_labels(X):
     with pytest.raises(ValueError, match=r"'label' of kind 'categorical'.*OneHotEncoder"):
         ConcatModalities().fit(X.select(["table", "label"]))

@@ -390,7 +390,7 @@ def test_the_share_of_residuals_is_the_analytic_one():
     r = moments / np.outer(deviation, deviation)
     off = ~np.eye(len(r), dtype=bool)
     expected = max(0.0, 1.0 - chance[off].sum() / np.sum(r[off] ** 2))
-    assert 0.1 < expected
+    assert expected > 0.1
     assert residual_share(data, state) == pytest.approx(expected, rel=1e-9)
 
 

@@ -103,6 +103,8 @@ def test_index_is_refused(index, error, message):
 KEEP = {
     "select": lambda X: X.select(["c"]),
     "with_missing": lambda X: X.with_missing("a", [0, 3]),
+    "with_gaps": lambda X: X.with_gaps(0.4, random_state=0),
+    "with_gaps, entries": lambda X: X.with_gaps(0.4, mechanism="entries", random_state=0),
     "Modalities": lambda X: Modalities(X, kinds={"a": "numeric"}),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,

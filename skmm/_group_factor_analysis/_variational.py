@@ -77,10 +77,8 @@ def expect_loadings(data: Data, state: State) -> Loadings:
             continue
         alpha = relevance.mean[m, on]
         for groups, columns in part.within(len(on)):
-            M, here = (
-                state.codes.moments[groups[:, None, None], on[:, None], on],
-                columns[..., None],
-            )
+            M = state.codes.moments[groups[:, None, None], on[:, None], on]
+            here = columns[..., None]
             B, D, found.log_det[columns] = _covariances(M, alpha, tau[columns])
             found.mean[here, on] = tau[here] * (D * (R[here, on] @ B)) @ B.transpose(0, 2, 1)
             found.dispersion[columns, : len(on)] = D

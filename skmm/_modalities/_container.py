@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from skmm._modalities._arguments import Mask, Parts, as_names, check_rows, read_parts
 from skmm._modalities._frames import frame_to_mapping, join_frames, mapping_to_frame
-from skmm._modalities._ids import Ids, declared_ids
+from skmm._modalities._gaps import check_gaps, missing_rows_drawn, values_with_gaps
+from skmm._modalities._ids import Ids, declared_ids, warn_of_other_rows
 from skmm._modalities._polars import as_pandas
 from skmm._modalities._values import (
     PANDAS,
@@ -21,6 +22,7 @@ from skmm._modalities._values import (
     n_bytes,
     take_rows,
 )
+from skmm._random import Seed
 
 
 class Modalities:
@@ -323,6 +325,98 @@ class Modalities:
         mask = self._mask.copy()
         for name in names:
             mask[at, self.names.index(name)] = True
+        return self._with_mask(mask)
+
+    def with_gaps(
+        self,
+        share: float,
+        *,
+        mechanism: str = "random",
+        y: ArrayLike | None = None,
+        random_state: Seed | np.random.Generator = None,
+    ) -> Modalities:
+        r"""Return a copy in which a share is missing by chance, for experiments.
+
+        What is missing already stays missing. No row loses everything: one that would gets one
+        of the modalities (of the entries, with ``mechanism="entries"``) back that it had, drawn
+        at random.
+
+        Parameters
+        ----------
+        share : float
+            The chance p of what is observed to go missing, in [0, 1).
+        mechanism : {"random", "labels", "monotone", "entries"}, default="random"
+            How it is lost, see Notes.
+        y : array-like of shape (n_samples,), default=None
+            Classes, which ``mechanism="labels"`` needs; ignored by the others.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Determines what goes missing.
+
+        Returns
+        -------
+        X : Modalities
+            The same samples and kinds. What became missing is overwritten in the copy.
+
+        Raises
+        ------
+        ValueError
+            If `share` is not in [0, 1) or above what `mechanism` can reach, `mechanism` is
+            unknown, `y` is needed and is not a class per row, or nothing could be missing without
+            emptying rows.
+
+        Warns
+        -----
+        IndexMismatchWarning
+            If `y` has another index, with ``mechanism="labels"``.
+
+        See Also
+        --------
+        with_missing : Hide modalities in given rows.
+        skmm.inspection.MissingPatternsDisplay : Draw which rows lack what.
+
+        Notes
+        -----
+        For M complete modalities:
+
+        ``"random"``
+            Each modality of each row is missing with chance p, independently: missing completely
+            at random. Since emptied rows get one back, the share is ``p - p ** M / M``.
+        ``"labels"``
+            The chance depends on the class: p + d where the number of the class among the sorted
+            ones plus that of the modality is even, else p - d, with d = 0.8 min(p, 1 - p). For who
+            does not know `y`, this is missing not at random.
+        ``"monotone"``
+            Drop-out: a row that lacks a modality lacks all later ones, too, and the first is always
+            there. After each modality a row drops out with the same chance, such that the expected
+            share of missing modalities is p, which is at most (M - 1) / M.
+        ``"entries"``
+            Each entry of each row is NaN with chance p, independently, in the modalities of the
+            kinds ``"numeric"``, ``"binary"`` and ``"count"``; integers and truth values become
+            floats. Labels, tokens, images, sparse matrices and what is not read yet are left as
+            they are. A row whose every entry is NaN lacks the modality.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = Modalities({"rna": np.ones((1000, 3)), "protein": np.ones((1000, 2))})
+        >>> X.with_gaps(0.4, random_state=0).missing.mean().round(2)
+        rna        0.31
+        protein    0.32
+        dtype: float64
+        >>> X.with_gaps(0.4, mechanism="monotone", random_state=0).missing.mean().round(2)
+        rna        0.0
+        protein    0.8
+        dtype: float64
+        """
+        rng = check_gaps(share, mechanism, random_state)
+        if mechanism == "entries":
+            values = values_with_gaps(self._values, self._kinds, self._mask, share, rng)
+            return Modalities(values, missing=self._mask, kinds=self._kinds)._with_ids(self._ids)
+        if mechanism == "labels":
+            warn_of_other_rows(self, y=y)
+        return self._with_mask(missing_rows_drawn(self._mask, share, mechanism, y, rng))
+
+    def _with_mask(self, mask: Mask) -> Modalities:
         values = {n: hide_rows(v, mask[:, j]) for j, (n, v) in enumerate(self._values.items())}
         return self._make(values, self._kinds, mask, self._ids)
 

@@ -119,6 +119,11 @@ def missing_rows(value: Value) -> NDArray[np.bool_]:
     return rows
 
 
+def missing_entries(value: Any) -> NDArray[np.bool_]:
+    """Return which entries of dense values are NaN or None, (n_samples, n_columns)."""
+    return flat_array(_is_nan(value))
+
+
 def hide_rows(value: Value, rows: NDArray[np.bool_]) -> Value:
     """Return `value` with neutral content (NaN, 0, "", None, False, no entry) in `rows`.
 

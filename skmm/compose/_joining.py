@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from sklearn.base import _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
@@ -15,13 +17,13 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._modalities import (
     Modalities,
     check_modalities,
-    missing_mask,
     observed_rows,
     read_modalities,
 )
 from skmm._modalities._output import TransformerMixin, in_library
 from skmm._modalities._schema import Spec
 from skmm._modalities._values import as_array, is_sparse
+from skmm.compose._indicators import Places, indicators, missing_places, with_gaps_again
 
 
 class ConcatModalities(TransformerMixin, BaseEstimator):
@@ -29,7 +31,16 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
 
     Images are flattened. A missing modality is NaN, which a later step must impute or
     accept. If any modality is sparse, the result is a CSR matrix; it cannot tell missing
-    from zero, so nothing may be missing then.
+    from zero, so nothing may be missing then without an indicator.
+
+    Parameters
+    ----------
+    add_indicator : bool, default=False
+        Whether columns are appended that say what was missing, as in
+        :class:`~sklearn.impute.SimpleImputer`: 1 where a row lacks a modality, for each modality
+        that was missing in some rows of `fit`, and 1 where an entry is NaN, for each column with
+        gaps in rows of `fit` that had its modality. What had no gaps in `fit` gets no column.
+        With it, sparse modalities may be missing: they are zero in such rows.
 
     Attributes
     ----------
@@ -55,11 +66,29 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
            [1., 0., 0.]])
     >>> concat.get_feature_names_out()
     array(['a__0', 'b__0', 'b__1'], dtype=object)
+
+    A linear model learns what it means that a modality is missing:
+
+    >>> from sklearn.impute import SimpleImputer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> holes = X.with_missing("b", [0])
+    >>> pipe = make_pipeline(ConcatModalities(add_indicator=True), SimpleImputer())
+    >>> pipe.fit_transform(holes)
+    array([[1., 0., 0., 1.],
+           [1., 0., 0., 0.]])
+    >>> pipe[0].get_feature_names_out()[-1]
+    'missingindicator_b'
     """
 
+    _parameter_constraints: dict[str, list[Any]] = {"add_indicator": ["boolean"]}
+
+    def __init__(self, *, add_indicator: bool = False) -> None:
+        self.add_indicator = add_indicator
+
+    @_fit_context(prefer_skip_nested_validation=True)
     @fits_or_changes_nothing
     def fit(self, X: Any, y: Any = None) -> ConcatModalities:
-        """Learn names and widths.
+        """Learn names and widths, and with `add_indicator` what has gaps.
 
         Parameters
         ----------
@@ -73,11 +102,16 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
         self : object
             Fitted transformer.
         """
-        self._check(X, reset=True)
+        X = self._check(X, reset=True)
+        self._places: dict[str, Places] = {}  # of gaps that have an indicator
+        self._sparse: list[str] = []
+        if self.add_indicator:
+            self._places = {n: missing_places(v, ~observed_rows(X, n)) for n, v in X.items()}
+            self._sparse = [name for name, value in X.items() if is_sparse(value)]
         return self
 
     def transform(self, X: Any) -> Any:
-        """Put the modalities side by side, in the order of fit.
+        """Put the modalities side by side, in the order of fit; indicators come last.
 
         Parameters
         ----------
@@ -88,20 +122,32 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
         -------
         X : ndarray or CSR matrix of shape (n_samples, n_columns)
             All columns.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If a modality is sparse and one is missing that has no indicator, or `X` does not fit
+            the data of `fit`.
         """
         check_is_fitted(self)
         X = self._check(X, reset=False)
-        widths = self._schema.widths
-        present = dict(X.items())
-        if any(is_sparse(value) for value in present.values()):
-            self._check_nothing_missing(X)
-            return sp.hstack(list(present.values()), format="csr")
-        dtype = np.result_type(*present.values())
-        absent = {n: np.full((len(X), w), np.nan, dtype=dtype) for n, w in widths.items()}
-        return np.concatenate([present.get(n, absent[n]) for n in widths], axis=1)
+        missing = {n: ~observed_rows(X, n) if n in X else True for n in self._schema.names}
+        dtype = np.result_type(*(value.dtype for value in X.values()))
+        values = {n: X[n] if n in X else self._absent(n, len(X), dtype) for n in missing}
+        marks = [
+            indicators(values[n], np.broadcast_to(missing[n], len(X)), places).astype(dtype)
+            for n, places in self._places.items()
+        ]
+        blocks: Any = [*values.values(), *marks]
+        if any(map(is_sparse, blocks)):
+            self._check_nothing_hidden(missing)
+            return sp.hstack(blocks, format="csr")
+        return np.concatenate(blocks, axis=1)
 
     def inverse_transform(self, X: Any) -> Any:
-        """Split the columns again.
+        """Split the columns again; what indicators mark as missing is missing again.
 
         Parameters
         ----------
@@ -123,30 +169,37 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X, ids = self._schema.split_ids(X)
         X = as_array("X of ConcatModalities", X)
-        ends = np.cumsum(list(self._schema.widths.values()))
-        if X.ndim != 2 or X.shape[1] != ends[-1]:
-            raise ValueError(f"Expected {ends[-1]} columns, got an array of shape {X.shape}.")
-        blocks = np.split(X, ends[:-1], axis=1)
-        return self._schema.restore(dict(zip(self._schema.names, blocks, strict=True)), ids)
+        widths = [*self._schema.widths.values(), *map(len, self._places.values())]
+        if X.ndim != 2 or X.shape[1] != sum(widths):
+            raise ValueError(f"Expected {sum(widths)} columns, got an array of shape {X.shape}.")
+        blocks = np.split(X, np.cumsum(widths)[:-1], axis=1)
+        values = dict(zip(self._schema.names, blocks, strict=False))
+        marks = blocks[len(values) :]
+        for (name, places), marked in zip(self._places.items(), marks, strict=True):
+            values[name] = with_gaps_again(values[name], marked > 0.5, places)
+        return self._schema.restore(values, ids)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the column names, ``modality__column``.
+        """Return the column names, ``modality__column``, and those of indicators.
 
         Parameters
         ----------
         input_features : array-like of str of shape (n_features_in_,), default=None
-            Names to use instead, as a Pipeline hands them on.
+            Names to use instead for the columns of modalities, as a Pipeline hands them on.
 
         Returns
         -------
         names : ndarray of str
-            One name per column.
+            One name per column. Indicators are called ``missingindicator_modality`` and
+            ``missingindicator_modality__column``.
         """
         check_is_fitted(self)
+        columns = {n: [f"{n}__{c}" for c in _columns(s)] for n, s in self._schema.specs.items()}
+        names = [name for of_one in columns.values() for name in of_one]
         if input_features is not None:
-            return _check_feature_names_in(self, input_features)
-        names = [f"{n}__{c}" for n, spec in self._schema.specs.items() for c in _columns(spec)]
-        return np.array(names, dtype=object)
+            names = list(_check_feature_names_in(self, input_features))
+        marks = [[n, *columns[n]][place] for n, at in self._places.items() for place in at]
+        return np.array([*names, *(f"missingindicator_{m}" for m in marks)], dtype=object)
 
     def _check(self, X: Any, *, reset: bool) -> Modalities:
         return check_modalities(
@@ -160,14 +213,23 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
             min_samples=1,
         )
 
-    def _check_nothing_missing(self, X: Modalities) -> None:
-        absent = [name for name in self.modality_names_in_ if name not in X]
-        rows = [name for j, name in enumerate(X.names) if missing_mask(X)[:, j].any()]
-        if absent or rows:
+    def _absent(self, name: str, n_samples: int, dtype: Any) -> Any:
+        shape = n_samples, self._schema.widths[name]
+        if name in self._sparse:
+            return sp.csr_matrix(shape, dtype=dtype)
+        return np.full(shape, np.nan, dtype=dtype)
+
+    def _check_nothing_hidden(self, missing: Mapping[str, Any]) -> None:
+        """Refuse gaps that a sparse matrix would hide: nothing says where they are."""
+        hidden = [
+            n for n, rows in missing.items() if np.any(rows) and 0 not in self._places.get(n, ())
+        ]
+        if hidden:
             raise ValueError(
-                f"Modalities {absent + rows} are missing in some rows, which a sparse matrix "
+                f"Modalities {hidden} are missing in some rows, which a sparse matrix "
                 "cannot say. Make the sparse ones dense first, e.g. by "
-                "PerModality({...: TruncatedSVD()})."
+                "PerModality({...: TruncatedSVD()}); or fit ConcatModalities(add_indicator=True) "
+                "to data in which they are missing, too."
             )
 
     def __sklearn_tags__(self) -> Any:

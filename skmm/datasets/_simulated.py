@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from skmm._modalities import Modalities
+from skmm._modalities._gaps import drawn_gaps
 from skmm._parameters import is_integer
 from skmm._random import check_random_state
 from skmm.datasets._base import Loaded, package
@@ -138,7 +139,7 @@ def make_shared_latent(
     }
     latent = rng.standard_normal((n_samples, len(rho)))
     parts = {name: transform(basis.draw(latent, rng)) for name, basis in bases.items()}
-    mask = _draw_missing(n_samples, probabilities, rng)
+    mask = drawn_gaps(np.zeros((n_samples, len(widths)), dtype=bool), probabilities, rng)
     absent = {name: mask[:, j] for j, name in enumerate(parts)}
     shown = {name: np.where(absent[name][:, None], np.nan, part) for name, part in parts.items()}
     return package(
@@ -201,15 +202,6 @@ def _random_orthogonal(width: int, rng: RandomState) -> Matrix:
     """Draw from the uniform distribution over orthogonal matrices."""
     q, r = np.linalg.qr(rng.standard_normal((width, width)))
     return q * np.sign(np.diag(r))
-
-
-def _draw_missing(
-    n_samples: int, probabilities: NDArray[np.float64], rng: RandomState
-) -> NDArray[np.bool_]:
-    mask = rng.uniform(size=(n_samples, len(probabilities))) < probabilities
-    emptied = np.flatnonzero(mask.all(axis=1))
-    mask[emptied, rng.randint(len(probabilities), size=len(emptied))] = False
-    return mask
 
 
 def _quantile_bins(values: Matrix, n_bins: int) -> NDArray[np.int64]:

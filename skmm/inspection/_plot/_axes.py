@@ -63,10 +63,13 @@ def wrapped(ax: Any, text: str, fontsize: float) -> str:
     return "\n".join(lines)
 
 
-def name_columns(ax: Any, names: Iterable[object]) -> None:
-    """Name the ticks 0, 1, ... below the axes; names that would touch stand upright."""
+def name_columns(ax: Any, names: Iterable[object], *, share: float = 1.0) -> None:
+    """Name the ticks 0, 1, ... below the axes; names that would touch stand upright.
+
+    The columns take a share of the width.
+    """
     texts = [shortened(name) for name in names]
-    room = 0.9 * ax.get_window_extent().width / len(texts)
+    room = 0.9 * share * ax.get_window_extent().width / len(texts)
     turn = 90 if text_size(ax, texts, FONT)[0] > room else 0
     ax.set_xticks(np.arange(len(texts)), texts, fontsize=FONT, rotation=turn, parse_math=False)
 

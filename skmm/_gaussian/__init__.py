@@ -1,0 +1,1 @@
+"""The normal distribution of all columns, from rows that lack modalities and single entries."""

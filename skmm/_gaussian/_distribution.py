@@ -1,0 +1,160 @@
+"""The normal distribution of the columns of all modalities, in their units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skmm._gaussian._fit import fit_and_shrink
+from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._wide import DenseAxes, WideNormal
+from skmm._modalities._columns import ColumnStatistics
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Rows (n, d) of all modalities side by side, NaN where an entry is missing.
+
+    Constant columns have the value that they had in training, and no density.
+
+    Attributes
+    ----------
+    mean, scale : ndarray (d,)
+        By which columns are standardised; the scale of constant columns is 0.
+    blocks : sequence of slice
+        The columns of each modality.
+    normal : Normal
+        Of the standardised columns that vary.
+    shrinkage : float
+        Of the joint distribution.
+    shrinkages : sequence of float
+        With which each modality is predicted.
+    """
+
+    mean: Array
+    scale: Array
+    blocks: Sequence[slice]
+    normal: Normal
+    shrinkage: float
+    shrinkages: Sequence[float]
+
+    def complete(self, rows: Array, wanted: Sequence[int] | None = None) -> Array:
+        """Return rows with what is missing of the modalities `wanted` (all) filled in.
+
+        It is the expectation given what a row has, with the shrinkage of each modality.
+        """
+        Z, found = self._standardised(rows), rows.copy()
+        wanted = range(len(self.blocks)) if wanted is None else wanted
+        lacking = [m for m in wanted if np.isnan(rows[:, self.blocks[m]]).any()]
+        for shrinkage in sorted({self.shrinkages[m] for m in lacking}):
+            filled = self._in_units(self.normal.complete(Z, shrinkage))
+            for m in lacking:
+                if self.shrinkages[m] == shrinkage:
+                    part = rows[:, self.blocks[m]]
+                    found[:, self.blocks[m]] = np.where(
+                        np.isnan(part), filled[:, self.blocks[m]], part
+                    )
+        return found
+
+    def log_density(self, rows: Array) -> Array:
+        """Return the log-density (n,) of what rows have."""
+        log_scales = np.log(self.scale[self._varying])
+        Z = self._standardised(rows)
+        return self.normal.log_density(Z, self.shrinkage) - ~np.isnan(Z) @ log_scales
+
+    def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw rows (n_samples, d)."""
+        return self._in_units(self.normal.draw(n_samples, self.shrinkage, rng))
+
+    def draw_given(self, rows: Array, rng: np.random.RandomState) -> Array:
+        """Return rows with what is missing drawn given what they have."""
+        # A draw of everything is right but for its expectation given the observed entries: it is
+        # moved by the difference of two expectations (Matheron's rule).
+        free = self.normal.draw(len(rows), self.shrinkage, rng)
+        Z = self._standardised(rows)
+        expected = self.normal.complete(np.where(np.isnan(Z), np.nan, free), self.shrinkage)
+        noise = self._in_units(free - expected) - self._in_units(np.zeros_like(free))
+        return np.where(np.isnan(rows), self.complete(rows) + noise, rows)
+
+    @property
+    def _varying(self) -> Array:
+        return self.scale > 0
+
+    def _standardised(self, rows: Array) -> Array:
+        keep = self._varying
+        return (rows[:, keep] - self.mean[keep]) / self.scale[keep]
+
+    def _in_units(self, Z: Array) -> Array:
+        found = np.tile(self.mean, (len(Z), 1))
+        found[:, self._varying] += Z * self.scale[self._varying]
+        return found
+
+
+def fit_gaussian(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Gaussian:
+    """Return the likeliest normal distribution of rows with gaps, shrunk for prediction.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        NaN where an entry is missing; every column has an entry.
+    blocks : sequence of slice
+        The columns of each modality.
+    weights : ndarray of shape (n,), default=None
+    """
+    columns = ColumnStatistics.of(rows, weight=weights)
+    keep = columns.varies
+    Z = (rows[:, keep] - columns.mean[keep]) / columns.scale[keep]
+    inner = compact(blocks, keep)
+    axes = [_axes(Z[:, block], weights) for block in inner]
+    parts = [
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
+    ]
+    own = side_by_side([part.shape[1] for part in parts])
+    fitted = fit_and_shrink(np.hstack(parts), own, weights)
+    estimate = fitted.estimate
+    normal: Normal = DenseNormal(estimate.covariance, own)
+    shift = [estimate.mean[b] for b in own]
+    if any(Q is not None for Q in axes):
+        spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
+        normal = WideNormal(normal, axes, spare, inner)
+        shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
+    mean = columns.mean.copy()
+    mean[keep] += columns.scale[keep] * np.concatenate(shift)
+    return Gaussian(
+        mean, columns.scale, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
+    )
+
+
+def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
+    """Return the blocks among the columns that are kept."""
+    return side_by_side([int(keep[block].sum()) for block in blocks])
+
+
+def side_by_side(widths: Sequence[int]) -> list[slice]:
+    """Return the columns of modalities of these widths."""
+    ends = np.cumsum([0, *widths]).tolist()
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def _axes(part: Array, weights: Array | None) -> DenseAxes | None:
+    """Return the axes of a modality that has fewer rows than columns, and no single gaps."""
+    missing = np.isnan(part)
+    usable = ~missing.all(axis=1) if weights is None else ~missing.all(axis=1) & (weights > 0)
+    if usable.sum() >= part.shape[1] or missing[usable].any():
+        return None
+    return DenseAxes.spanning(part[usable])
+
+
+def _spare(part: Array, rows: Array, weights: Array | None, shrinkage: float) -> float:
+    """Return the variance in S of a modality outside its axes, which rows that lack it have.
+
+    Of the fixed point ``a = (1 - c) s + c`` with ``s`` the share of rows that lack it times a.
+    """
+    weights = np.ones(len(rows)) if weights is None else weights
+    lacks = np.isnan(part).all(axis=1) & ~np.isnan(rows).all(axis=1)
+    share = float(weights[lacks].sum() / weights[~np.isnan(rows).all(axis=1)].sum())
+    return share * shrinkage / (1.0 - (1.0 - shrinkage) * share)

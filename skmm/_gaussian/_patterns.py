@@ -1,0 +1,90 @@
+"""Incomplete rows by pattern: which columns they have, and the few further entries they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+MOST_GAPS = 0.25  # of the columns of its modalities: a row that lacks more is a pattern of its own
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Rows of a group that each lack the same number of further entries."""
+
+    rows: Array  # (m,) into the rows of the group
+    columns: Array  # (m, k) into the columns of the group
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that have the same columns but for a few entries.
+
+    Attributes
+    ----------
+    rows : ndarray of int (m,)
+        Into the rows of the matrix.
+    observed, missing : ndarray of int (p,), (d - p,)
+        Columns.
+    gaps : tuple of Gaps
+        Further entries that rows lack, by how many a row lacks.
+    """
+
+    rows: Array
+    observed: Array
+    missing: Array
+    gaps: tuple[Gaps, ...]
+
+    def only(self, kept: Array) -> Group:
+        """Return the group without rows (m,) that have no gaps."""
+        place = np.cumsum(kept) - 1
+        gaps = tuple(Gaps(place[gap.rows], gap.columns) for gap in self.gaps)
+        return Group(self.rows[kept], self.observed, self.missing, gaps)
+
+
+def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
+    """Yield the rows of a matrix by the modalities that they have.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d)
+        NaN where an entry is missing.
+    blocks : sequence of slice
+        The columns of each modality. A modality of which a row has nothing belongs to the pattern;
+        other gaps are the row's own, unless they are many.
+    """
+    seen = ~np.isnan(values)
+    has = np.zeros_like(seen)
+    for block in blocks:
+        has[:, block] = seen[:, block].any(axis=1, keepdims=True)
+    lacking = (has & ~seen).sum(axis=1)
+    many = lacking > MOST_GAPS * has.sum(axis=1)
+    has[many] = seen[many]
+    for mask, rows in _alike(has):
+        observed = np.flatnonzero(mask)
+        gaps = _gaps(~seen[np.ix_(rows, observed)])
+        yield Group(rows, observed, np.flatnonzero(~mask), gaps)
+
+
+def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield each mask (d,), and which rows have it."""
+    if not len(masks):
+        return
+    packed = np.packbits(masks, axis=1)
+    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(which.ravel()))
+    for row, rows in zip(first, np.split(order, ends[:-1]), strict=True):
+        yield masks[row], rows
+
+
+def _gaps(lacks: Array) -> tuple[Gaps, ...]:
+    sizes, found = lacks.sum(axis=1), []
+    for size in np.unique(sizes[sizes > 0]):
+        rows = np.flatnonzero(sizes == size)
+        columns = np.nonzero(lacks[rows])[1].reshape(len(rows), size)
+        found.append(Gaps(rows, columns))
+    return tuple(found)
