@@ -7,9 +7,9 @@ scikit-learn's FactorAnalysis in held-out nats per column, ``mfeat`` R² of each
 others after training with missing modalities (the protocol of missing_modalities.py; of columns
 divided by their standard deviations), ``translate`` R² against tuned ridge with few rows, ``few``
 the same of the data on which the predictions were developed, and ``blocks``, ``cells``, ``rows``
-and ``scmt`` processor seconds and memory: 1600 rows of 643 columns in 5 modalities, of which half are
-missing; 5000 of 400, 1 % of the cells and 30 % of the modalities missing; 100 000 of 400 with 30
-patterns; 87 of 20 000 with most cells missing.
+and ``scmt`` processor seconds and memory: 1600 rows of 643 columns in 5 modalities, of which half
+are missing; 5000 of 400, 1 % of the cells and 30 % of the modalities missing; 100 000 of 400 with
+30 patterns; 87 of 20 000 with most cells missing.
 """
 
 import argparse

@@ -94,7 +94,9 @@ class Gaussian:
         return found
 
 
-def fit_gaussian(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Gaussian:
+def fit_gaussian(
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+) -> Gaussian:
     """Return the likeliest normal distribution of rows with gaps, shrunk for prediction.
 
     Parameters
@@ -111,7 +113,8 @@ def fit_gaussian(rows: Array, blocks: Sequence[slice], weights: Array | None = N
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b])
+        for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
     fitted = fit_and_shrink(np.hstack(parts), own, weights)

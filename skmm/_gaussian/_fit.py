@@ -91,7 +91,9 @@ class Shrunk:
     shrinkages: tuple[float, ...]
 
 
-def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Shrunk:
+def fit_and_shrink(
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on
@@ -102,8 +104,12 @@ def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None =
     estimate, errors = None, None
     joint = FIRST
     for _ in range(PASSES):
-        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-        errors = np.array([_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))])
+        estimate = fit_normal(
+            rows, blocks, shrinkage=joint, weights=weights, start=estimate
+        )
+        errors = np.array(
+            [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
+        )
         before, joint = joint, shrinkage_of(best_strength(errors.sum(axis=0)), weight)
         if abs(np.log(joint / before)) < CLOSE:
             break
