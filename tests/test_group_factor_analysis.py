@@ -16,7 +16,7 @@ from skmm import GroupFactorAnalysis, Modalities
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps, Members, inverse_roots
 from skmm._group_factor_analysis._residual import mixture, residual_share
-from skmm._group_factor_analysis._state import Data
+from skmm._group_factor_analysis._state import Data, condensed
 from skmm._group_factor_analysis._variational import bound, expect_loadings, gains, step
 
 WIDTHS = {"rna": 6, "protein": 4, "age": 1}
@@ -407,6 +407,27 @@ def test_the_mixture_of_covariances_is_exact_within_its_axes(n_rows):
     off = ~np.eye(len(W), dtype=bool)
     np.testing.assert_allclose((L @ L.T)[off], expected[off], atol=1e-10)
     assert (left >= (1 - share) * noise - 1e-12).all()
+
+
+@pytest.mark.parametrize("what", ["complete", "gaps and weights", "no relevance"])
+def test_condensed_rows_give_the_same_steps(what):
+    options = dict(PROBLEMS[what])
+    rng = np.random.default_rng(3)
+    n = 300
+    parts = simulated(n)
+    if options.pop("gaps", False):
+        parts["rna"][::3] = np.nan
+        parts["protein"][1::3] = np.nan
+    weight = rng.uniform(0.1, 3.0, n) if options.pop("weights", False) else None
+    data = problem(parts, weight, **options)
+    fewer = condensed(data)
+    assert len(fewer.values) <= 3 * 12 < n
+    axes = data.axes(3)
+    state, other = data.start(axes), fewer.start(axes)
+    for _ in range(5):
+        state, other = step(data, state), step(fewer, other)
+    assert other.bound == pytest.approx(state.bound, rel=1e-6)
+    np.testing.assert_allclose(other.loadings.mean, state.loadings.mean, atol=1e-5)
 
 
 def test_sets_of_any_size_are_summed_and_multiplied():

@@ -17,8 +17,8 @@ from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
 from skmm._group_factor_analysis._residual import mixture, residual_share
-from skmm._group_factor_analysis._state import Data
-from skmm._group_factor_analysis._variational import shares
+from skmm._group_factor_analysis._state import Data, State, condensed
+from skmm._group_factor_analysis._variational import expect_codes, shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._linalg import dominant_signs
 from skmm._modalities import Modalities, check_modalities, observed_rows
@@ -257,7 +257,7 @@ class GroupFactorAnalysis(
                 "tol.",
                 ConvergenceWarning,
             )
-        self._set(data, run)
+        self._set(data, replace(run.state, codes=expect_codes(data, run.state)), run.bounds)
         return self
 
     def transform(self, X: Any, y: Any = None) -> Array:
@@ -396,7 +396,9 @@ class GroupFactorAnalysis(
                     f"n_components={wanted} is above its bound {bound}, the number of rows or of "
                     "columns that vary, whichever is smaller."
                 )
+            data = condensed(data)
             return self._climb(data, data.axes(int(wanted)), may_drop=False)
+        data = condensed(data)
         most = min(bound, MOST, _affordable(data))
         axes = data.axes(most)
         axes = axes[:, np.any(axes != 0, axis=0)]
@@ -408,10 +410,10 @@ class GroupFactorAnalysis(
     def _climb(self, data: Data, axes: Array, *, may_drop: bool) -> Fit:
         return Fit(data, data.start(axes), self.max_iter, self.tol, may_drop).run()
 
-    def _set(self, data: Data, run: Fit) -> None:
+    def _set(self, data: Data, state: State, bounds: list[float]) -> None:
         """Set all fitted attributes, the components in their order and with their signs."""
-        state, names = run.state, self.modality_names_in_
-        self.n_components_, self.n_iter_ = state.k, len(run.bounds)
+        names = self.modality_names_in_
+        self.n_components_, self.n_iter_ = state.k, len(bounds)
         explained = shares(data, state.loadings.mean)
         order = np.argsort(-explained.sum(axis=0), kind="stable")
         W = state.loadings.mean[:, order]
@@ -438,7 +440,7 @@ class GroupFactorAnalysis(
             self.covariance_noise_[name] = self._wide(name, self._model.noise[part])
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
-        self.lower_bounds_ = np.array(run.bounds) - log_scales
+        self.lower_bounds_ = np.array(bounds) - log_scales
         self.relevance_ = pd.DataFrame(
             explained[:, order], list(names), self.get_feature_names_out()
         )

@@ -127,6 +127,31 @@ class Data:
         return vectors / np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
 
 
+def condensed(data: Data) -> Data:
+    """Return fewer rows with the same weights, sums and second moments in each pattern.
+
+    No more of the rows enters a step. A pattern of more than 2 (d + 1) rows gets d + 1 of equal
+    weight: their mean, plus the root of their covariance times orthogonal contrasts.
+    """
+    values, weights, patterns = [], [], []
+    for sets, batches in data.rows.batches:
+        for p, rows in zip(sets, batches, strict=True):
+            seen = np.flatnonzero(data.gaps.seen[p, data.gaps.group])
+            X, s, m = data.values[rows], data.weight[rows], len(seen) + 1
+            if len(rows) > 2 * m:
+                mean = s @ X[:, seen] / s.sum()
+                left = X[:, seen] - mean
+                variance, vectors = linalg.eigh((left.T * s) @ left / s.sum())
+                root = vectors * np.sqrt(np.maximum(variance, 0.0) * m)
+                X, s = np.zeros((m, X.shape[1])), np.full(m, s.sum() / m)
+                X[:, seen] = mean + linalg.helmert(m).T @ root.T
+            values.append(X)
+            weights.append(s)
+            patterns.append(np.full(len(X), p))
+    gaps = replace(data.gaps, pattern=np.concatenate(patterns))
+    return replace(data, values=np.vstack(values), gaps=gaps, weight=np.concatenate(weights))
+
+
 def principal(X: Array, k: int) -> tuple[Array, Array]:
     """Return the k largest eigenvalues of X'X and their eigenvectors (d, k), with fixed signs.
 
