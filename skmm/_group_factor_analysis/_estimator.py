@@ -30,6 +30,7 @@ from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 MOST = 100  # components that "auto" starts from
+AXES = 1000  # of the rows' covariance in that of predictions
 WORK = 5e7  # operations for the matrices (k, k) of a step, one for each pattern of what is missing
 
 
@@ -147,7 +148,7 @@ class GroupFactorAnalysis(
     With few rows the bound does not pay for components that predict, though none of them by itself
     for sure. `translate`, `impute`, `sample` and `score_samples` therefore read a Gaussian of
     covariance ``(1 - rho) F + rho S`` with S the second moments of the rows (completed by the
-    model, at most 100 of its axes), and rho, the share of the noise's correlations that is no
+    model, at most 1000 of its axes), and rho, the share of the noise's correlations that is no
     chance (Schäfer and Strimmer 2005).
 
     Binary columns and counts are taken as numbers, images as flat rows.
@@ -423,7 +424,7 @@ class GroupFactorAnalysis(
         self._factors = self._model = FactorGaussian(W, noise)
         self.residual_share_ = residual_share(data, state) if self.relevance else 0.0
         if self.residual_share_ > 0.0:
-            self._model = FactorGaussian(*mixture(data, state, noise, self.residual_share_, MOST))
+            self._model = FactorGaussian(*mixture(data, state, noise, self.residual_share_, AXES))
         weights = self._factors.weights()
         self.loadings_, self.weights_, self.noise_variances_ = {}, {}, {}
         self.covariance_loadings_, self.covariance_noise_ = {}, {}
