@@ -23,7 +23,15 @@ from skmm._cca._array_api import (
     results_follow,
 )
 from skmm._cca._device import Home, to_numpy
-from skmm._cca._incomplete import analytic_shrinkages, estimate, has_gaps, typical_rows
+from skmm._cca._incomplete import (
+    analytic_shrinkages,
+    dense_names,
+    estimate,
+    has_gaps,
+    refuse_sparse_gaps,
+    shared_rows,
+    typical_rows,
+)
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments
 from skmm._cca._n_components import n_beyond_chance
@@ -277,16 +285,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
             allow_partial=True, local=self.n_components == "auto",
         )  # fmt: skip
-        return self._fit_modalities(X, sample_weight)
+        return self._fit_modalities(refuse_sparse_gaps(X), sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
 
-        What is kept are moments, so that the result equals one `fit` by the "covariance" solver;
-        where modalities are missing also those of the rows that lack the other of a pair, for
-        exact `pairwise_correlations_`. `fit` keeps none: after it the first call starts anew.
+        What is kept are moments, so that the result equals one `fit` by the "covariance" solver.
+        `fit` keeps none: after it the first call starts anew. Rows are complete.
 
         Parameters
         ----------
@@ -308,7 +315,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         ------
         ValueError
             For ``solver="svd"``, ``n_components="auto"`` and ``shrinkage="auto"``, which need all
-            rows at once.
+            rows at once, and for rows that lack modalities or entries.
         """
         self._check_moments_serve("partial_fit keeps moments only")
         chunks = iterate(X) if isinstance(X, Iterator) else [Piece(X, y, sample_weight)]
@@ -323,7 +330,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             moments = rows.add_to(moments)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
-        if moments.shared.diagonal().min() > 1:
+        if moments.n_rows > 1:
             self._solve_moments(moments)
         self._moments = moments
         return self
@@ -509,10 +516,10 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self._moments = None
         shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
-        weight, shared = rows.weight, rows.shared()
+        weight, shared = rows.weight, shared_rows(X, rows.weight)
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
-            column_statistics(X, self._schema)
+            column_statistics(X.select(dense_names(X)), self._schema)  # refuses empty columns
             gaussian = estimate(X, rows, self.scale)
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
             rows = typical_rows(gaussian)
@@ -538,8 +545,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         first = self._piece_rows(head(X, y, weight), reset=True)
         start = Moments.around(first.shifts())
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
-        if moments.shared.diagonal().min() < 2:
-            raise ValueError("fit needs two rows or more in which each modality is there.")
+        if moments.n_rows < 2:
+            raise ValueError("fit needs two rows or more.")
         self._moments = None
         return self._solve_moments(moments)
 
@@ -588,7 +595,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _solve_moments(self, moments: Moments) -> Self:
         route = MomentRoute(moments, self._shrinkages(), self.scale)
-        self._solve(route, moments.shared, self.n_components)
+        self._solve(route, np.full((len(route.ranks),) * 2, moments.n_rows), self.n_components)
         return self
 
     def _solve(
@@ -643,10 +650,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
-        return check_anywhere(
+        X = check_anywhere(
             self, X, y, reset=False, min_modalities=2, flatten=True, accept_sparse=True,
             allow_partial=True, **options,
         )  # fmt: skip
+        return refuse_sparse_gaps(X)
 
     def _check_complete_set(self, X: Modalities) -> None:
         if absent := [name for name in self.modality_names_in_ if name not in X]:

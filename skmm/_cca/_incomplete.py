@@ -25,6 +25,28 @@ def has_gaps(X: Modalities) -> bool:
     return bool(missing_mask(X).any()) or any(_lacks_entries(X[name]) for name in X.names)
 
 
+def dense_names(X: Modalities) -> list[str]:
+    """Return the modalities that are not sparse."""
+    return [name for name in X.names if not is_sparse(X[name])]
+
+
+def refuse_sparse_gaps(X: Modalities) -> Modalities:
+    """Return X unless a sparse modality has NaN among its entries."""
+    for name in X.names:
+        if is_sparse(X[name]) and (n := int(np.isnan(X[name].data).sum())):
+            raise ValueError(
+                f"Modality {name!r} is sparse and has {n} entries that are NaN: sparse modalities "
+                "miss by whole rows only. Fill them in, or pass a dense array."
+            )
+    return X
+
+
+def shared_rows(X: Modalities, weight: Array | None) -> Array:
+    """Return the numbers (M, M) of rows of positive weight that have both modalities."""
+    there = ~missing_mask(X) if weight is None else ~missing_mask(X) & (weight > 0)[:, None]
+    return there.T.astype(np.int64) @ there
+
+
 def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
     """Return the distribution that rows with gaps are likeliest from."""
     if not rows.can_be_read_dense:
@@ -61,7 +83,7 @@ def analytic_shrinkages(
             values[:, block] = rows.dense(rows.blocks[m])[here]
             part = gaussian.complete(values, [m])[:, block]
             weight = None if rows.weight is None else rows.weight[here]
-            route = choose_route(DenseRows([part], None, weight), ["auto"], scale, "auto")
+            route = choose_route(DenseRows([part], weight), ["auto"], scale, "auto")
             shrinkage = route.shrinkages[0]
         found.append(shrinkage)
     return found

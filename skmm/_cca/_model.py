@@ -54,6 +54,8 @@ class Model:
             m = self.names.index(name)
             scale, weights = self.solution.scales[m], self.solution.weights[m]
             codes[name] = rows.project(j, self.means[name], scale, weights)
+            if (missing := missing_mask(X)[:, j]).any():
+                codes[name][missing] = np.nan
             if len(gaps := _with_gaps(X, name)):
                 part = self.completed(X.select([name])[gaps], [name])[name]
                 codes[name][gaps] = (part - self.means[name]) @ weights

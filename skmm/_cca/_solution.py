@@ -21,7 +21,7 @@ from skmm._gaussian._distribution import Unshrunk, common_unit, side_by_side
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
 from skmm._linalg import dominant_signs, product, psd_pinv
-from skmm._modalities import Modalities, missing_mask
+from skmm._modalities import Modalities
 from skmm._modalities._values import is_sparse
 from skmm._random import Seed, check_random_state
 
@@ -40,8 +40,7 @@ class Solution:
     between : list of ndarray (d_m, M k)
         Covariance of each modality's columns with the projections of all.
     codes : ndarray (M k, M k)
-        Covariance of the projections on the training rows, each entry on the rows that have what
-        it needs.
+        Covariance of the projections on the training rows.
     eigenvalues : ndarray (k,)
     scales : list of ndarray (d_m,)
         By which columns were divided.
@@ -112,11 +111,11 @@ def component_slice(m: int, k: int) -> slice:
 
 
 def rows_of(X: Modalities, weight: Array | None = None) -> Rows:
-    """Return the rows of checked modalities by where they lie."""
-    blocks, mask = [X[name] for name in X.names], missing_mask(X)
+    """Return the rows of checked modalities by where they lie, whether or not they have gaps."""
+    blocks = [X[name] for name in X.names]
     kind: type[Rows] = SparseRows if any(map(is_sparse, blocks)) else DenseRows
     kind = DeviceRows if isinstance(blocks[0], DeviceBlock) else kind
-    return kind(blocks, ~mask if mask.any() else None, weight)
+    return kind(blocks, weight)
 
 
 def choose_route(
@@ -143,8 +142,7 @@ def choose_route(
         if max(rows.widths) <= len(rows):
             moments = rows.moments()
             return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
-        if rows.has_gram:
-            return GramRoute(rows, shrinkages, scale, strict=strict)
+        return GramRoute(rows, shrinkages, scale, strict=strict)
     except IllConditionedError:
         pass
     return RootRoute(rows, shrinkages, scale)

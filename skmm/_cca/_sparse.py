@@ -51,10 +51,10 @@ class SparseRows(HostRows):
         Z = [columns.divided_by(np.ones_like(columns.mean)) for columns in read]
         return Moments(
             [columns.mean for columns in read],
-            self.counts(),
-            [np.zeros((width, len(every))) for width in self.widths],
+            self.total,
+            self.n_used,
+            [np.zeros(width) for width in self.widths],
             {(i, j): Z[i].products(Z[j]) for j in every for i in range(j + 1)},
-            self.shared(),
         )
 
     def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
@@ -64,18 +64,14 @@ class SparseRows(HostRows):
 
     def columns(self, m: int) -> CentredColumns:
         """Return the columns of one modality, for products of n x n or with few vectors."""
-        block = self.blocks[m]
-        root = np.ascontiguousarray(self.indicator()[:, m])  # a file would not keep a column view
+        block, root = self.blocks[m], self.roots()
         return _read_sparse(block, root) if is_sparse(block) else _read_dense(block, root)
 
     def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Array:
-        """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
+        """Return (x - mean) @ weights of one modality, (n, k)."""
         if not is_sparse(self.blocks[m]):
             return self.centred(m, mean) @ weights
-        codes = project_sparse(self.blocks[m], mean, scale, weights)
-        if self.observed is not None:
-            codes[~self.observed[:, m]] = np.nan
-        return codes
+        return project_sparse(self.blocks[m], mean, scale, weights)
 
     def batches(self) -> Iterator[slice]:
         """Yield slices of rows whose dense copies take a few MiB."""

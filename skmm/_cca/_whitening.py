@@ -54,8 +54,8 @@ class Route(ABC):
         Standard deviations of the original columns; infinity for those that are constant.
     weight : float
         Of all rows.
-    shared : ndarray (M, M) of int
-        Numbers of rows that have both modalities.
+    n_rows : int
+        Number of rows of positive weight.
     inexact : list of int
         Modalities that are too ill-conditioned for the digits of this route.
     varying : list of ndarray (d_m,) of bool
@@ -70,9 +70,9 @@ class Route(ABC):
         T of the module's text.
     """
 
-    def __init__(self, scale: bool, shared: Array) -> None:
+    def __init__(self, scale: bool, n_rows: int) -> None:
         self._divided = scale  # by wish, not only for the sake of the digits
-        self.shared = shared
+        self.n_rows = n_rows
         self.means: list[Array] = []
         self.scales: list[Array] = []
         self.deviations: list[Array] = []
@@ -158,7 +158,7 @@ class Route(ABC):
         traces: Sequence[float],
         squares: Sequence[float],
         fourth_moments: Sequence[float] | None,
-        counts: Sequence[float] | Array,
+        weight: float,
     ) -> None:
         """Settle c and t of each modality.
 
@@ -169,11 +169,11 @@ class Route(ABC):
             raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
         fourth = fourth_moments or [np.nan] * len(traces)
         widths = [max(1, int(varying.sum())) for varying in self.varying]
-        known = list(zip(traces, squares, widths, counts, strict=True))
-        self.weight = float(counts[0])
-        self.mean_variances = [trace / width for trace, _, width, _ in known]
+        known = list(zip(traces, squares, widths, strict=True))
+        self.weight = weight
+        self.mean_variances = [trace / width for trace, _, width in known]
         self.shrinkages = [
-            ledoit_wolf(*one[:2], moment, *one[2:]) if c == "auto" else float(c)
+            ledoit_wolf(*one[:2], moment, one[2], weight) if c == "auto" else float(c)
             for c, moment, one in zip(shrinkages, fourth, known, strict=True)
         ]
 
@@ -216,7 +216,7 @@ class MomentRoute(Route):
         strict: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(scale, moments.shared)
+        super().__init__(scale, moments.n_rows)
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
@@ -232,7 +232,7 @@ class MomentRoute(Route):
             [float(np.trace(S[m, m])) for m in every],
             [float(np.einsum("ij,ij->", S[m, m], S[m, m])) for m in every],
             fourth,
-            moments.counts.diagonal(),
+            moments.weight,
         )
         self._covariances = S
         self._factors = [self._factor(m, strict) for m in every]

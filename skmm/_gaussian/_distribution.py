@@ -14,6 +14,9 @@ from skmm._gaussian._wide import DenseAxes, WideNormal
 from skmm._modalities._columns import ColumnStatistics
 
 Array = np.ndarray
+# More make steps of minutes and matrices of gigabytes. Modalities with fewer rows than columns and
+# no single gaps count by their rows.
+MOST_COLUMNS = 5000
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def fit_gaussian(
     blocks : sequence of slice
         The columns of each modality.
     weights : ndarray of shape (n,), default=None
+        Of the rows.
     scale : bool, default=True
         Whether columns are shrunk towards equal correlations with all others, each in units of its
         deviation, or, if false, each modality in one unit.
@@ -165,6 +169,12 @@ def fit_gaussian(
         Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
+    if own[-1].stop > MOST_COLUMNS:
+        raise ValueError(
+            f"A covariance of {own[-1].stop} columns with single gaps is too large (at most "
+            f"{MOST_COLUMNS}): use GroupFactorAnalysis, which needs none, or fill the single gaps "
+            "first, so that a modality is missing in whole rows only."
+        )
     fitted = fit_and_shrink(np.hstack(parts), own, weights)
     estimate = fitted.estimate
     normal: Normal = DenseNormal(estimate.covariance, own)

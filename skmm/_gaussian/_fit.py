@@ -13,7 +13,8 @@ from skmm._gaussian._shrinkage import STRENGTHS, best_strength, prediction_error
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
-PASSES = 2
+ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next
+MANY = 50  # rows per column, with which no shrinkage does harm
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
@@ -48,7 +49,7 @@ def fit_normal(
     weights: Array | None = None,
     start: Estimate | None = None,
     max_iter: int = 100,
-    tol: float = 1e-5,
+    tol: float = FINE,
 ) -> Estimate:
     """Return the likeliest mean and covariance of rows with gaps.
 
@@ -91,7 +92,9 @@ class Shrunk:
     shrinkages: tuple[float, ...]
 
 
-def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Shrunk:
+def fit_and_shrink(
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on
@@ -99,18 +102,21 @@ def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None =
     """
     weights = np.ones(len(rows)) if weights is None else weights
     weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
-    estimate, errors = None, None
-    joint = FIRST
-    for _ in range(PASSES):
+    estimate, joint = None, FIRST
+    for tol in (ROUGH,) if len(rows) > MANY * rows.shape[1] else (ROUGH, FINE):
+        estimate = fit_normal(
+            rows, blocks, shrinkage=joint, weights=weights, start=estimate, tol=tol
+        )
+        errors = [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
+        before, joint = joint, _best(np.sum(errors, axis=0), weight, FIRST)
+    if abs(np.log(joint / before)) > CLOSE:
         estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-        errors = np.array([_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))])
-        before, joint = joint, shrinkage_of(best_strength(errors.sum(axis=0)), weight)
-        if abs(np.log(joint / before)) < CLOSE:
-            break
-    else:
-        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-    each = tuple(shrinkage_of(best_strength(error), weight) for error in errors)
-    return Shrunk(estimate, each)
+    return Shrunk(estimate, tuple(_best(error, weight, joint) for error in errors))
+
+
+def _best(errors: Array, weight: float, otherwise: float) -> float:
+    """Return the shrinkage of least error; where no rows could judge it, another one."""
+    return shrinkage_of(best_strength(errors), weight) if errors.any() else otherwise
 
 
 def _errors(
@@ -130,12 +136,12 @@ def _errors(
         return np.zeros(len(STRENGTHS))  # nothing says how well it is predicted
     shared = float(w @ (~np.isnan(X)).mean(axis=1))
     S = estimate.covariance[np.ix_(~columns, ~columns)]
-    X = DenseNormal(S, _without(blocks, target)).complete(
-        X - estimate.mean[~columns], estimate.shrinkage
-    )
-    X, Y = (part - np.average(part, axis=0, weights=w) for part in (X, Y))
+    X -= estimate.mean[~columns]
+    X = DenseNormal(S, _without(blocks, target)).complete(X, estimate.shrinkage)
     root = np.sqrt(w / w.sum())[:, None]
-    X, Y = X * root, Y * root
+    for part in (X, Y):
+        part -= (root[:, 0] ** 2) @ part
+        part *= root
     return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
 
 
