@@ -275,9 +275,7 @@ def _check_finite(
         return
     if not is_dense:
         data, missing = _strange_entries(value), np.zeros(len(missing), dtype=bool)
-    _refuse_strange(
-        estimator, name, data.dtype, *_count_strange(data, missing, allow_partial and is_dense)
-    )
+    _refuse_strange(estimator, name, data.dtype, *_count_strange(data, missing, allow_partial))
 
 
 def _refuse_strange(
