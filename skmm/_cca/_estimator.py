@@ -520,9 +520,9 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
             column_statistics(X.select(dense_names(X)), self._schema)  # refuses empty columns
-            gaussian = estimate(X, rows, self.scale)
+            gaussian, unshrunk = estimate(X, rows, self.scale)
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
-            rows = typical_rows(gaussian)
+            rows = typical_rows(unshrunk)
         route = choose_route(
             rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,

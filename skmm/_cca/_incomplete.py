@@ -13,7 +13,12 @@ import numpy as np
 
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._solution import choose_route
-from skmm._gaussian._distribution import Gaussian, fit_gaussian, side_by_side
+from skmm._gaussian._distribution import (
+    Gaussian,
+    fit_gaussian,
+    side_by_side,
+    without_prior,
+)
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._values import is_sparse
 
@@ -47,8 +52,8 @@ def shared_rows(X: Modalities, weight: Array | None) -> Array:
     return there.T.astype(np.int64) @ there
 
 
-def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
-    """Return the distribution that rows with gaps are likeliest from."""
+def estimate(X: Modalities, rows: Rows, scale: bool) -> tuple[Gaussian, Gaussian]:
+    """Return the distribution of rows with gaps that predicts best, and that of the directions."""
     if not rows.can_be_read_dense:
         raise ValueError(
             "Sparse data with missing modalities are estimated as a dense array, and these are "
@@ -59,7 +64,8 @@ def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
     blocks = side_by_side(rows.widths)
     for block, missing in zip(blocks, missing_mask(X).T, strict=True):
         values[missing, block] = np.nan
-    return fit_gaussian(values, blocks, rows.weight, scale=scale)
+    gaussian = fit_gaussian(values, blocks, rows.weight, scale=scale)
+    return gaussian, without_prior(gaussian, values, rows.weight)
 
 
 def typical_rows(gaussian: Gaussian) -> DenseRows:

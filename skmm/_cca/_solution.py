@@ -17,7 +17,7 @@ from skmm._cca._root import RootRoute
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
-from skmm._gaussian._distribution import Unshrunk, common_unit, side_by_side
+from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
 from skmm._linalg import dominant_signs, product, psd_pinv
@@ -76,12 +76,9 @@ class Solution:
         grid = joint.reshape(-1, k, len(joint) // k, k)
         return np.ascontiguousarray(np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0))
 
-    def model_correlations(self, units: Sequence[Array], shrinkage: float) -> Array:
-        """Correlation (k, M, M) of the projections of each pair in the shrunk distribution."""
-        joint, k = (1.0 - shrinkage) * self.codes, len(self.eigenvalues)
-        for m, (W, unit) in enumerate(zip(self.weights, units, strict=True)):
-            block, inner = component_slice(m, k), W * unit[:, None]
-            joint[block, block] += shrinkage * product(inner.T, inner)
+    def model_correlations(self, gaussian: Gaussian) -> Array:
+        """Correlation (k, M, M) of the projections of each pair in a distribution."""
+        joint = gaussian.covariance_along(linalg.block_diag(*self.weights))
         variance = np.diag(joint)
         deviation = np.sqrt(np.where(variance > 0, variance, np.inf))
         return self._grid(joint / np.outer(deviation, deviation))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skmm._gaussian._fit import fit_and_shrink
+from skmm._gaussian._fit import NEGLIGIBLE, Estimate, fit_and_shrink, fit_normal
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 from skmm._gaussian._wide import DenseAxes, WideNormal
@@ -73,6 +73,11 @@ class Gaussian:
     def typical_rows(self) -> Array:
         """Return complete rows whose mean and covariance are exactly those of S, unshrunk."""
         return self._in_units(self.normal.typical_rows())
+
+    def covariance_along(self, directions: Array) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        keep = self._varying
+        return self.normal.along(self.scale[keep, None] * directions[keep], self.shrinkage)
 
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
@@ -186,6 +191,26 @@ def fit_gaussian(
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
     return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
+
+
+def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None) -> Gaussian:
+    """Return the likeliest distribution of rows, begun at another, if there are enough of them.
+
+    That is if more rows have all modalities than there are columns. What is missing is expected
+    with the prior, towards no correlation with what is not. A prior that predicts well so hides
+    what modalities have in common in directions of little variance.
+    """
+    there = [~np.isnan(rows[:, block]).all(axis=1) for block in gaussian.blocks]
+    complete = np.all(there, axis=0) if weights is None else np.all(there, axis=0) & (weights > 0)
+    normal, keep = gaussian.normal, gaussian.scale > 0
+    if not isinstance(normal, DenseNormal) or complete.sum() <= keep.sum():
+        return gaussian
+    Z = (rows[:, keep] - gaussian.mean[keep]) / gaussian.scale[keep]
+    start = Estimate(np.zeros(Z.shape[1]), normal.covariance, NEGLIGIBLE)
+    found = fit_normal(Z, normal.blocks, shrinkage=NEGLIGIBLE, weights=weights, start=start)
+    mean = gaussian.mean.copy()
+    mean[keep] += gaussian.scale[keep] * found.mean
+    return replace(gaussian, mean=mean, normal=DenseNormal(found.covariance, normal.blocks))
 
 
 def common_unit(deviations: Array) -> Array:

@@ -15,6 +15,7 @@ Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
 ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next
 MANY = 50  # rows per column, with which no shrinkage does harm
+NEGLIGIBLE = 1e-6  # shrinkage for nothing but columns that depend on others
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
@@ -92,9 +93,7 @@ class Shrunk:
     shrinkages: tuple[float, ...]
 
 
-def fit_and_shrink(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
-) -> Shrunk:
+def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on

@@ -34,6 +34,10 @@ class Normal(ABC):
         axes in which a covariance is given.
         """
 
+    @abstractmethod
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+
     @property
     @abstractmethod
     def core(self) -> DenseNormal:
@@ -87,6 +91,10 @@ class DenseNormal(Normal):
         """Return independent normal rows (n, d) times the symmetric root of the covariance."""
         values, vectors = psd_eigh(shrunk(self.covariance, shrinkage))
         return ((noise @ vectors) * np.sqrt(values)) @ vectors.T
+
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        return directions.T @ shrunk(self.covariance, shrinkage) @ directions
 
     @property
     def core(self) -> DenseNormal:

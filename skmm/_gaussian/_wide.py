@@ -162,6 +162,18 @@ class WideNormal(Normal):
             found.append(part)
         return np.hstack(found)
 
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        at = self._coordinates(directions.T)
+        found = self.core.along(at.T, shrinkage)
+        for axes, spare, block, own in zip(
+            self.axes, self.spare, self.blocks, self.core.blocks, strict=True
+        ):
+            if axes is not None:
+                outside = directions[block].T @ directions[block] - at[:, own] @ at[:, own].T
+                found += ((1.0 - shrinkage) * spare + shrinkage) * outside
+        return found
+
     @property
     def core(self) -> DenseNormal:
         """The distribution of the coordinates of all modalities."""
