@@ -10,12 +10,12 @@ from scipy import linalg
 from skmm import CCA, Modalities
 from skmm._gaussian import _distribution, _fit
 
-WIDTHS = {"a": 4, "b": 3, "c": 2}
-BLOCKS = {"a": slice(0, 4), "b": slice(4, 7), "c": slice(7, 9)}
+WIDTHS = {"a": 3, "b": 2, "c": 2}
+BLOCKS = {"a": slice(0, 3), "b": slice(3, 5), "c": slice(5, 7)}
 HOW = ["modalities", "entries", "both"]
 
 
-def make(n=80, widths=None, seed=0):
+def make(n=50, widths=None, seed=0):
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((n, 2))
     return {
@@ -47,11 +47,11 @@ def units(rows, weights=None):
 def expectation(Z, mean, S, weights=None):
     """Return the next mean and covariance: a step of EM, a row at a time."""
     weights = np.ones(len(Z)) if weights is None else weights
-    full, spread = np.empty_like(Z), np.zeros_like(S)
-    for i, z in enumerate(Z):
+    full, spread = Z.copy(), np.zeros_like(S)
+    for i in np.flatnonzero(np.isnan(Z).any(axis=1)):
+        z = Z[i]
         seen, gone = ~np.isnan(z), np.isnan(z)
         slope = np.linalg.solve(S[np.ix_(seen, seen)], S[np.ix_(seen, gone)])
-        full[i, seen] = z[seen]
         full[i, gone] = mean[gone] + (z[seen] - mean[seen]) @ slope
         spread[np.ix_(gone, gone)] += weights[i] * (
             S[np.ix_(gone, gone)] - S[np.ix_(gone, seen)] @ slope
@@ -60,11 +60,12 @@ def expectation(Z, mean, S, weights=None):
     return new, ((full - new).T * weights @ (full - new) + spread) / weights.sum()
 
 
-def likeliest(Z, shrinkage, weights=None, n_steps=400):
+def likeliest(Z, shrinkage, weights=None):
     """Return mean and S of the fixed point, of covariance (1 - c) S + c I."""
     d = Z.shape[1]
-    mean, S = np.zeros(d), np.eye(d)
-    for _ in range(n_steps):
+    mean, S, before = np.zeros(d), np.eye(d), np.inf
+    while np.abs(S - before).max() > 1e-8:
+        before = S
         mean, S = expectation(Z, mean, (1 - shrinkage) * S + shrinkage * np.eye(d), weights)
     return mean, S
 
@@ -117,11 +118,10 @@ def test_directions_are_those_of_the_likeliest_moments(how, shrinkage, converged
         same_up_to_sign(cca.weights_[name], W[:, :2] / unit[BLOCKS[name], None], 1e-4)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(("how", "weighted"), [*((how, False) for how in HOW), ("both", True)])
 def test_expectations_are_those_of_the_penalised_estimate(how, weighted, converged):
-    X, rows = with_gaps(make(60), how)
-    weight = np.random.default_rng(2).uniform(0.5, 2.0, 60) if weighted else None
+    X, rows = with_gaps(make(), how)
+    weight = np.random.default_rng(2).uniform(0.5, 2.0, 50) if weighted else None
     cca = CCA(2).fit(X, sample_weight=weight)
     gaussian = cca._model.gaussian
     mean, unit = units(rows, weight)
@@ -132,7 +132,7 @@ def test_expectations_are_those_of_the_penalised_estimate(how, weighted, converg
     for name, block in BLOCKS.items():
         c = cca.model_shrinkage_[name]
         Z = (rows - mean) / unit
-        full = expectation_of_rows(Z, shift, (1 - c) * S + c * np.eye(9))
+        full = expectation_of_rows(Z, shift, (1 - c) * S + c * np.eye(7))
         expected = (mean + full * unit)[:, block]
         assert_allclose(filled[name], expected, rtol=1e-4, atol=1e-4 * unit[block].max())
 
@@ -152,8 +152,8 @@ def test_sumcor_is_that_of_complete_rows_with_these_moments(converged):
     cca = CCA(2, objective="sumcor", shrinkage=0.1, random_state=0).fit(X)
     mean, unit = units(rows)
     shift, S = likeliest((rows - mean) / unit, 1e-6)
-    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((30, 10)) - [1.0] + 0.0)[0]
-    Q = linalg.orth((np.eye(30) - 1 / 30) @ Q)[:, :9] * np.sqrt(30)
+    noise = np.random.default_rng(0).standard_normal((30, 7))
+    Q = np.linalg.qr(noise - noise.mean(axis=0))[0] * np.sqrt(30)
     complete = (shift + Q @ np.linalg.cholesky(S).T) * unit + mean
     data = {name: complete[:, block] for name, block in BLOCKS.items()}
     expected = CCA(2, objective="sumcor", shrinkage=0.1, random_state=0).fit(data)
@@ -223,7 +223,7 @@ def test_mixing_the_columns_of_a_modality_costs_no_correlation():
 
 def test_incomplete_rows_predict_better_than_complete_ones_alone():
     better = 0
-    for seed in range(5):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         z = rng.standard_normal((1200, 2))
         X = Modalities({name: 0.7 * z @ rng.standard_normal((2, 6))
@@ -235,7 +235,7 @@ def test_incomplete_rows_predict_better_than_complete_ones_alone():
             for rows in (train, train[kept])
         ]
         better += errors[0] < errors[1]
-    assert better == 5
+    assert better == 3
 
 
 # What is known of the training rows
@@ -280,7 +280,7 @@ def test_every_method_takes_gaps(params):
 # Refusals and warnings
 
 
-def test_modalities_without_common_rows(recwarn):
+def test_modalities_without_common_rows():
     X = Modalities(make(200))
     apart = X.with_missing(["b"], rows=np.arange(100)).with_missing(["a"], rows=np.arange(100, 200))
     with pytest.raises(ValueError, match="Fewer than 2 rows have both 'a' and 'b'"):
@@ -295,7 +295,9 @@ def test_what_a_pair_never_seen_together_has_in_common_is_told_by_the_third():
     z = rng.standard_normal((2000, 1))
     X = Modalities({name: z + 0.3 * rng.standard_normal((2000, 2)) for name in "abc"})
     apart = X.with_missing(["b"], np.arange(1000)).with_missing(["a"], np.arange(1000, 2000))
-    with pytest.warns(UserWarning, match="both 'a' and 'b': what they have .* other modalities tell"):
+    with pytest.warns(
+        UserWarning, match="both 'a' and 'b': what they have .* other modalities tell"
+    ):
         cca = CCA(1).fit(apart)
     assert cca.model_correlations_[0, 0, 1] > 0.8
     truth = X["b"]

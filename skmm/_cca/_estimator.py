@@ -553,7 +553,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
             self, piece.X, piece.y, reset=reset, min_modalities=2, flatten=True, min_samples=1,
-            accept_sparse=True,
+            accept_sparse=True, allow_partial=True,
         )  # fmt: skip
         self._check_complete_set(X)
         if has_gaps(X):

@@ -106,19 +106,25 @@ def _tuned_by_moments(X: Modalities, n_components: int, train: Array, valid: Arr
     return max(solved, key=lambda cca: cca._model.total_correlation(held_out), default=None)
 
 
-def _moments(X: Modalities, rows: Array) -> CCA:
-    """Return a CCA with the moments of some rows."""
+def _moments(X: Modalities, rows: Array) -> CCA | None:
+    """Return a CCA with the moments of the complete ones of some rows; None if these are none.
+
+    What incomplete rows tell takes all of them at once.
+    """
     chosen = np.zeros(len(X), dtype=bool)
     chosen[rows] = True
+    chosen &= ~missing_mask(X).any(axis=1)
+    if chosen.sum() < 2:
+        return None
     parts = [part for part in row_slices(X) if chosen[part].any()]
-    # The first part has to have all modalities.
-    parts.sort(key=lambda part: bool(missing_mask(X)[part][chosen[part]].all(axis=0).any()))
     chunks = (_flat(X[part])[np.flatnonzero(chosen[part])] for part in parts)
     return CCA(shrinkage=0.5).partial_fit(chunks)
 
 
-def _by_moments(moments: CCA, n_components: Any, shrinkage: Any) -> CCA | None:
+def _by_moments(moments: CCA | None, n_components: Any, shrinkage: Any) -> CCA | None:
     """Solve with another shrinkage; None if that would cost too many digits."""
+    if moments is None:
+        return None
     cca = copy.copy(moments).set_params(n_components=n_components, shrinkage=shrinkage)
     known = cast(Moments, cca._moments)
     route = MomentRoute(known, cca._shrinkages(), cca.scale)
@@ -126,7 +132,8 @@ def _by_moments(moments: CCA, n_components: Any, shrinkage: Any) -> CCA | None:
         return None
     if n_components is not None and n_components > min(route.ranks):
         cca.set_params(n_components=None)
-    return cca._solve(route, known.shared, cca.n_components)
+    shared = np.full((len(cca.modality_names_in_),) * 2, known.n_rows)
+    return cca._solve(route, shared, cca.n_components)
 
 
 def _fit(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:
