@@ -258,12 +258,14 @@ def test_iteration_that_stops_early_warns(iterated, monkeypatch):
         CCA(3, shrinkage=0.2, random_state=0).fit(make(300, 200, 150))
 
 
-def test_partly_nan_rows_are_counted():
+def test_nan_inside_rows_is_refused():
     X = make(50, 20, 10)
     X["a"] = sp.csr_matrix(np.where(np.arange(50)[:, None] < 2, np.nan, X["a"].toarray())[:, :20])
     X["a"][:2, :3] = 1.0
-    with pytest.raises(ValueError, match="'a' contains NaN in 2 rows"):
+    with pytest.raises(ValueError, match="'a' is sparse and has 34 entries that are NaN"):
         CCA(2).fit(X)
+    with pytest.raises(ValueError, match="'a' is sparse and has 34 entries that are NaN"):
+        CCA(2).fit({"a": np.eye(50, 20), "b": X["b"]}).transform(X)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from skmm._cca._array_api import (
 from skmm._cca._device import Home, to_numpy
 from skmm._cca._incomplete import (
     analytic_shrinkages,
-    dense_names,
     estimate,
     has_gaps,
     refuse_sparse_gaps,
@@ -519,7 +518,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         weight, shared = rows.weight, shared_rows(X, rows.weight)
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
-            column_statistics(X.select(dense_names(X)), self._schema)  # refuses empty columns
+            column_statistics(X, self._schema)  # refuses empty columns
             gaussian, unshrunk = estimate(X, rows, self.scale)
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
             rows = typical_rows(unshrunk)

@@ -30,11 +30,6 @@ def has_gaps(X: Modalities) -> bool:
     return bool(missing_mask(X).any()) or any(_lacks_entries(X[name]) for name in X.names)
 
 
-def dense_names(X: Modalities) -> list[str]:
-    """Return the modalities that are not sparse."""
-    return [name for name in X.names if not is_sparse(X[name])]
-
-
 def refuse_sparse_gaps(X: Modalities) -> Modalities:
     """Return X unless a sparse modality has NaN among its entries."""
     for name in X.names:
