@@ -20,7 +20,7 @@ from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
 from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
-from skmm._linalg import dominant_signs, product, psd_pinv
+from skmm._linalg import dominant_signs, psd_pinv
 from skmm._modalities import Modalities
 from skmm._modalities._values import is_sparse
 from skmm._random import Seed, check_random_state
