@@ -93,9 +93,7 @@ class IterativeRoute(Route):
         """Return V_m @ v_m, and Z' times the projections over n."""
         weights = [V @ v for V, v in zip(self._bases, directions, strict=True)]
         codes = [Z.push(W) for Z, W in zip(self._columns, weights, strict=True)]
-        between = [
-            np.hstack([Z.pull(code) / self.weight for code in codes]) for Z in self._columns
-        ]
+        between = [np.hstack([Z.pull(code) / self.weight for code in codes]) for Z in self._columns]
         both = zip(weights, between, strict=True)
         self._axes = [_span(np.hstack(parts)) for parts in both]
         return weights, between

@@ -60,8 +60,7 @@ class Moments:
     def means(self) -> list[Array]:
         """Mean (d_m,) of each block."""
         return [
-            shift + total / self.weight
-            for shift, total in zip(self.shifts, self.sums, strict=True)
+            shift + total / self.weight for shift, total in zip(self.shifts, self.sums, strict=True)
         ]
 
     def covariances(self, overwrite: bool = False) -> dict[tuple[int, int], Array]:

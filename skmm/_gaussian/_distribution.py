@@ -161,8 +161,7 @@ def fit_gaussian(
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b])
-        for b, Q in zip(inner, axes, strict=True)
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
     if own[-1].stop > MOST_COLUMNS:
@@ -181,9 +180,7 @@ def fit_gaussian(
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
-    return Gaussian(
-        mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
-    )
+    return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
 
 
 def common_unit(deviations: Array) -> Array:

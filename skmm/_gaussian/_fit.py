@@ -92,9 +92,7 @@ class Shrunk:
     shrinkages: tuple[float, ...]
 
 
-def fit_and_shrink(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
-) -> Shrunk:
+def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on
@@ -134,7 +132,6 @@ def _errors(
     X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
     if len(X) < 2:
         return np.zeros(len(STRENGTHS))  # nothing says how well it is predicted
-    shared = float(w @ (~np.isnan(X)).mean(axis=1))
     S = estimate.covariance[np.ix_(~columns, ~columns)]
     X -= estimate.mean[~columns]
     X = DenseNormal(S, _without(blocks, target)).complete(X, estimate.shrinkage)
@@ -142,7 +139,7 @@ def _errors(
     for part in (X, Y):
         part -= (root[:, 0] ** 2) @ part
         part *= root
-    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()))
 
 
 def _without(blocks: Sequence[slice], left: int) -> list[slice]:
