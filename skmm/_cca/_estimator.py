@@ -508,19 +508,25 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
-    def _fit_checked(self, X: Modalities) -> Self:
-        """Fit to modalities that have been checked and flattened already."""
-        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+    def _fit_checked(self, X: Modalities, gaussian: Gaussian | None = None) -> Self:
+        """Fit to modalities that have been checked and flattened already.
 
-    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        The distribution of rows with gaps may be known already.
+        """
+        X = read_modalities(self, X, reset=True, min_samples=2)
+        return self._fit_modalities(X, None, gaussian)
+
+    def _fit_modalities(
+        self, X: Modalities, sample_weight: Any, gaussian: Gaussian | None = None
+    ) -> Self:
         self._moments = None
-        shrinkages, gaussian = self._shrinkages(), None
+        shrinkages = self._shrinkages()
         rows = self._rows(X, sample_weight)
         weight, shared = rows.weight, shared_rows(X, rows.weight)
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
             column_statistics(X.select(dense_names(X)), self._schema)  # refuses empty columns
-            gaussian = estimate(X, rows, self.scale)
+            gaussian = gaussian or estimate(X, rows, self.scale)
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
             rows = typical_rows(gaussian)
         route = choose_route(
@@ -630,9 +636,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.loadings_ = self._named(loadings)
         self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
-        if gaussian is None:
-            gaussian = distribution(route, self.scale)
-        self._model = Model(names, self.means_, solution, gaussian)
+        found = gaussian or distribution(route, self.scale)
+        self._model = Model(names, self.means_, solution, found)
         return self
 
     def _named(self, values: Sequence[Array]) -> dict[str, Any]:

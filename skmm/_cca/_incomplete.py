@@ -8,6 +8,7 @@ that of complete rows with these moments.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,8 +76,8 @@ def analytic_shrinkages(
 
     Their single gaps are filled in; `rows` are dense.
     """
-    found = []
-    for m, (name, shrinkage) in enumerate(zip(X.names, shrinkages, strict=True)):
+    found: list[float | str] = []
+    for m, shrinkage in enumerate(shrinkages):
         if shrinkage == "auto":
             here, block = ~missing_mask(X)[:, m], gaussian.blocks[m]
             values = np.full((int(here.sum()), len(gaussian.mean)), np.nan)
@@ -84,11 +85,12 @@ def analytic_shrinkages(
             part = gaussian.complete(values, [m])[:, block]
             weight = None if rows.weight is None else rows.weight[here]
             route = choose_route(DenseRows([part], weight), ["auto"], scale, "auto")
-            shrinkage = route.shrinkages[0]
-        found.append(shrinkage)
+            found.append(route.shrinkages[0])
+        else:
+            found.append(shrinkage)
     return found
 
 
-def _lacks_entries(value: object) -> bool:
+def _lacks_entries(value: Any) -> bool:
     dense = isinstance(value, np.ndarray) and not is_sparse(value)
     return dense and value.dtype.kind == "f" and bool(np.isnan(value).any())

@@ -18,7 +18,7 @@ from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
 from skmm._gaussian._distribution import Unshrunk, common_unit, side_by_side
-from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._normal import DenseNormal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
 from skmm._linalg import dominant_signs, product, psd_pinv
 from skmm._modalities import Modalities
@@ -223,8 +223,8 @@ def check_shared_rows(
         shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
         if n_rows < 2:
             message = (
-                f"Fewer than 2 rows have both {pair}: what they have in common is known only as far "
-                "as other modalities tell."
+                f"Fewer than 2 rows have both {pair}: what they have in common is known only as "
+                "far as other modalities tell."
             )
         elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
             message = (
@@ -264,17 +264,18 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     units = deviations if scale else [common_unit(s) for s in deviations]
     parts = zip(route.scales, units, route.varying, strict=True)
     factors = [(s / np.where(v, u, 1.0))[v] for s, u, v in parts]
-    axes = [route.axes(m) for m in range(len(units))]
+    axes: list[Axes | None] = [route.axes(m) for m in range(len(units))]
     S = route.core()
-    own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in zip(axes, factors)])
+    sizes = zip(axes, factors, strict=True)
+    own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in sizes])
     for m, (Q, factor, block) in enumerate(zip(axes, factors, own, strict=True)):
         axes[m], change = _in_other_units(Q, factor)
         S[block] = change @ S[block] if change.ndim == 2 else change[:, None] * S[block]
         S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change
+    core = DenseNormal(S, own)
     inner = side_by_side([len(factor) for factor in factors])
-    normal: Normal = DenseNormal(S, own)
-    if any(Q is not None for Q in axes):
-        normal = WideNormal(normal, axes, [0.0] * len(axes), inner)
+    wide = any(Q is not None for Q in axes)
+    normal = WideNormal(core, axes, [0.0] * len(axes), inner) if wide else core
     blocks = side_by_side([len(u) for u in units])
     return Unshrunk(
         np.concatenate(route.means), np.concatenate(units), blocks, normal, route.weight

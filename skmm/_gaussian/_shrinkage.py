@@ -16,8 +16,6 @@ ridge parameter", Technometrics 21 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import linalg
 
