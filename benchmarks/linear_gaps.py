@@ -116,7 +116,10 @@ def task_pairs(seeds: range) -> None:
 
 
 def task_few(seeds: range) -> None:
-    data = {"nutrimouse": (fetch_nutrimouse, (20, 30)), "breast_tcga": (fetch_breast_tcga, (30, 60, 120))}
+    data = {
+        "nutrimouse": (fetch_nutrimouse, (20, 30)),
+        "breast_tcga": (fetch_breast_tcga, (30, 60, 120)),
+    }
     for name, (fetch, sizes) in data.items():
         X = fetch().data
         X = X.select([n for n in X.names if X.kinds[n] == "numeric"])
@@ -172,12 +175,17 @@ def task_seconds(seeds: range) -> None:
             start = time.process_time()
             make().fit(X)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            print(f"{data}: {name} {time.process_time() - start:.1f} s, peak {peak:.1f} GB", flush=True)
+            print(
+                f"{data}: {name} {time.process_time() - start:.1f} s, peak {peak:.1f} GB",
+                flush=True,
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=[n.removeprefix("task_") for n in globals() if n.startswith("task_")])
+    parser.add_argument(
+        "task", choices=[n.removeprefix("task_") for n in globals() if n.startswith("task_")]
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="names of methods")
     args = parser.parse_args()

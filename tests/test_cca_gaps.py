@@ -261,9 +261,16 @@ def test_posterior_expects_the_projections_that_are_missing():
     assert_allclose(cca.transform(X), expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("params", [{}, {"shrinkage": "auto", "fusion": "posterior"},
-                                    {"objective": "sumcor", "random_state": 0},
-                                    {"n_components": "auto", "random_state": 0}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"shrinkage": "auto", "fusion": "posterior"},
+        {"objective": "sumcor", "random_state": 0},
+        {"n_components": "auto", "random_state": 0},
+    ],
+    ids=str,
+)
 def test_every_method_takes_gaps(params):
     X, _ = with_gaps(make(), "both")
     cca = CCA(**params).fit(X)

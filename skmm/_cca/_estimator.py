@@ -24,6 +24,7 @@ from skmm._cca._array_api import (
 )
 from skmm._cca._device import Home, to_numpy
 from skmm._cca._incomplete import (
+    Estimated,
     analytic_shrinkages,
     estimate,
     has_gaps,
@@ -526,11 +527,17 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
-    def _fit_checked(self, X: Modalities) -> Self:
-        """Fit to modalities that have been checked and flattened already."""
-        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+    def _fit_checked(self, X: Modalities, known: Estimated | None = None) -> Self:
+        """Fit to modalities that have been checked and flattened already.
 
-    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        The distribution of rows with gaps may be known already.
+        """
+        X = read_modalities(self, X, reset=True, min_samples=2)
+        return self._fit_modalities(X, None, known)
+
+    def _fit_modalities(
+        self, X: Modalities, sample_weight: Any, known: Estimated | None = None
+    ) -> Self:
         self._moments = None
         shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
@@ -538,9 +545,10 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
             column_statistics(X, self._schema)  # refuses empty columns
-            gaussian, unshrunk = estimate(X, rows, self.scale)
+            known = known or estimate(X, rows, self.scale)
+            gaussian = known.predicting
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
-            rows = typical_rows(unshrunk)
+            rows = typical_rows(known.aligning)
         route = choose_route(
             rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,
@@ -648,9 +656,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.loadings_ = self._named(loadings)
         self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
-        if gaussian is None:
-            gaussian = distribution(route, self.scale)
-        self._model = Model(names, self.means_, solution, gaussian)
+        found = gaussian or distribution(route, self.scale)
+        self._model = Model(names, self.means_, solution, found)
         return self
 
     def _named(self, values: Sequence[Array]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ that of complete rows with these moments.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,8 +48,15 @@ def shared_rows(X: Modalities, weight: Array | None) -> Array:
     return there.T.astype(np.int64) @ there
 
 
-def estimate(X: Modalities, rows: Rows, scale: bool) -> tuple[Gaussian, Gaussian]:
-    """Return the distribution of rows with gaps that predicts best, and that of the directions."""
+class Estimated(NamedTuple):
+    """The distribution of rows with gaps that predicts modalities best, and that of directions."""
+
+    predicting: Gaussian
+    aligning: Gaussian
+
+
+def estimate(X: Modalities, rows: Rows, scale: bool) -> Estimated:
+    """Return the distributions that rows with gaps are likeliest from."""
     if not rows.can_be_read_dense:
         raise ValueError(
             "Sparse data with missing modalities are estimated as a dense array, and these are "
@@ -60,7 +68,7 @@ def estimate(X: Modalities, rows: Rows, scale: bool) -> tuple[Gaussian, Gaussian
     for block, missing in zip(blocks, missing_mask(X).T, strict=True):
         values[missing, block] = np.nan
     gaussian = fit_gaussian(values, blocks, rows.weight, scale=scale)
-    return gaussian, without_prior(gaussian, values, rows.weight)
+    return Estimated(gaussian, without_prior(gaussian, values, rows.weight))
 
 
 def typical_rows(gaussian: Gaussian) -> DenseRows:
@@ -76,7 +84,7 @@ def analytic_shrinkages(
 
     Their single gaps are filled in; `rows` are dense.
     """
-    found = []
+    found: list[float | str] = []
     for m, shrinkage in enumerate(shrinkages):
         if shrinkage == "auto":
             here, block = ~missing_mask(X)[:, m], gaussian.blocks[m]
@@ -85,11 +93,12 @@ def analytic_shrinkages(
             part = gaussian.complete(values, [m])[:, block]
             weight = None if rows.weight is None else rows.weight[here]
             route = choose_route(DenseRows([part], weight), ["auto"], scale, "auto")
-            shrinkage = route.shrinkages[0]
-        found.append(shrinkage)
+            found.append(route.shrinkages[0])
+        else:
+            found.append(shrinkage)
     return found
 
 
-def _lacks_entries(value: object) -> bool:
+def _lacks_entries(value: Any) -> bool:
     dense = isinstance(value, np.ndarray) and not is_sparse(value)
     return dense and value.dtype.kind == "f" and bool(np.isnan(value).any())

@@ -188,7 +188,7 @@ class IterativeRoute(Route):
 
 def _span(vectors: Array) -> Array:
     """Return orthonormal columns that span those of a matrix."""
-    norms = linalg.norm(vectors, axis=0)
+    norms: Array = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
     return linalg.orth(vectors[:, norms > 0] / norms[norms > 0], rcond=1e-10)
 
 

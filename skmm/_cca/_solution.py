@@ -18,7 +18,7 @@ from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
 from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
-from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._normal import DenseNormal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
 from skmm._linalg import dominant_signs, psd_pinv
 from skmm._modalities import Modalities
@@ -263,19 +263,19 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     parts = zip(route.scales, units, route.varying, strict=True)
     factors = [(s / np.where(v, u, 1.0))[v] for s, u, v in parts]
     squares = [np.sum((s[s > 0] / u[s > 0]) ** 2) for s, u in zip(deviations, units, strict=True)]
-    axes = [route.axes(m) for m in range(len(units))]
+    axes: list[Axes | None] = [route.axes(m) for m in range(len(units))]
     S = route.core()
-    sizes = [route.varying[m].sum() if Q is None else Q.shape[1] for m, Q in enumerate(axes)]
-    own = side_by_side(sizes)
+    sizes = zip(axes, factors, strict=True)
+    own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in sizes])
     for m, (Q, factor, block) in enumerate(zip(axes, factors, own, strict=True)):
         axes[m], change = _in_other_units(Q, factor)
         S[block] = change @ S[block] if change.ndim == 2 else change[:, None] * S[block]
         S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change
+    core = DenseNormal(S, own)
     inner = side_by_side([len(factor) for factor in factors])
-    normal: Normal = DenseNormal(S, own)
-    if any(Q is not None for Q in axes):
-        spare = [_spare(Q, S[b, b], f) for Q, b, f in zip(axes, own, squares, strict=True)]
-        normal = WideNormal(normal, axes, spare, inner)
+    spare = [_spare(Q, S[b, b], s) for Q, b, s in zip(axes, own, squares, strict=True)]
+    wide = any(Q is not None for Q in axes)
+    normal = WideNormal(core, axes, spare, inner) if wide else core
     blocks = side_by_side([len(u) for u in units])
     return Unshrunk(
         np.concatenate(route.means), np.concatenate(units), blocks, normal, route.weight

@@ -179,7 +179,7 @@ class SparseAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
         return self.standardised.shape[1], self.dual.shape[1]
 
     def coordinates(self, x: Array) -> Array:

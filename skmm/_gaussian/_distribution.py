@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -182,11 +183,11 @@ def fit_gaussian(
         )
     fitted = fit_and_shrink(np.hstack(parts), own, weights)
     estimate = fitted.estimate
-    normal: Normal = DenseNormal(estimate.covariance, own)
+    normal: Normal = (core := DenseNormal(estimate.covariance, own))
     shift = [estimate.mean[b] for b in own]
     if any(Q is not None for Q in axes):
         spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
-        normal = WideNormal(normal, axes, spare, inner)
+        normal = WideNormal(core, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
@@ -227,7 +228,7 @@ def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
 def side_by_side(widths: Sequence[int]) -> list[slice]:
     """Return the columns of modalities of these widths."""
     ends = np.cumsum([0, *widths]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _axes(part: Array, weights: Array | None) -> DenseAxes | None:

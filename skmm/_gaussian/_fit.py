@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from skmm._gaussian._shrinkage import STRENGTHS, best_strength, prediction_error
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
-ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next
+ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next ones
 MANY = 50  # rows per column, with which no shrinkage does harm
 NEGLIGIBLE = 1e-6  # shrinkage for nothing but columns that depend on others
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
@@ -100,22 +101,29 @@ def fit_and_shrink(rows: Array, blocks: Sequence[slice], weights: Array | None =
     these, and again on the inputs as the next estimate completes them if it was another one.
     """
     weights = np.ones(len(rows)) if weights is None else weights
+    estimate = fit_normal(rows, blocks, shrinkage=FIRST, weights=weights, tol=ROUGH)
+    joint, each = _best_shrinkages(rows, blocks, weights, estimate)
+    estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
+    if len(rows) > MANY * rows.shape[1]:
+        return Shrunk(estimate, each)
+    again, each = _best_shrinkages(rows, blocks, weights, estimate)
+    if abs(np.log(again / joint)) > CLOSE:
+        estimate = fit_normal(rows, blocks, shrinkage=again, weights=weights, start=estimate)
+    return Shrunk(estimate, each)
+
+
+def _best_shrinkages(
+    rows: Array, blocks: Sequence[slice], weights: Array, estimate: Estimate
+) -> tuple[float, tuple[float, ...]]:
+    """Return the shrinkage with which modalities are predicted best, all and each."""
     weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
-    estimate, joint = None, FIRST
-    for tol in (ROUGH,) if len(rows) > MANY * rows.shape[1] else (ROUGH, FINE):
-        estimate = fit_normal(
-            rows, blocks, shrinkage=joint, weights=weights, start=estimate, tol=tol
-        )
-        errors = [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
-        before, joint = joint, _best(np.sum(errors, axis=0), weight, FIRST)
-    if abs(np.log(joint / before)) > CLOSE:
-        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-    return Shrunk(estimate, tuple(_best(error, weight, joint) for error in errors))
+    errors = [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
 
+    def best(error: Array, otherwise: float) -> float:
+        return shrinkage_of(best_strength(error), weight) if error.any() else otherwise
 
-def _best(errors: Array, weight: float, otherwise: float) -> float:
-    """Return the shrinkage of least error; where no rows could judge it, another one."""
-    return shrinkage_of(best_strength(errors), weight) if errors.any() else otherwise
+    joint = best(np.sum(errors, axis=0), FIRST)
+    return joint, tuple(best(error, joint) for error in errors)
 
 
 def _errors(
@@ -133,7 +141,6 @@ def _errors(
     X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
     if len(X) < 2:
         return np.zeros(len(STRENGTHS))  # nothing says how well it is predicted
-    shared = float(w @ (~np.isnan(X)).mean(axis=1))
     S = estimate.covariance[np.ix_(~columns, ~columns)]
     X -= estimate.mean[~columns]
     X = DenseNormal(S, _without(blocks, target)).complete(X, estimate.shrinkage)
@@ -141,11 +148,11 @@ def _errors(
     for part in (X, Y):
         part -= (root[:, 0] ** 2) @ part
         part *= root
-    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()))
 
 
 def _without(blocks: Sequence[slice], left: int) -> list[slice]:
     """Return the blocks but one, as slices of their columns side by side."""
     sizes = [block.stop - block.start for m, block in enumerate(blocks) if m != left]
     ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]

@@ -6,16 +6,15 @@ Its generalised cross-validation, the leave-one-out error with the mean leverage
 row's, follows for every penalty from moments and one eigendecomposition.
 
 What is chosen is the number of pseudo-observations ``v = n c / (1 - c)``, the strength of the
-prior: unlike c it does not depend on n, so that it can be judged on the rows that have a modality
-and serve for all rows.
+prior. Where a modality misses in a share of the rows, its expectation by EM is the ridge regression
+of the rows that have it with the same v (each step moves the covariances with it by that share
+alone), so that v is judged on these rows and serves for all.
 
 G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a good
 ridge parameter", Technometrics 21 (1979).
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
@@ -29,9 +28,7 @@ def best_strength(errors: Array) -> float:
     return float(STRENGTHS[np.argmin(errors)])
 
 
-def prediction_errors(
-    inputs: Array, across: Array, square: float, n_rows: float, n_shared: float | None = None
-) -> Array:
+def prediction_errors(inputs: Array, across: Array, square: float, n_rows: float) -> Array:
     """Return the generalised cross-validation error (73,) of each of STRENGTHS.
 
     Parameters
@@ -44,14 +41,11 @@ def prediction_errors(
         Sum of the target's variances.
     n_rows : float
         Number of these rows.
-    n_shared : float, default=None
-        Number of those that have an input, on average; all by default. Inputs that were completed
-        vary less than observed ones, about in proportion.
     """
     values, vectors = linalg.eigh(inputs, check_finite=False)
     values = np.maximum(values, 0.0)
     along = ((vectors.T @ across) ** 2).sum(axis=1)  # (p,)
-    penalties = STRENGTHS / (n_rows if n_shared is None else n_shared)
+    penalties = STRENGTHS / n_rows
     gain = 1.0 / (values + penalties[:, None])  # (73, p)
     left = square - 2.0 * gain @ along + (gain**2) @ (values * along)
     free = 1.0 - (gain @ values + 1.0) / n_rows  # the mean takes a degree of freedom as well

@@ -30,7 +30,7 @@ class Axes(Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
 
     def coordinates(self, x: Array) -> Array:
         """Return x Q (n, r)."""
@@ -56,7 +56,7 @@ class DenseAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
         return self.matrix.shape
 
     def coordinates(self, x: Array) -> Array:
@@ -81,7 +81,7 @@ class DualAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
         return self.standardised.shape[1], self.dual.shape[1]
 
     def coordinates(self, x: Array) -> Array:
