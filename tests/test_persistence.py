@@ -416,7 +416,7 @@ def _attacked(attack, marker):
 
     def change(content):
         schema = json.loads(content)
-        (state,) = (n for n in _nodes(schema) if "scale" in n.get("content", ()))
+        (state,) = (n for n in _nodes(schema) if "solver" in n.get("content", ()))
         state["content"]["scale"] = make(module, name, text.format(str(marker)))
         return json.dumps(schema).encode()
 

@@ -24,8 +24,8 @@ from skmm._cca._array_api import (
 )
 from skmm._cca._device import Home, to_numpy
 from skmm._cca._incomplete import (
+    Estimated,
     analytic_shrinkages,
-    dense_names,
     estimate,
     has_gaps,
     refuse_sparse_gaps,
@@ -68,8 +68,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     Finds, in each modality, the directions whose projections agree best with those of the other
     modalities. Two complete modalities give the textbook solution; more give generalised
     (multiset) CCA; `shrinkage` leads from CCA (0) to partial least squares (1). Behind the
-    projections stands a Gaussian model, from which come `translate`, `impute`, `sample` and the
-    likelihood.
+    projections stands one normal distribution of all columns, from which come `translate`,
+    `impute`, `sample` and the likelihood. Rows may lack modalities and single entries (NaN).
 
     Parameters
     ----------
@@ -114,7 +114,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Sparse modalities stay sparse. Above 5000 rows and 5000 columns "auto" and "randomized"
         find the leading components alone, by an iteration from a random start (eigenvalues to
         1e-10, projections to about 1e-7 over the gap between eigenvalues); it needs a number of
-        components and, for more columns than rows, shrinkage, and has no `score_samples`.
+        components and, for more columns than rows, shrinkage. The distribution is then known along
+        the directions of these components alone.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds of ``n_components="auto"``, the restarts of "sumcor", the "randomized"
@@ -124,14 +125,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     ----------
     weights_ : dict of str to ndarray (d, n_components_)
         Projections are ``(x - means_) @ weights_``. They have unit variance on the training rows
-        (dividing by n).
+        (dividing by n); if these have gaps, on complete rows as the distribution expects them.
 
     loadings_ : dict of str to ndarray or DataFrame (d, n_components_)
         Canonical loadings: Pearson's correlation of each column with its modality's projections,
-        on the training rows that have the modality; 0 for constant columns. A DataFrame, by the
-        names of the columns, where `fit` saw names. The column of largest loading over all
-        modalities has a positive sign (of equally large ones the first by the modality's name; with
-        ``scale=False`` and shrinkage the column of largest covariance).
+        on the training rows, or if these have gaps on complete rows as the distribution expects
+        them; 0 for constant columns. A DataFrame, by the names of the columns, where `fit` saw
+        names. The column of largest loading over all modalities has a positive sign (of equally
+        large ones the first by the modality's name; with ``scale=False`` and shrinkage the column
+        of largest covariance).
 
     projection_covariances_ : dict of str to ndarray or DataFrame (d, n_components_)
         The same as covariances: loadings times the standard deviations of the columns.
@@ -148,11 +150,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     model_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
         Correlation of the projections of each pair in the normal distribution of all columns, which
-        is shrunk for prediction: what may be expected of new rows, where the training correlations
-        above are flattered by few rows.
+        is shrunk for prediction: cautious where rows are few, and the training correlations above
+        flattered. Also of pairs that no row has.
 
     model_shrinkage_ : dict of str to float
-        Shrinkage of that distribution when a modality is predicted: chosen by generalised
+        Shrinkage c of that distribution when a modality is predicted: chosen by generalised
         cross-validation, whatever `shrinkage` the directions have.
 
     eigenvalues_ : ndarray of shape (n_components_,)
@@ -179,8 +181,19 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     -----
     With standardised columns, S the covariance and R its shrunk form, "maxvar" solves
     ``A w = lambda B w`` where B is block-diagonal of the R and A has them on its diagonal and the
-    cross-covariances off it. Missing modalities: each covariance is estimated from the rows that
-    have what it needs.
+    cross-covariances off it.
+
+    The distribution has the covariance ``(1 - c) S + c I`` of standardised columns (of columns in
+    one unit per modality for ``scale=False``), so that `translate` is ridge regression; c is
+    chosen by generalised cross-validation (Golub, Heath and Wahba 1979), and neither
+    `n_components` nor `shrinkage` changes it.
+
+    Where modalities or single entries are missing in `fit`, mean and S are estimated by
+    expectation-maximisation (Dempster, Laird and Rubin 1977), penalised towards uncorrelated
+    columns as c says. The directions are those of complete rows with these moments, unpenalised
+    if more rows have all modalities than there are columns. Later, `transform` fills single gaps
+    by what the modality itself tells, `translate` and `impute` by all that the row has.
+    `partial_fit` and data in pieces need complete rows.
 
     Under scikit-learn's array API dispatch, arrays of other libraries (forms 3 and 4 of
     :func:`skmm.check_modalities`) give fitted attributes and results of their namespace and
@@ -195,6 +208,12 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     H. Hotelling, "Relations between two sets of variates", Biometrika 28 (1936).
 
     J. R. Kettenring, "Canonical analysis of several sets of variables", Biometrika 58 (1971).
+
+    A. P. Dempster, N. M. Laird and D. B. Rubin, "Maximum likelihood from incomplete data via the EM
+    algorithm", Journal of the Royal Statistical Society B 39 (1977).
+
+    G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
+    good ridge parameter", Technometrics 21 (1979).
 
     F. Bach and M. Jordan, "A probabilistic interpretation of canonical correlation analysis",
     Technical Report 688, University of California, Berkeley (2005).
@@ -438,8 +457,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            In nats, of the original units. A modality whose columns are linearly dependent has no
-            density unless it is shrunk; within the space that they span it is taken.
+            In nats, of the original units and of whatever the row has. Constant columns have no
+            density.
         """
         X = self._check(X, y)
         return self._model.log_density(X)
@@ -508,27 +527,28 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
-    def _fit_checked(self, X: Modalities, gaussian: Gaussian | None = None) -> Self:
+    def _fit_checked(self, X: Modalities, known: Estimated | None = None) -> Self:
         """Fit to modalities that have been checked and flattened already.
 
         The distribution of rows with gaps may be known already.
         """
         X = read_modalities(self, X, reset=True, min_samples=2)
-        return self._fit_modalities(X, None, gaussian)
+        return self._fit_modalities(X, None, known)
 
     def _fit_modalities(
-        self, X: Modalities, sample_weight: Any, gaussian: Gaussian | None = None
+        self, X: Modalities, sample_weight: Any, known: Estimated | None = None
     ) -> Self:
         self._moments = None
-        shrinkages = self._shrinkages()
+        shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
         weight, shared = rows.weight, shared_rows(X, rows.weight)
         check_alignable(X.names, shared)
         if incomplete := has_gaps(X):
-            column_statistics(X.select(dense_names(X)), self._schema)  # refuses empty columns
-            gaussian = gaussian or estimate(X, rows, self.scale)
+            column_statistics(X, self._schema)  # refuses empty columns
+            known = known or estimate(X, rows, self.scale)
+            gaussian = known.predicting
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
-            rows = typical_rows(gaussian)
+            rows = typical_rows(known.aligning)
         route = choose_route(
             rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,
@@ -559,7 +579,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
             self, piece.X, piece.y, reset=reset, min_modalities=2, flatten=True, min_samples=1,
-            accept_sparse=True,
+            accept_sparse=True, allow_partial=True,
         )  # fmt: skip
         self._check_complete_set(X)
         if has_gaps(X):

@@ -8,13 +8,18 @@ that of complete rows with these moments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._solution import choose_route
-from skmm._gaussian._distribution import Gaussian, fit_gaussian, side_by_side
+from skmm._gaussian._distribution import (
+    Gaussian,
+    fit_gaussian,
+    side_by_side,
+    without_prior,
+)
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._values import is_sparse
 
@@ -24,11 +29,6 @@ Array = np.ndarray
 def has_gaps(X: Modalities) -> bool:
     """Return whether a row lacks a modality or an entry."""
     return bool(missing_mask(X).any()) or any(_lacks_entries(X[name]) for name in X.names)
-
-
-def dense_names(X: Modalities) -> list[str]:
-    """Return the modalities that are not sparse."""
-    return [name for name in X.names if not is_sparse(X[name])]
 
 
 def refuse_sparse_gaps(X: Modalities) -> Modalities:
@@ -48,8 +48,15 @@ def shared_rows(X: Modalities, weight: Array | None) -> Array:
     return there.T.astype(np.int64) @ there
 
 
-def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
-    """Return the distribution that rows with gaps are likeliest from."""
+class Estimated(NamedTuple):
+    """The distribution of rows with gaps that predicts modalities best, and that of directions."""
+
+    predicting: Gaussian
+    aligning: Gaussian
+
+
+def estimate(X: Modalities, rows: Rows, scale: bool) -> Estimated:
+    """Return the distributions that rows with gaps are likeliest from."""
     if not rows.can_be_read_dense:
         raise ValueError(
             "Sparse data with missing modalities are estimated as a dense array, and these are "
@@ -60,7 +67,8 @@ def estimate(X: Modalities, rows: Rows, scale: bool) -> Gaussian:
     blocks = side_by_side(rows.widths)
     for block, missing in zip(blocks, missing_mask(X).T, strict=True):
         values[missing, block] = np.nan
-    return fit_gaussian(values, blocks, rows.weight, scale=scale)
+    gaussian = fit_gaussian(values, blocks, rows.weight, scale=scale)
+    return Estimated(gaussian, without_prior(gaussian, values, rows.weight))
 
 
 def typical_rows(gaussian: Gaussian) -> DenseRows:

@@ -92,8 +92,7 @@ class Model:
 
     def correlations(self) -> Array:
         """Return the correlation (k, M, M) of the projections of each pair in the distribution."""
-        units = [self.gaussian.scale[block] for block in self.gaussian.blocks]
-        return self.solution.model_correlations(units, self.gaussian.shrinkage)
+        return self.solution.model_correlations(self.gaussian)
 
     def varies(self, name: str) -> Array:
         """Return which columns (d,) of a modality are not constant."""

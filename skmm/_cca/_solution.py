@@ -17,15 +17,16 @@ from skmm._cca._root import RootRoute
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
-from skmm._gaussian._distribution import Unshrunk, common_unit, side_by_side
+from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
 from skmm._gaussian._normal import DenseNormal
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
-from skmm._linalg import dominant_signs, product, psd_pinv
+from skmm._linalg import dominant_signs, psd_pinv
 from skmm._modalities import Modalities
 from skmm._modalities._values import is_sparse
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,9 @@ class Solution:
         grid = joint.reshape(-1, k, len(joint) // k, k)
         return np.ascontiguousarray(np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0))
 
-    def model_correlations(self, units: Sequence[Array], shrinkage: float) -> Array:
-        """Correlation (k, M, M) of the projections of each pair in the shrunk distribution."""
-        joint, k = (1.0 - shrinkage) * self.codes, len(self.eigenvalues)
-        for m, (W, unit) in enumerate(zip(self.weights, units, strict=True)):
-            block, inner = component_slice(m, k), W * unit[:, None]
-            joint[block, block] += shrinkage * product(inner.T, inner)
+    def model_correlations(self, gaussian: Gaussian) -> Array:
+        """Correlation (k, M, M) of the projections of each pair in a distribution."""
+        joint = gaussian.covariance_along(linalg.block_diag(*self.weights))
         variance = np.diag(joint)
         deviation = np.sqrt(np.where(variance > 0, variance, np.inf))
         return self._grid(joint / np.outer(deviation, deviation))
@@ -264,6 +262,7 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     units = deviations if scale else [common_unit(s) for s in deviations]
     parts = zip(route.scales, units, route.varying, strict=True)
     factors = [(s / np.where(v, u, 1.0))[v] for s, u, v in parts]
+    squares = [np.sum((s[s > 0] / u[s > 0]) ** 2) for s, u in zip(deviations, units, strict=True)]
     axes: list[Axes | None] = [route.axes(m) for m in range(len(units))]
     S = route.core()
     sizes = zip(axes, factors, strict=True)
@@ -274,12 +273,23 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
         S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change
     core = DenseNormal(S, own)
     inner = side_by_side([len(factor) for factor in factors])
+    spare = [_spare(Q, S[b, b], s) for Q, b, s in zip(axes, own, squares, strict=True)]
     wide = any(Q is not None for Q in axes)
-    normal = WideNormal(core, axes, [0.0] * len(axes), inner) if wide else core
+    normal = WideNormal(core, axes, spare, inner) if wide else core
     blocks = side_by_side([len(u) for u in units])
     return Unshrunk(
         np.concatenate(route.means), np.concatenate(units), blocks, normal, route.weight
     )
+
+
+def _spare(axes: Axes | None, inside: Array, square: float) -> float:
+    """Return the mean variance outside the axes, of columns whose variances add up to `square`.
+
+    It is rounding where the axes span the rows.
+    """
+    free = 0 if axes is None else axes.shape[0] - axes.shape[1]
+    left = square - float(np.trace(inside))
+    return left / free if free and left > _ROUNDING * square else 0.0
 
 
 def _in_other_units(axes: Axes | None, factor: Array) -> tuple[Axes | None, Array]:

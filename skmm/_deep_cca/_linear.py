@@ -13,13 +13,12 @@ from sklearn.model_selection import KFold
 
 from skmm._base import warn_caller
 from skmm._cca import CCA
-from skmm._cca._incomplete import estimate, has_gaps
+from skmm._cca._incomplete import Estimated, estimate, has_gaps
 from skmm._cca._model import total_correlation
 from skmm._cca._moments import Moments
 from skmm._cca._solution import rows_of
 from skmm._cca._whitening import MomentRoute
 from skmm._deep._split import Split
-from skmm._gaussian._distribution import Gaussian
 from skmm._modalities import Modalities, missing_mask, observed_rows, with_values
 from skmm._modalities._check import LARGEST
 from skmm._modalities._stream import is_streamed, row_slices
@@ -148,7 +147,7 @@ class _Rows:
     X: Modalities
 
     @cached_property
-    def gaussian(self) -> Gaussian | None:
+    def known(self) -> Estimated | None:
         """The distribution of rows with gaps."""
         return estimate(self.X, rows_of(self.X), scale=True) if has_gaps(self.X) else None
 
@@ -156,11 +155,11 @@ class _Rows:
         """Fit CCA with as many of these components as the ranks allow."""
         cca, X = CCA(n_components, shrinkage=shrinkage), self.X
         if n_components > min(*(value.shape[1] for value in X.values()), len(X) - 1):
-            return cca.set_params(n_components=None)._fit_checked(X, self.gaussian)
+            return cca.set_params(n_components=None)._fit_checked(X, self.known)
         try:
-            return cca._fit_checked(X, self.gaussian)
+            return cca._fit_checked(X, self.known)
         except ValueError:  # the ranks are smaller than the shapes say, or there is a true fault
-            return cca.set_params(n_components=None)._fit_checked(X, self.gaussian)
+            return cca.set_params(n_components=None)._fit_checked(X, self.known)
 
 
 def _flat(X: Modalities) -> Modalities:

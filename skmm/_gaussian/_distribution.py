@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from skmm._gaussian._fit import fit_and_shrink
+from skmm._gaussian._fit import NEGLIGIBLE, Estimate, fit_and_shrink, fit_normal
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 from skmm._gaussian._wide import DenseAxes, WideNormal
@@ -75,15 +75,20 @@ class Gaussian:
         """Return complete rows whose mean and covariance are exactly those of S, unshrunk."""
         return self._in_units(self.normal.typical_rows())
 
+    def covariance_along(self, directions: Array) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        keep = self._varying
+        return self.normal.along(self.scale[keep, None] * directions[keep], self.shrinkage)
+
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
-        return self._in_units(self.normal.draw(n_samples, self.shrinkage, rng))
+        return self._in_units(self._noise(n_samples, rng))
 
     def draw_given(self, rows: Array, rng: np.random.RandomState) -> Array:
         """Return rows with what is missing drawn given what they have."""
         # A draw of everything is right but for its expectation given the observed entries: it is
         # moved by the difference of two expectations (Matheron's rule).
-        free = self.normal.draw(len(rows), self.shrinkage, rng)
+        free = self._noise(len(rows), rng)
         Z = self._standardised(rows)
         expected = self.normal.complete(np.where(np.isnan(Z), np.nan, free), self.shrinkage)
         noise = self._in_units(free - expected) - self._in_units(np.zeros_like(free))
@@ -92,6 +97,11 @@ class Gaussian:
     @property
     def _varying(self) -> Array:
         return self.scale > 0
+
+    def _noise(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw standardised rows of the columns that vary."""
+        noise = rng.standard_normal((n_samples, int(self._varying.sum())))
+        return self.normal.mix(noise, self.shrinkage)
 
     def _standardised(self, rows: Array) -> Array:
         keep = self._varying
@@ -182,6 +192,26 @@ def fit_gaussian(
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
     return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
+
+
+def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None) -> Gaussian:
+    """Return the likeliest distribution of rows, begun at another, if there are enough of them.
+
+    That is if more rows have all modalities than there are columns. What is missing is expected
+    with the prior, towards no correlation with what is not. A prior that predicts well so hides
+    what modalities have in common in directions of little variance.
+    """
+    there = [~np.isnan(rows[:, block]).all(axis=1) for block in gaussian.blocks]
+    complete = np.all(there, axis=0) if weights is None else np.all(there, axis=0) & (weights > 0)
+    normal, keep = gaussian.normal, gaussian.scale > 0
+    if not isinstance(normal, DenseNormal) or complete.sum() <= keep.sum():
+        return gaussian
+    Z = (rows[:, keep] - gaussian.mean[keep]) / gaussian.scale[keep]
+    start = Estimate(np.zeros(Z.shape[1]), normal.covariance, NEGLIGIBLE)
+    found = fit_normal(Z, normal.blocks, shrinkage=NEGLIGIBLE, weights=weights, start=start)
+    mean = gaussian.mean.copy()
+    mean[keep] += gaussian.scale[keep] * found.mean
+    return replace(gaussian, mean=mean, normal=DenseNormal(found.covariance, normal.blocks))
 
 
 def common_unit(deviations: Array) -> Array:

@@ -16,6 +16,7 @@ Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
 ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next ones
 MANY = 50  # rows per column, with which no shrinkage does harm
+NEGLIGIBLE = 1e-6  # shrinkage for nothing but columns that depend on others
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 

@@ -147,18 +147,32 @@ class WideNormal(Normal):
             found[i] = self._given(rows[i], shrinkage).log_density
         return found
 
-    def draw(self, n_samples: int, shrinkage: float, rng: np.random.RandomState) -> Array:
-        """Draw rows (n_samples, d)."""
-        drawn = self.core.draw(n_samples, shrinkage, rng)
-        found = []
-        for axes, spare, own in zip(self.axes, self.spare, self.core.blocks, strict=True):
-            part = drawn[:, own]
+    def mix(self, noise: Array, shrinkage: float) -> Array:
+        """Return independent normal rows (n, d) times the symmetric root of the covariance."""
+        at, found = self._coordinates(noise), []
+        mixed = self.core.mix(at, shrinkage)
+        for axes, spare, block, own in zip(
+            self.axes, self.spare, self.blocks, self.core.blocks, strict=True
+        ):
+            part = mixed[:, own]
             if axes is not None:
-                free = rng.standard_normal((n_samples, axes.shape[0]))
-                free -= axes.expand(axes.coordinates(free))
-                part = axes.expand(part) + np.sqrt((1.0 - shrinkage) * spare + shrinkage) * free
+                outside = noise[:, block] - axes.expand(at[:, own])
+                deviation = np.sqrt((1.0 - shrinkage) * spare + shrinkage)
+                part = axes.expand(part) + deviation * outside
             found.append(part)
         return np.hstack(found)
+
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        at = self._coordinates(directions.T)
+        found = self.core.along(at.T, shrinkage)
+        for axes, spare, block, own in zip(
+            self.axes, self.spare, self.blocks, self.core.blocks, strict=True
+        ):
+            if axes is not None:
+                outside = directions[block].T @ directions[block] - at[:, own] @ at[:, own].T
+                found += ((1.0 - shrinkage) * spare + shrinkage) * outside
+        return found
 
     @property
     def core(self) -> DenseNormal:
