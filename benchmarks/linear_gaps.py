@@ -18,16 +18,20 @@ import argparse
 import resource
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from group_factors import ridge
 from missing_modalities import gappy, mfeat
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
+from sklearn.linear_model import RidgeCV
 
 from skmm import CCA, GroupFactorAnalysis, Modalities
-from skmm.datasets import fetch_breast_tcga, fetch_nutrimouse, fetch_scmt
+from skmm.datasets import fetch_breast_tcga, fetch_cll, fetch_nutrimouse, fetch_scmt
 
 Array = np.ndarray
 MODELS: dict[str, Callable[[], Any]] = {"CCA": CCA, "GroupFactorAnalysis": GroupFactorAnalysis}
@@ -172,6 +176,87 @@ def task_few(seeds: range) -> None:
                     for m, guess in guesses.items():
                         scores[m].append(1 - np.sum((test[to] - guess) ** 2) / total)
             report(f"{name}, {size} rows", scores)
+
+
+def blocks_of(widths: list[int]) -> list[slice]:
+    ends = np.cumsum([0, *widths]).tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def ridge_per_pattern(rows: Array, blocks: list[slice]) -> Array:
+    """Fill a modality by ridge regression on what the row has, on the rows that have all of it.
+
+    Single gaps are filled with means first.
+    """
+    filled, missing = rows.copy(), [np.isnan(rows[:, b]).all(axis=1) for b in blocks]
+    means = np.nanmean(rows, axis=0)
+    for m, block in enumerate(blocks):
+        gaps = np.isnan(filled[:, block]) & ~missing[m][:, None]
+        filled[:, block] = np.where(gaps, means[block], filled[:, block])
+    observed, complete = ~np.array(missing).T, filled.copy()
+    for pattern in np.unique(observed, axis=0):
+        here = (observed == pattern).all(axis=1)
+        inputs = np.concatenate([np.r_[b] for b, there in zip(blocks, pattern, strict=True) if there])
+        for block, there in zip(blocks, pattern, strict=True):
+            if there:
+                continue
+            known = observed[:, pattern].all(axis=1) & ~np.isnan(filled[:, block]).any(axis=1)
+            if known.sum() < 5:
+                complete[here, block] = means[block]
+                continue
+            model = RidgeCV(np.logspace(0, 6, 13)).fit(filled[known][:, inputs], filled[known, block])
+            complete[here, block] = model.predict(filled[here][:, inputs])
+    return complete
+
+
+def iterative(rows: Array, blocks: list[slice]) -> Array:
+    model = IterativeImputer(n_nearest_features=30, max_iter=5, random_state=0)
+    return model.fit_transform(rows)
+
+
+def own(make: Callable[[], Any]) -> Callable[[Array, list[slice]], Array]:
+    def fill(rows: Array, blocks: list[slice]) -> Array:
+        X = Modalities({f"m{m}": rows[:, b] for m, b in enumerate(blocks)})
+        return np.hstack(list(make().fit(X).impute(X).values()))
+
+    return fill
+
+
+def hidden_sets(seed: int) -> Iterator[tuple[str, Array, Array, list[slice]]]:
+    """Yield a name, the true rows, those with hidden entries, and the columns of modalities."""
+    rng = np.random.default_rng(seed)
+    train, _, y = mfeat(seed)
+    for name, n in (("mfeat, 1600 rows", 1600), ("mfeat, 300 rows", 300), ("mfeat, 100 rows", 100)):
+        X = train[:n]
+        holes = X.with_gaps(0.3, random_state=rng).missing.to_numpy()
+        widths = [X[k].shape[1] for k in X.names]
+        rows = np.hstack([np.asarray(v, float) for v in X.values()])
+        yield name, rows, np.where(np.repeat(holes, widths, axis=1), np.nan, rows), blocks_of(widths)
+    X = fetch_cll().data.select(["drugs", "mutations"])
+    rows = np.hstack([np.asarray(v, float) for v in X.values()])
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    hide = ~np.isnan(rows) & (rng.random(rows.shape) < 0.1)
+    yield "CLL", rows, np.where(hide, np.nan, rows), blocks_of([X[k].shape[1] for k in X.names])
+
+
+def task_hidden(seeds: range) -> None:
+    rivals = {"ridge per pattern": ridge_per_pattern, "IterativeImputer": iterative}
+    fills = {name: own(make) for name, make in MODELS.items()} | rivals
+    found: dict[str, dict[str, list[float]]] = {}
+    for seed in seeds:
+        for data, true, rows, blocks in hidden_sets(seed):
+            keep = np.nanstd(rows, axis=0) > 0
+            blocks = blocks_of([int(keep[b].sum()) for b in blocks])
+            mean, scale = np.nanmean(rows, axis=0)[keep], np.nanstd(rows, axis=0)[keep]
+            Z, T = (rows[:, keep] - mean) / scale, (true[:, keep] - mean) / scale
+            hidden = np.isnan(Z) & ~np.isnan(T)
+            for name, fill in fills.items():
+                left, total = T - fill(Z, blocks), T
+                r2 = [1 - np.sum(left[:, b][hidden[:, b]] ** 2) / np.sum(total[:, b][hidden[:, b]] ** 2)
+                      for b in blocks]  # fmt: skip
+                found.setdefault(data, {}).setdefault(name, []).append(float(np.mean(r2)))
+        for data, scores in found.items():
+            report(f"{data}, {seed + 1} seeds", scores)
 
 
 def patterned(n: int, widths: list[int], n_patterns: int, rng: np.random.Generator) -> Modalities:

@@ -47,10 +47,10 @@ from skmm._cca._solution import (
     rows_of,
     solve,
 )
-from skmm._cca._whitening import MomentRoute, Route
+from skmm._cca._whitening import GapsError, MomentRoute, Route
 from skmm._gaussian._distribution import Gaussian
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
@@ -543,17 +543,13 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         rows = self._rows(X, sample_weight)
         weight, shared = rows.weight, shared_rows(X, rows.weight)
         check_alignable(X.names, shared)
-        if incomplete := has_gaps(X):
+        route = self._route_of_complete(X, rows, shrinkages)
+        if incomplete := route is None:
             column_statistics(X, self._schema)  # refuses empty columns
             known = known or estimate(X, rows, self.scale)
             gaussian = known.predicting
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
-            rows = typical_rows(known.aligning)
-        route = choose_route(
-            rows, shrinkages, self.scale, self.solver,
-            n_components=self.n_components, objective=self.objective,
-            random_state=self.random_state,
-        )  # fmt: skip
+            route = self._route(typical_rows(known.aligning), shrinkages)
         wanted = self.n_components
         if wanted == "auto":
             model = clone(self).set_params(n_components=None, modalities=None)
@@ -562,6 +558,24 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if incomplete:
             self._set_correlations(PairSums.of_rows(self._model, X, weight), shared)
         return self
+
+    def _route_of_complete(
+        self, X: Modalities, rows: Rows, shrinkages: Sequence[float | str]
+    ) -> Route | None:
+        """Return the route of the rows, or None if they have gaps."""
+        if missing_mask(X).any():
+            return None
+        try:
+            return self._route(rows, shrinkages)
+        except GapsError:
+            return None
+
+    def _route(self, rows: Rows, shrinkages: Sequence[float | str]) -> Route:
+        return choose_route(
+            rows, shrinkages, self.scale, self.solver,
+            n_components=self.n_components, objective=self.objective,
+            random_state=self.random_state,
+        )  # fmt: skip
 
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""

@@ -14,7 +14,6 @@ from skmm._gaussian._distribution import Gaussian, Unshrunk
 from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._columns import in_type
-from skmm._modalities._values import is_sparse
 
 Array = np.ndarray
 Along = tuple[Array, Array, Array]  # which rows (n,) have both of a pair, and two codes (n_both, k)
@@ -56,7 +55,7 @@ class Model:
             codes[name] = rows.project(j, self.means[name], scale, weights)
             if (missing := missing_mask(X)[:, j]).any():
                 codes[name][missing] = np.nan
-            if len(gaps := _with_gaps(X, name)):
+            if len(gaps := _incomplete_rows(codes[name], missing)):
                 part = self.completed(X.select([name])[gaps], [name])[name]
                 codes[name][gaps] = (part - self.means[name]) @ weights
         return codes
@@ -187,13 +186,11 @@ def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> fl
     return float(np.mean(totals))
 
 
-def _with_gaps(X: Modalities, name: str) -> Array:
-    """Return which rows of a modality are there, but lack single entries."""
-    value = X[name]
-    if is_sparse(value) or not isinstance(value, np.ndarray) or value.dtype.kind != "f":
+def _incomplete_rows(codes: Any, missing: Array) -> Array:
+    """Return the rows whose modality is there but lacks entries: their codes are NaN."""
+    if not isinstance(codes, np.ndarray):  # rows on a device are complete
         return np.empty(0, dtype=int)
-    missing = missing_mask(X)[:, X.names.index(name)]
-    return np.flatnonzero(np.isnan(value).any(axis=1) & ~missing)
+    return np.flatnonzero(np.isnan(codes).any(axis=1) & ~missing)
 
 
 def _beside(codes: Sequence[Any]) -> Any:

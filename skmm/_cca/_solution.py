@@ -268,6 +268,8 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     sizes = zip(axes, factors, strict=True)
     own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in sizes])
     for m, (Q, factor, block) in enumerate(zip(axes, factors, own, strict=True)):
+        if np.all(factor == 1.0):
+            continue
         axes[m], change = _in_other_units(Q, factor)
         S[block] = change @ S[block] if change.ndim == 2 else change[:, None] * S[block]
         S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change

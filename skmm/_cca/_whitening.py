@@ -43,6 +43,10 @@ class IllConditionedError(Exception):
     """The route would lose digits on these data."""
 
 
+class GapsError(Exception):
+    """The rows lack entries, which routes cannot read."""
+
+
 class Route(ABC):
     """What a route finds, numbered by modality.
 
@@ -142,7 +146,12 @@ class Route(ABC):
     def _standardise(
         self, means: Sequence[Array], variances: Sequence[Array], divide: Sequence[bool]
     ) -> list[Array]:
-        """Settle means and scales; return divisors (d_m,) that turn constants into zeros."""
+        """Settle means and scales; return divisors (d_m,) that turn constants into zeros.
+
+        A mean that is NaN tells of gaps without a pass over the rows of its own.
+        """
+        if any(np.isnan(mean).any() for mean in means):
+            raise GapsError
         deviations = [np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
         self.means = list(means)
         self.varying = [varies(*columns) for columns in zip(means, deviations, strict=True)]
@@ -315,10 +324,10 @@ class MomentRoute(Route):
 
     def core(self) -> Array:
         """Return S of all columns that vary."""
-        keep, every = self.varying, range(len(self.varying))
-        S = self._covariances
-        whole = [[S[i, j] if i <= j else S[j, i].T for j in every] for i in every]
-        return np.block([[whole[i][j][np.ix_(keep[i], keep[j])] for j in every] for i in every])
+        keep, S = np.concatenate(self.varying), self._covariances
+        every = range(len(self.varying))
+        whole = np.block([[S[i, j] if i <= j else S[j, i].T for j in every] for i in every])
+        return whole if keep.all() else whole[np.ix_(keep, keep)]
 
 
 def _well_conditioned_factor(S: Array) -> Array | None:

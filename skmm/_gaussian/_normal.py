@@ -72,7 +72,7 @@ class DenseNormal(Normal):
                 given, at = Conditional.of(group, S), group.rows[:, None]
                 filled = given.fill(np.nan_to_num(rows[at, group.observed])).rows
                 rows[at, group.observed] = filled
-                rows[at, group.missing] = given.whiten(filled).T @ given.half
+                rows[at, group.missing] = given.expect(filled)
         return rows
 
     def log_density(self, rows: Array, shrinkage: float) -> Array:
