@@ -94,9 +94,7 @@ class Gaussian:
         return found
 
 
-def fit_gaussian(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
-) -> Gaussian:
+def fit_gaussian(rows: Array, blocks: Sequence[slice], weights: Array | None = None) -> Gaussian:
     """Return the likeliest normal distribution of rows with gaps, shrunk for prediction.
 
     Parameters
@@ -113,15 +111,15 @@ def fit_gaussian(
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b])
-        for b, Q in zip(inner, axes, strict=True)
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
-    fitted = fit_and_shrink(np.hstack(parts), own, weights)
+    wide = any(Q is not None for Q in axes)
+    fitted = fit_and_shrink(np.hstack(parts), own, weights, rotated=wide)
     estimate = fitted.estimate
     normal: Normal = DenseNormal(estimate.covariance, own)
     shift = [estimate.mean[b] for b in own]
-    if any(Q is not None for Q in axes):
+    if wide:
         spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
         normal = WideNormal(normal, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]

@@ -9,7 +9,13 @@ import numpy as np
 
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
-from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
+from skmm._gaussian._shrinkage import (
+    STRENGTHS,
+    best_strength,
+    column_errors,
+    prediction_errors,
+    shrinkage_of,
+)
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
@@ -92,30 +98,35 @@ class Shrunk:
 
 
 def fit_and_shrink(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None, *, rotated: bool = False
 ) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on
-    these, and again on the inputs as the next estimate completes them if it was another one.
+    these, and again on the inputs as the next estimate completes them if it was another one. A
+    modality that is never seen with another has no choice of its own; where none has, the columns
+    choose, each predicted from all others, unless they are `rotated`: coordinates, not columns.
     """
     weights = np.ones(len(rows)) if weights is None else weights
     weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
     estimate, errors = None, None
     joint = FIRST
     for _ in range(PASSES):
-        estimate = fit_normal(
-            rows, blocks, shrinkage=joint, weights=weights, start=estimate
-        )
-        errors = np.array(
-            [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
-        )
-        before, joint = joint, shrinkage_of(best_strength(errors.sum(axis=0)), weight)
+        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
+        errors = np.array([_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))])
+        total = errors.sum(axis=0)
+        if not total.any():
+            if rotated:
+                break
+            total = column_errors(estimate.covariance, weight)
+        before, joint = joint, shrinkage_of(best_strength(total), weight)
         if abs(np.log(joint / before)) < CLOSE:
             break
     else:
         estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-    each = tuple(shrinkage_of(best_strength(error), weight) for error in errors)
+    each = tuple(
+        shrinkage_of(best_strength(error), weight) if error.any() else joint for error in errors
+    )
     return Shrunk(estimate, each)
 
 
@@ -125,11 +136,14 @@ def _errors(
     """Return the errors of predicting a modality from the others, of each of STRENGTHS.
 
     What rows lack of the others is completed without the help of the modality that is predicted:
-    with it, inputs would know their target.
+    with it, inputs would know their target. All are 0 where no rows can tell.
     """
     columns = np.zeros(rows.shape[1], dtype=bool)
     columns[blocks[target]] = True
     known = ~np.isnan(rows[:, columns]).any(axis=1) & ~np.isnan(rows[:, ~columns]).all(axis=1)
+    known &= weights > 0
+    if not known.any() or not columns.any():
+        return np.zeros(len(STRENGTHS))
     X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
     shared = float(w @ (~np.isnan(X)).mean(axis=1))
     S = estimate.covariance[np.ix_(~columns, ~columns)]
@@ -139,7 +153,8 @@ def _errors(
     X, Y = (part - np.average(part, axis=0, weights=w) for part in (X, Y))
     root = np.sqrt(w / w.sum())[:, None]
     X, Y = X * root, Y * root
-    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    errors = prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    return errors if np.isfinite(errors).any() else np.zeros_like(errors)
 
 
 def _without(blocks: Sequence[slice], left: int) -> list[slice]:
