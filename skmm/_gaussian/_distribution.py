@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -117,11 +118,12 @@ def fit_gaussian(rows: Array, blocks: Sequence[slice], weights: Array | None = N
     wide = any(Q is not None for Q in axes)
     fitted = fit_and_shrink(np.hstack(parts), own, weights, rotated=wide)
     estimate = fitted.estimate
-    normal: Normal = DenseNormal(estimate.covariance, own)
+    core = DenseNormal(estimate.covariance, own)
+    normal: Normal = core
     shift = [estimate.mean[b] for b in own]
     if wide:
         spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
-        normal = WideNormal(normal, axes, spare, inner)
+        normal = WideNormal(core, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
     mean[keep] += columns.scale[keep] * np.concatenate(shift)
@@ -138,7 +140,7 @@ def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
 def side_by_side(widths: Sequence[int]) -> list[slice]:
     """Return the columns of modalities of these widths."""
     ends = np.cumsum([0, *widths]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _axes(part: Array, weights: Array | None) -> DenseAxes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from skmm._gaussian._shrinkage import (
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
 PASSES = 2
+LEAST = 1e-4  # shrinkage where rows are too few for a likelihood that has a maximum
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
@@ -65,7 +67,8 @@ def fit_normal(
     blocks : sequence of slice
         The columns of each modality.
     shrinkage : float, default=0
-        Share of the identity in the covariance: that of an inverse Wishart prior.
+        Share of the identity in the covariance: that of an inverse Wishart prior. At least LEAST
+        where a modality has no more rows than there are columns: the likelihood may be unbounded.
     weights : ndarray of shape (n,), default=None
     start : Estimate, default=None
         Where to begin; the mean 0 and the identity by default.
@@ -74,6 +77,8 @@ def fit_normal(
         Steps end when one adds less to the penalised log-likelihood per observed entry.
     """
     weights = np.ones(len(rows)) if weights is None else weights
+    if _fewest(rows[weights > 0], blocks) <= rows.shape[1]:
+        shrinkage = max(shrinkage, LEAST)
     found = patterns(rows, blocks, weights)
     prior = Prior.of(shrinkage, sum(pattern.weight for pattern in found))
     least = tol * sum(pattern.n_entries for pattern in found)
@@ -87,6 +92,12 @@ def fit_normal(
         gain = np.inf if len(objectives) == 1 else objective - objectives[-2]
         estimate = Estimate(mean, scatter, shrinkage, objectives, bool(gain < least))
     return estimate
+
+
+def _fewest(rows: Array, blocks: Sequence[slice]) -> int:
+    """Return in how many rows the rarest modality is."""
+    counts = [int((~np.isnan(rows[:, b]).all(axis=1)).sum()) for b in blocks if b.stop > b.start]
+    return min(counts, default=0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def fit_and_shrink(
     """
     weights = np.ones(len(rows)) if weights is None else weights
     weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
-    estimate, errors = None, None
+    estimate, errors = None, np.zeros((len(blocks), len(STRENGTHS)))
     joint = FIRST
     for _ in range(PASSES):
         estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
@@ -161,4 +172,4 @@ def _without(blocks: Sequence[slice], left: int) -> list[slice]:
     """Return the blocks but one, as slices of their columns side by side."""
     sizes = [block.stop - block.start for m, block in enumerate(blocks) if m != left]
     ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]

@@ -15,8 +15,6 @@ ridge parameter", Technometrics 21 (1979).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import linalg
 
@@ -62,8 +60,8 @@ def prediction_errors(
 def column_errors(covariance: Array, n_rows: float) -> Array:
     """Return the errors (73,) of predicting each column from all others, as `prediction_errors`.
 
-    With P = (S + penalty)⁻¹ the residual of column j is (P x)_j / P_jj, and the others' part of P is
-    P less its j-th column times itself over P_jj: all follows from the one decomposition of S.
+    With P = (S + penalty)⁻¹ the residual of column j is (P x)_j / P_jj, and the inverse without
+    column j is P less its j-th column times itself over P_jj: one decomposition of S is enough.
     """
     values, vectors = linalg.eigh(covariance, check_finite=False)
     values, penalties = np.maximum(values, 0.0), STRENGTHS[:, None] / n_rows

@@ -30,7 +30,7 @@ class Axes(Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns d and of axes r."""
 
     def coordinates(self, x: Array) -> Array:
         """Return x Q (n, r)."""
@@ -56,7 +56,7 @@ class DenseAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns d and of axes r."""
         return self.matrix.shape
 
     def coordinates(self, x: Array) -> Array:

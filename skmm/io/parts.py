@@ -21,11 +21,14 @@ PATHS = {
     "ClassTargets": "skmm._multimodal_predictor._targets.ClassTargets",
     "ColumnStatistics": "skmm._modalities._columns.ColumnStatistics",
     "ConditionalGANNetwork": "skmm.nn._adversarial.ConditionalGANNetwork",
+    "DenseAxes": "skmm._gaussian._wide.DenseAxes",
+    "DenseNormal": "skmm._gaussian._normal.DenseNormal",
     "Discriminator": "skmm.nn._discriminator.Discriminator",
     "DualCovariance": "skmm._cca._sparse.DualCovariance",
     "FactorGaussian": "skmm._group_factor_analysis._model.FactorGaussian",
     "Fused": "skmm.nn._fusion.Fused",
     "GANTarget": "skmm.nn._generator.Target",
+    "Gaussian": "skmm._gaussian._distribution.Gaussian",
     "GaussianNoise": "skmm.nn._layers.GaussianNoise",
     "Generator": "skmm.nn._generator.Generator",
     "JointEncoder": "skmm.nn._vae.JointEncoder",
@@ -53,6 +56,7 @@ PATHS = {
     "TokenIds": "skmm.nn._modality_networks.TokenIds",
     "TokenRecurrent": "skmm.nn._tokens._Recurrent",
     "VAENetwork": "skmm.nn._vae.VAENetwork",
+    "WideNormal": "skmm._gaussian._wide.WideNormal",
 }
 
 
