@@ -1,5 +1,6 @@
 """GroupFactorAnalysis against closed forms of the Gaussian that it stands for."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.model_selection import GridSearchCV
 
 from skmm import GroupFactorAnalysis, Modalities
 from skmm._group_factor_analysis._fitting import Fit
-from skmm._group_factor_analysis._gaps import Gaps
-from skmm._group_factor_analysis._state import Data
+from skmm._group_factor_analysis._gaps import Gaps, Members, inverse_roots
+from skmm._group_factor_analysis._residual import mixture, residual_share
+from skmm._group_factor_analysis._state import Data, condensed
 from skmm._group_factor_analysis._variational import bound, expect_loadings, gains, step
 
 WIDTHS = {"rna": 6, "protein": 4, "age": 1}
@@ -49,10 +51,10 @@ def gaussian(model):
     names = model.modality_names_in_
     side_by_side = {
         key: np.concatenate([np.asarray(getattr(model, key)[name]) for name in names])
-        for key in ("means_", "scales_", "loadings_", "noise_variances_")
+        for key in ("means_", "scales_", "covariance_loadings_", "covariance_noise_")
     }
-    W, scales = side_by_side["loadings_"], side_by_side["scales_"]
-    covariance = W @ W.T + np.diag(side_by_side["noise_variances_"])
+    L, scales = side_by_side["covariance_loadings_"], side_by_side["scales_"]
+    covariance = L @ L.T + np.diag(side_by_side["covariance_noise_"])
     return side_by_side["means_"], covariance * np.outer(scales, scales)
 
 
@@ -220,9 +222,11 @@ def test_expectations_are_conditional_means(model):
 def test_codes_are_posterior_means(model):
     parts = simulated(seed=7)
     Z = model.transform(parts)
-    mean, covariance = gaussian(model)
+    mean, _ = gaussian(model)
     scales = np.concatenate([model.scales_[name] for name in WIDTHS])
     W = np.vstack([model.loadings_[name] for name in WIDTHS]) * scales[:, None]
+    noise = np.concatenate([model.noise_variances_[name] for name in WIDTHS])
+    covariance = W @ W.T + np.diag(noise * scales**2)
     np.testing.assert_allclose(Z, (wide(parts) - mean) @ np.linalg.solve(covariance, W))
     centred = {name: parts[name] - model.means_[name] for name in WIDTHS}
     np.testing.assert_allclose(Z, sum(centred[n] @ model.weights_[n] for n in WIDTHS))
@@ -346,6 +350,122 @@ def test_few_rows_of_many_columns():
     left = test["right"] - train["right"].mean(axis=0)
     wrong = test["right"] - model.translate(test, "right")
     assert 1 - np.sum(wrong**2) / np.sum(left**2) > 0.5
+
+
+def test_predictions_keep_what_components_leave_in_common():
+    rng = np.random.default_rng(0)
+    weak = rng.standard_normal((600, 25)) @ rng.standard_normal((25, 150)) / 5.0
+    X = weak + rng.standard_normal((600, 150))
+    parts = {"left": X[:, :75], "right": X[:, 75:]}
+    train = {name: part[:40] for name, part in parts.items()}
+    model = GroupFactorAnalysis().fit(train)
+    assert 0.05 < model.residual_share_ < 1.0
+    left = parts["right"][40:] - train["right"].mean(axis=0)
+
+    def r2(guess):
+        return 1 - np.sum((parts["right"][40:] - guess) ** 2) / np.sum(left**2)
+
+    test = Modalities({"left": parts["left"][40:]})
+    codes = model.transform(test)
+    assert r2(model.translate(test, "right")) > r2(model.inverse_transform(codes)["right"]) + 0.02
+
+
+def test_the_share_of_residuals_is_the_analytic_one():
+    data = problem(simulated(40), np.random.default_rng(0).uniform(0.5, 2.0, 40))
+    state = data.start(data.axes(1))
+    for _ in range(20):
+        state = step(data, state)
+    W, mu = state.loadings.mean, state.offset
+    s = data.weight
+    E = data.values - mu - state.codes.mean @ W.T
+    groups = data.gaps.group
+    precision = np.eye(1)
+    for j, tau in enumerate(1.0 / state.noise):
+        B, D = state.loadings.basis[groups[j]], state.loadings.dispersion[j]
+        precision = precision + tau * (np.outer(W[j], W[j]) + (B * D) @ B.T)
+    moments = (E.T * s) @ E / s.sum() + W @ np.linalg.inv(precision) @ W.T
+    deviation = np.sqrt(np.diag(moments))
+    products = E[:, :, None] * E[:, None, :] / np.outer(deviation, deviation)
+    chance = np.einsum("i,ijl->jl", s, products**2) / s.sum() ** 2
+    r = moments / np.outer(deviation, deviation)
+    off = ~np.eye(len(r), dtype=bool)
+    expected = max(0.0, 1.0 - chance[off].sum() / np.sum(r[off] ** 2))
+    assert expected > 0.1
+    assert residual_share(data, state) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("n_rows", [12, 60])
+def test_the_mixture_of_covariances_is_exact_within_its_axes(n_rows):
+    data = problem(simulated(n_rows))
+    state = data.start(data.axes(2))
+    for _ in range(5):
+        state = step(data, state)
+    W, noise, share = state.loadings.mean, state.noise, 0.3
+    L, left = mixture(data, state, noise, share, 100)
+    X = data.values - state.offset
+    expected = (1 - share) * W @ W.T + share * X.T @ X / n_rows
+    off = ~np.eye(len(W), dtype=bool)
+    np.testing.assert_allclose((L @ L.T)[off], expected[off], atol=1e-10)
+    assert (left >= (1 - share) * noise - 1e-12).all()
+
+
+@pytest.mark.parametrize("what", ["complete", "gaps and weights", "no relevance"])
+def test_condensed_rows_give_the_same_steps(what):
+    options = dict(PROBLEMS[what])
+    rng = np.random.default_rng(3)
+    n = 300
+    parts = simulated(n)
+    if options.pop("gaps", False):
+        parts["rna"][::3] = np.nan
+        parts["protein"][1::3] = np.nan
+    weight = rng.uniform(0.1, 3.0, n) if options.pop("weights", False) else None
+    data = problem(parts, weight, **options)
+    fewer = condensed(data)
+    assert len(fewer.values) <= 3 * 12 < n
+    axes = data.axes(3)
+    state, other = data.start(axes), fewer.start(axes)
+    for _ in range(5):
+        state, other = step(data, state), step(fewer, other)
+    assert other.bound == pytest.approx(state.bound, rel=1e-6)
+    np.testing.assert_allclose(other.loadings.mean, state.loadings.mean, atol=1e-5)
+
+
+def test_sets_of_any_size_are_summed_and_multiplied():
+    rng = np.random.default_rng(0)
+    numbers = rng.choice([0, 0, 0, 1, 1, 2, 3, 4], size=40)
+    members = Members.of(numbers, 5)
+    left, right, matrices = (rng.standard_normal(s) for s in ((40, 3), (40, 3), (5, 3, 3)))
+    for i in range(5):
+        here = numbers == i
+        np.testing.assert_allclose(members.sums(left)[i], left[here].sum(axis=0))
+        np.testing.assert_allclose(members.products(left, right)[i], left[here].T @ right[here])
+        np.testing.assert_allclose(
+            members.times(left, matrices)[here], left[here] @ matrices[i], atol=1e-12
+        )
+    found = np.concatenate([sets for sets, _ in members.chunks(3)])
+    np.testing.assert_array_equal(np.sort(found), np.unique(numbers))
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 8])
+def test_roots_of_inverses(k):
+    A = np.random.default_rng(0).standard_normal((4, k, 2 * k))
+    positive = A @ A.transpose(0, 2, 1)
+    B, log_det = inverse_roots(positive)
+    np.testing.assert_allclose(B @ B.transpose(0, 2, 1), np.linalg.inv(positive), rtol=1e-8)
+    np.testing.assert_allclose(log_det, -np.linalg.slogdet(positive)[1])
+
+
+def test_columns_with_gaps_of_their_own_take_no_calls_of_their_own():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((40, 2))
+    X = z @ rng.standard_normal((2, 3000)) + rng.standard_normal((40, 3000))
+    X[rng.random(X.shape) < 0.6] = np.nan
+    start = time.process_time()
+    model = GroupFactorAnalysis(2, max_iter=20, tol=0.01).fit(X)
+    assert time.process_time() - start < 10.0
+    codes = model.transform(X)
+    left = z - codes @ np.linalg.lstsq(codes, z, rcond=None)[0]
+    assert np.sum(left**2) < 0.1 * np.sum(z**2)
 
 
 def test_a_search_with_gaps_chooses_the_number_of_components():

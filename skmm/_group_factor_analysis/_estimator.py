@@ -16,8 +16,9 @@ from skmm._base import BaseEstimator, fits_or_changes_nothing, warn_caller
 from skmm._group_factor_analysis._fitting import Fit
 from skmm._group_factor_analysis._gaps import Gaps
 from skmm._group_factor_analysis._model import FactorGaussian
-from skmm._group_factor_analysis._state import Data
-from skmm._group_factor_analysis._variational import shares
+from skmm._group_factor_analysis._residual import mixture, residual_share
+from skmm._group_factor_analysis._state import Data, State, condensed
+from skmm._group_factor_analysis._variational import expect_codes, shares
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._linalg import dominant_signs
 from skmm._modalities import Modalities, check_modalities, observed_rows
@@ -29,6 +30,7 @@ from skmm._parameters import POSITIVE, Numbers
 
 Array = np.ndarray
 MOST = 100  # components that "auto" starts from
+AXES = 1000  # of the rows' covariance in that of predictions
 WORK = 5e7  # operations for the matrices (k, k) of a step, one for each pattern of what is missing
 
 
@@ -66,7 +68,7 @@ class GroupFactorAnalysis(
     max_iter : int, default=1000
         Most steps.
 
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         Stop when a step raises the bound by less than this per observed entry, in nats.
 
     random_state : int, RandomState instance or None, default=None
@@ -94,6 +96,14 @@ class GroupFactorAnalysis(
         Variance of each column, divided by `scales_`, that the components leave unexplained; at
         least 1e-6 but for constant columns, where it is 0. It includes the uncertainty of the
         loadings.
+
+    residual_share_ : float
+        Share of the rows' covariance in that of the predictions, in [0, 1): nearly 0 where the
+        components leave no correlations, and 0 without relevance.
+
+    covariance_loadings_, covariance_noise_ : dict of str to ndarray (d, r), (d,)
+        L and v of the covariance ``L L' + diag(v)`` of all columns side by side, divided by
+        `scales_`, which predictions, draws and `score` read.
 
     means_, scales_ : dict of str to ndarray (d,)
         The model's mean of each column and the number by which it was divided: its standard
@@ -131,10 +141,15 @@ class GroupFactorAnalysis(
     of psi_j that counts as ten rows of pure noise (not without relevance). The posterior is
     approximated by variational Bayes over loadings, codes and relevances; after it has converged,
     pairs of component and modality with less than a hundredth of the modality's variance are
-    switched off where the bound is higher for it. All methods read one Gaussian, whose mean and
-    covariance are those of a new row given the training data: of covariance
-    ``W W' + diag(psi)`` with the posterior mean W of the loadings and their variances added to
-    psi.
+    switched off where the bound is higher for it. `transform` and `inverse_transform` read this
+    model, of covariance ``F = W W' + diag(psi)`` with the posterior mean W of the loadings and
+    their variances added to psi.
+
+    With few rows the bound does not pay for components that predict, though none of them by itself
+    for sure. `translate`, `impute`, `sample` and `score_samples` therefore read a Gaussian of
+    covariance ``(1 - rho) F + rho S`` with S the second moments of the rows (completed by the
+    model, at most 1000 of its axes), and rho, the share of the noise's correlations that is no
+    chance (Schäfer and Strimmer 2005).
 
     Binary columns and counts are taken as numbers, images as flat rows.
 
@@ -144,6 +159,10 @@ class GroupFactorAnalysis(
 
     A. Klami, S. Virtanen, E. Leppäaho and S. Kaski, "Group factor analysis", IEEE Transactions on
     Neural Networks and Learning Systems 26 (2015).
+
+    J. Schäfer and K. Strimmer, "A shrinkage approach to large-scale covariance matrix estimation
+    and implications for functional genomics", Statistical Applications in Genetics and Molecular
+    Biology 4 (2005).
 
     R. Argelaguet et al., "Multi-Omics Factor Analysis: a framework for unsupervised integration of
     multi-omics data sets", Molecular Systems Biology 14 (2018).
@@ -184,7 +203,7 @@ class GroupFactorAnalysis(
         relevance: bool = True,
         noise: str = "column",
         max_iter: int = 1000,
-        tol: float = 1e-6,
+        tol: float = 1e-5,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
@@ -239,7 +258,7 @@ class GroupFactorAnalysis(
                 "tol.",
                 ConvergenceWarning,
             )
-        self._set(data, run)
+        self._set(data, replace(run.state, codes=expect_codes(data, run.state)), run.bounds)
         return self
 
     def transform(self, X: Any, y: Any = None) -> Array:
@@ -263,7 +282,7 @@ class GroupFactorAnalysis(
             If a row has nothing.
         """
         X = self._check(X)
-        return self._model.posterior_mean(self._rows(X)).astype(_dtype(X), copy=False)
+        return self._codes(X).astype(_dtype(X), copy=False)
 
     @codes_follow_output
     def transform_each(self, X: Any, y: Any = None) -> dict[str, Array]:
@@ -285,7 +304,7 @@ class GroupFactorAnalysis(
         X = self._check(X)
         codes = {}
         for name in X.names:
-            found = self._model.posterior_mean(self._rows(X.select([name])))
+            found = self._codes(X.select([name]))
             found[~observed_rows(X, name)] = np.nan
             codes[name] = found.astype(X[name].dtype, copy=False)
         return codes
@@ -326,7 +345,7 @@ class GroupFactorAnalysis(
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            Exact, of the Gaussian at the posterior mean, in nats and in the units of `X`. Columns
+            Exact, of the Gaussian behind predictions, in nats and in the units of `X`. Columns
             that were constant in `fit` do not enter.
         """
         return self._log_density(self._check(X))
@@ -334,6 +353,10 @@ class GroupFactorAnalysis(
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def _codes(self, X: Modalities) -> Array:
+        """Return E[z] of each row (n, n_components_)."""
+        return self._factors.posterior_mean(self._rows(X))
 
     def _varying(self, name: str) -> Array:
         """Return the numbers of the columns of a modality that vary."""
@@ -374,7 +397,9 @@ class GroupFactorAnalysis(
                     f"n_components={wanted} is above its bound {bound}, the number of rows or of "
                     "columns that vary, whichever is smaller."
                 )
+            data = condensed(data)
             return self._climb(data, data.axes(int(wanted)), may_drop=False)
+        data = condensed(data)
         most = min(bound, MOST, _affordable(data))
         axes = data.axes(most)
         axes = axes[:, np.any(axes != 0, axis=0)]
@@ -386,19 +411,23 @@ class GroupFactorAnalysis(
     def _climb(self, data: Data, axes: Array, *, may_drop: bool) -> Fit:
         return Fit(data, data.start(axes), self.max_iter, self.tol, may_drop).run()
 
-    def _set(self, data: Data, run: Fit) -> None:
+    def _set(self, data: Data, state: State, bounds: list[float]) -> None:
         """Set all fitted attributes, the components in their order and with their signs."""
-        state, names = run.state, self.modality_names_in_
-        self.n_components_, self.n_iter_ = state.k, len(run.bounds)
+        names = self.modality_names_in_
+        self.n_components_, self.n_iter_ = state.k, len(bounds)
         explained = shares(data, state.loadings.mean)
         order = np.argsort(-explained.sum(axis=0), kind="stable")
         W = state.loadings.mean[:, order]
         by_name = sorted(range(len(names)), key=names.__getitem__)
         W = W * dominant_signs([W[data.modality == m] for m in by_name])
         noise = state.noise + state.loadings.variances(data.columns).sum(axis=1)
-        self._model = FactorGaussian(W, noise)
-        weights = self._model.weights()
+        self._factors = self._model = FactorGaussian(W, noise)
+        self.residual_share_ = residual_share(data, state) if self.relevance else 0.0
+        if self.residual_share_ > 0.0:
+            self._model = FactorGaussian(*mixture(data, state, noise, self.residual_share_, AXES))
+        weights = self._factors.weights()
         self.loadings_, self.weights_, self.noise_variances_ = {}, {}, {}
+        self.covariance_loadings_, self.covariance_noise_ = {}, {}
         log_scales = 0.0
         for m, name in enumerate(names):
             columns, part = self._varying(name), data.modality == m
@@ -408,9 +437,11 @@ class GroupFactorAnalysis(
             with np.errstate(over="ignore"):  # of columns in units below 1e-300
                 own = np.nan_to_num(weights[part] / scale[:, None])
             self.weights_[name] = self._wide(name, own)
+            self.covariance_loadings_[name] = self._wide(name, self._model.loadings[part])
+            self.covariance_noise_[name] = self._wide(name, self._model.noise[part])
             self.noise_variances_[name] = self._wide(name, noise[part])
             log_scales += float(data.counts[part] @ np.log(scale))
-        self.lower_bounds_ = np.array(run.bounds) - log_scales
+        self.lower_bounds_ = np.array(bounds) - log_scales
         self.relevance_ = pd.DataFrame(
             explained[:, order], list(names), self.get_feature_names_out()
         )
@@ -435,35 +466,38 @@ class GroupFactorAnalysis(
         )
         return self._model.log_density(rows) - ~np.isnan(rows) @ log_scales
 
-    def _decoded(self, values: Array, names: Sequence[str], dtype: Any) -> Parts:
-        """Return rows of standardised columns (n, d) in the units of these modalities."""
-        sizes = [len(self._varying(name)) for name in self.modality_names_in_]
-        blocks = np.split(values, np.cumsum(sizes)[:-1], axis=1)
-        parts = {}
-        for name, block in zip(self.modality_names_in_, blocks, strict=True):
+    def _decoded(
+        self, model: FactorGaussian, Z: Array, names: Sequence[str], dtype: Any,
+        rng: np.random.RandomState | None = None,
+    ) -> Parts:  # fmt: skip
+        """Return modalities that go with latent variables; with `rng` noise is drawn as well."""
+        parts, start = {}, 0
+        for name in self.modality_names_in_:
+            columns = self._varying(name)
+            part = slice(start, start := start + len(columns))
             if name not in names:
                 continue
-            columns, found = self._varying(name), np.tile(self.means_[name], (len(values), 1))
-            found[:, columns] += self.scales_[name][columns] * block
+            found = np.tile(self.means_[name], (len(Z), 1))
+            found[:, columns] += self.scales_[name][columns] * model.decode(Z, part, rng)
             parts[name] = self._columns[name].in_type(found, dtype)
         return parts
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
-        return self._decoded(Z @ self._model.loadings.T, names, Z.dtype)
+        return self._decoded(self._factors, Z, names, Z.dtype)
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        Z = self._model.posterior_mean(self._rows(X))
-        return self._decoded(Z @ self._model.loadings.T, names, _dtype(X))
+        codes = self._model.posterior_mean(self._rows(X))
+        return self._decoded(self._model, codes, names, _dtype(X))
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
-        Z = rng.standard_normal((n_samples, self.n_components_))
-        return self._decoded(self._model.draw_rows(Z, rng), self.modality_names_in_, Z.dtype)
+        Z = rng.standard_normal((n_samples, self._model.loadings.shape[1]))
+        return self._decoded(self._model, Z, self.modality_names_in_, Z.dtype, rng)
 
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
         codes, dtype = self._model.posterior_draws(self._rows(X), n_samples, rng), _dtype(X)
-        return [self._decoded(self._model.draw_rows(Z, rng), names, dtype) for Z in codes]
+        return [self._decoded(self._model, Z, names, dtype, rng) for Z in codes]
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)

@@ -15,7 +15,7 @@ from skmm._group_factor_analysis._variational import (
 
 Array = np.ndarray
 COARSE = 30.0  # times the tolerance: near enough to see which components are of no use
-N_TURNS = 10  # times as many iterations for the rotation, once the rest is nearly there
+N_TURNS = 3  # times as many iterations for the rotation, once the rest is nearly there
 N_TRIAL = 10  # steps for the rest to adapt to what was switched off
 SMALL = 0.01  # share of a modality's variance, above which a component stays active there
 N_FAILURES = 3  # after so many pairs in a row that are needed no other one is tried
@@ -145,11 +145,17 @@ class Fit:
                 yield pair
 
     def _try(self, off: Array, n_steps: int) -> bool:
-        """Switch pairs off and step; keep the result if the bound is higher."""
+        """Switch pairs off and step; keep the result if the bound is higher.
+
+        Steps raise the bound less and less, so that a trial is over when the rest, were each as
+        good as the last one, would not be enough.
+        """
         state = self.state.without(off)
-        for _ in range(n_steps if len(self.bounds) < self.max_iter else 0):
-            state = step(self.data, state)
+        for n_left in reversed(range(n_steps if len(self.bounds) < self.max_iter else 0)):
+            before, state = state.bound, step(self.data, state)
             if state.bound > self.state.bound:
                 self._keep(state)
                 return True
+            if before + (n_left + 1) * (state.bound - before) < self.state.bound:
+                break
         return False

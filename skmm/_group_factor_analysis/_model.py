@@ -74,10 +74,9 @@ class FactorGaussian:
         gaps, x = Gaps.of(observed), np.where(observed, x, 0.0)
         scaled = self.loadings / self.noise[:, None]
         information = x @ scaled
-        parts = np.array([self.loadings[part].T @ scaled[part] for part in gaps.columns()])
-        rows = gaps.rows()
-        for chunk, precisions in gaps.precisions(parts):
-            for L, here in zip(precisions, rows[chunk], strict=True):
+        parts = gaps.columns().products(self.loadings, scaled)
+        for patterns, rows in gaps.rows().within(scaled.shape[1]):
+            for L, here in zip(gaps.precisions(parts, patterns), rows, strict=True):
                 yield Given(here, linalg.cholesky(L, lower=True), information[here])
 
     def weights(self) -> Array:
@@ -100,10 +99,12 @@ class FactorGaussian:
             found[:, given.rows] = given.draws(n_draws, rng)
         return found
 
-    def draw_rows(self, Z: Array, rng: np.random.RandomState) -> Array:
-        """Draw centred rows (n, d) that go with codes."""
-        noise = rng.standard_normal((len(Z), len(self.noise)))
-        return Z @ self.loadings.T + np.sqrt(self.noise) * noise
+    def decode(self, Z: Array, part: slice, rng: np.random.RandomState | None = None) -> Array:
+        """Return the columns of a part that go with codes (n, d); with `rng` their noise, too."""
+        found = Z @ self.loadings[part].T
+        if rng is not None:
+            found += np.sqrt(self.noise[part]) * rng.standard_normal(found.shape)
+        return found
 
     def log_density(self, x: Array) -> Array:
         """Return the log-density of what each row has (n,)."""

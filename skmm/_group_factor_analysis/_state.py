@@ -8,7 +8,7 @@ import numpy as np
 from scipy import linalg
 from scipy.special import digamma, gammaln
 
-from skmm._group_factor_analysis._gaps import Gaps
+from skmm._group_factor_analysis._gaps import Gaps, Members
 from skmm._linalg import dominant_signs
 
 Array = np.ndarray
@@ -48,14 +48,19 @@ class Data:
         return float(self.weight.sum())
 
     @cached_property
-    def rows(self) -> list[Array]:
+    def rows(self) -> Members:
         """Rows of each pattern."""
         return self.gaps.rows()
 
     @cached_property
-    def columns(self) -> list[Array]:
+    def columns(self) -> Members:
         """Columns of each group."""
         return self.gaps.columns()
+
+    @cached_property
+    def columns_of(self) -> list[Members]:
+        """Columns of each group, one modality after the other."""
+        return [self.columns.of_sets(self.modality_of_group == m) for m in range(self.n_modalities)]
 
     @cached_property
     def pattern_weight(self) -> Array:
@@ -90,12 +95,14 @@ class Data:
     @cached_property
     def modality_of_group(self) -> Array:
         """Number of each group's modality (G,)."""
-        return np.array([self.modality[columns[0]] for columns in self.columns])
+        found = np.empty(self.gaps.n_groups, dtype=int)
+        found[self.gaps.group] = self.modality
+        return found
 
     def start(self, axes: Array) -> "State":
         """Return principal components of unit variance as z, and loadings of 0."""
         Z, k = self.values @ axes * np.sqrt(self.total), axes.shape[1]  # (n, k)
-        outer = np.array([Z[rows].T @ (self.weight[rows, None] * Z[rows]) for rows in self.rows])
+        outer = self.rows.products(Z, self.weight[:, None] * Z)
         codes = self.codes(Z, self.gaps.per_group(outer), outer.sum(axis=0), 0.0)
         d, n_groups = len(self.modality), self.gaps.n_groups
         active = np.ones((self.n_modalities, k), dtype=bool)
@@ -106,7 +113,7 @@ class Data:
     def codes(self, Z: Array, moments: Array, total: Array, log_det: float) -> "Codes":
         """Return q(Z) with the sums over rows that its means (n, k) enter."""
         scaled = self.weight[:, None] * Z
-        sums = np.array([scaled[rows].sum(axis=0) for rows in self.rows])
+        sums = self.rows.sums(scaled)
         cross = self.values.T @ scaled
         return Codes(Z, moments, total, self.gaps.per_group(sums), sums.sum(axis=0), cross, log_det)
 
@@ -115,16 +122,50 @@ class Data:
 
         Where there are fewer the last ones are 0.
         """
-        X = np.sqrt(self.weight)[:, None] * self.values
-        n, d = X.shape
-        last = min(n, d) - 1
-        variance, vectors = linalg.eigh(
-            X @ X.T if n < d else X.T @ X, subset_by_index=[last + 1 - k, last]
-        )
-        kept = variance > RANK * max(variance[-1], np.finfo(np.float64).tiny)
-        root = np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
-        axes = ((X.T @ (vectors / root) if n < d else vectors) / root)[:, ::-1]
-        return axes * dominant_signs([axes])
+        variance, vectors = principal(np.sqrt(self.weight)[:, None] * self.values, k)
+        kept = variance > RANK * max(variance[0], np.finfo(np.float64).tiny)
+        return vectors / np.where(kept, np.sqrt(np.where(kept, variance, 1.0)), np.inf)
+
+
+def condensed(data: Data) -> Data:
+    """Return fewer rows with the same weights, sums and second moments in each pattern.
+
+    No more of the rows enters a step. A pattern of more than 2 (d + 1) rows gets d + 1 of equal
+    weight: their mean, plus the root of their covariance times orthogonal contrasts.
+    """
+    values, weights, patterns = [], [], []
+    for sets, batches in data.rows.batches:
+        for p, rows in zip(sets, batches, strict=True):
+            seen = np.flatnonzero(data.gaps.seen[p, data.gaps.group])
+            X, s, m = data.values[rows], data.weight[rows], len(seen) + 1
+            if len(rows) > 2 * m:
+                mean = s @ X[:, seen] / s.sum()
+                left = X[:, seen] - mean
+                variance, vectors = linalg.eigh((left.T * s) @ left / s.sum())
+                root = vectors * np.sqrt(np.maximum(variance, 0.0) * m)
+                X, s = np.zeros((m, X.shape[1])), np.full(m, s.sum() / m)
+                X[:, seen] = mean + linalg.helmert(m).T @ root.T
+            values.append(X)
+            weights.append(s)
+            patterns.append(np.full(len(X), p))
+    gaps = replace(data.gaps, pattern=np.concatenate(patterns))
+    return replace(data, values=np.vstack(values), gaps=gaps, weight=np.concatenate(weights))
+
+
+def principal(X: Array, k: int) -> tuple[Array, Array]:
+    """Return the k largest eigenvalues of X'X and their eigenvectors (d, k), with fixed signs.
+
+    Where there are fewer the last ones are 0.
+    """
+    n, d = X.shape
+    wide, last = n < d, min(n, d) - 1
+    found, vectors = linalg.eigh(X @ X.T if wide else X.T @ X, subset_by_index=[last + 1 - k, last])
+    variance = np.maximum(found[::-1], 0.0)
+    vectors = vectors[:, ::-1]
+    if wide:
+        kept = variance > RANK * max(variance[0], np.finfo(np.float64).tiny)
+        vectors = X.T @ (vectors * kept / np.sqrt(np.where(kept, variance, 1.0)))
+    return variance, vectors * dominant_signs([vectors])
 
 
 @dataclass(frozen=True)
@@ -186,17 +227,15 @@ class Loadings:
         """Return loadings of 0."""
         return cls(np.zeros((d, k)), np.zeros((n_groups, k, k)), np.ones((d, k)), np.zeros(d))
 
-    def summed(self, columns: list[Array], weight: Array) -> Array:
-        """Add the covariances of each group's columns, with weights (d,): (G, k, k)."""
-        inside = np.array([weight[part] @ self.dispersion[part] for part in columns])  # (G, k)
-        return (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
+    def summed(self, columns: Members, weight: Array) -> Array:
+        """Add E[w w'] over each group's columns, with weights (d,): (G, k, k)."""
+        inside = columns.sums(weight[:, None] * self.dispersion)  # (G, k)
+        found = columns.products(self.mean, weight[:, None] * self.mean)
+        return found + (self.basis * inside[:, None, :]) @ self.basis.transpose(0, 2, 1)
 
-    def variances(self, group: list[Array]) -> Array:
+    def variances(self, columns: Members) -> Array:
         """Return the variance of each loading (d, k)."""
-        found = np.empty_like(self.mean)
-        for B, columns in zip(self.basis, group, strict=True):
-            found[columns] = self.dispersion[columns] @ (B**2).T
-        return found
+        return columns.times(self.dispersion, (self.basis**2).transpose(0, 2, 1))
 
 
 @dataclass(frozen=True)
@@ -252,7 +291,7 @@ class State:
         """Return it with further (modality, component) pairs switched off (M, k).
 
         Components that are active nowhere are left out. The loadings are those of before: they
-        are new after the next step, which begins with them.
+        are new after the next step, which begins with them, and so is the bound.
         """
         active, r = self.relevance.active & ~off, self.relevance
         kept = active.any(axis=0)
@@ -262,4 +301,5 @@ class State:
             codes=self.codes.of(kept),
             loadings=Loadings.none(d, n_groups, int(kept.sum())),
             relevance=Relevance(active[:, kept], r.shape[:, kept], r.rate[:, kept]),
+            bound=-np.inf,
         )

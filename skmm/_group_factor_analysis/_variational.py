@@ -27,6 +27,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from skmm._group_factor_analysis._gaps import inverse_roots
 from skmm._group_factor_analysis._rotation import Turn, whitening
 from skmm._group_factor_analysis._state import A0, Codes, Data, Loadings, Relevance, State
 
@@ -37,27 +38,26 @@ FLOOR = 1e-6  # of the noise variance of a standardised column
 
 def expect_codes(data: Data, state: State) -> Codes:
     """Return q(Z) given the rest."""
-    W, tau, gaps = state.loadings.mean, 1.0 / state.noise, data.gaps
-    scaled = tau[:, None] * W
-    parts = state.loadings.summed(data.columns, tau)  # (G, k, k)
-    parts += np.array([W[columns].T @ scaled[columns] for columns in data.columns])
-    offsets = np.array([state.offset[columns] @ scaled[columns] for columns in data.columns])
+    tau, gaps = 1.0 / state.noise, data.gaps
+    scaled = tau[:, None] * state.loadings.mean
+    parts = state.loadings.summed(data.columns, tau)
+    offsets = data.columns.sums(state.offset[:, None] * scaled)
     information = data.values @ scaled - gaps.per_row(offsets)  # (n, k)
-    k = W.shape[1]
+    k = information.shape[1]
     mean, log_det = np.empty_like(information), 0.0
-    moments, total = np.zeros_like(parts), np.zeros((k, k))
-    for chunk, precision in gaps.precisions(parts):
-        covariance = np.linalg.inv(precision)
-        weight = data.pattern_weight[chunk]
-        log_det -= float(weight @ np.linalg.slogdet(precision)[1])
-        outer = weight[:, None, None] * covariance
-        for p, rows in enumerate(data.rows[chunk]):
-            Z = mean[rows] = information[rows] @ covariance[p]
-            outer[p] += Z.T @ (data.weight[rows, None] * Z)
-        seen = gaps.seen[chunk].astype(float)
-        moments += (seen.T @ outer.reshape(len(outer), -1)).reshape(moments.shape)
+    moments, total = np.zeros((gaps.n_groups, k * k)), np.zeros((k, k))
+    for patterns, batches in data.rows.chunks(k):
+        B, log_dets = inverse_roots(gaps.precisions(parts, patterns))
+        covariance, weight = B @ B.transpose(0, 2, 1), data.pattern_weight[patterns]
+        log_det += float(weight @ log_dets)
+        outer, end = weight[:, None, None] * covariance, 0
+        for rows in batches:
+            here = slice(end, end := end + len(rows))
+            Z = mean[rows] = information[rows] @ covariance[here]
+            outer[here] += Z.transpose(0, 2, 1) @ (data.weight[rows, None] * Z)
+        moments += gaps.seen[patterns].T.astype(float) @ outer.reshape(-1, k * k)
         total += outer.sum(axis=0)
-    return data.codes(mean, moments, total, log_det)
+    return data.codes(mean, moments.reshape(-1, k, k), total, log_det)
 
 
 def products(data: Data, state: State) -> Array:
@@ -69,58 +69,65 @@ def expect_loadings(data: Data, state: State) -> Loadings:
     """Return q(W) given the rest."""
     if not data.relevance:
         return _fitted_loadings(data, state)
-    R, tau = products(data, state), 1.0 / state.noise
+    R, tau, relevance = products(data, state), 1.0 / state.noise, state.relevance
     found = Loadings.none(len(R), data.gaps.n_groups, R.shape[1])
-    for m in range(data.n_modalities):
-        groups = np.flatnonzero(data.modality_of_group == m)
-        on = np.flatnonzero(state.relevance.active[m])
-        if not len(on) or not len(groups):
+    for m, part in enumerate(data.columns_of):
+        on = np.flatnonzero(relevance.active[m])
+        if not len(on):
             continue
-        alpha = state.relevance.mean[m, on]
-        root = 1.0 / np.sqrt(alpha)
-        inner = state.codes.moments[np.ix_(groups, on, on)] * np.outer(root, root)
-        values, vectors = np.linalg.eigh(inner)
-        R_on, mean = R[:, on], np.zeros((len(R), len(on)))
-        for g, size, Q in zip(groups, np.maximum(values, 0.0), vectors, strict=True):
-            B, columns = root[:, None] * Q, data.columns[g]
-            D = 1.0 / (1.0 + tau[columns, None] * size)
-            mean[columns] = tau[columns, None] * (D * (R_on[columns] @ B)) @ B.T
-            found.basis[g, on, : len(on)] = B
+        alpha = relevance.mean[m, on]
+        for groups, columns in part.within(len(on)):
+            M = state.codes.moments[groups[:, None, None], on[:, None], on]
+            here = columns[..., None]
+            B, D, found.log_det[columns] = _covariances(M, alpha, tau[columns])
+            found.mean[here, on] = tau[here] * (D * (R[here, on] @ B)) @ B.transpose(0, 2, 1)
             found.dispersion[columns, : len(on)] = D
-            found.log_det[columns] = np.log(D).sum(axis=1) - np.log(alpha).sum()
-        found.mean[:, on] += mean  # 0 in the columns of other modalities
+            found.basis[groups[:, None], on, : len(on)] = B
     return found
+
+
+def _covariances(M: Array, alpha: Array, tau: Array) -> tuple[Array, Array, Array]:
+    """Return B (g, k, k), D (g, s, k) and log-determinants of (tau M + A)^-1 = B diag(D) B'.
+
+    Groups (g, k, k) have s columns each. Of a single one it is the Cholesky factor, which is quick.
+    """
+    if tau.shape[1] == 1:
+        B, log_det = inverse_roots(tau[..., None] * M + np.diag(alpha))
+        return B, np.ones((*tau.shape, len(alpha))), log_det[:, None]
+    root = 1.0 / np.sqrt(alpha)
+    size, Q = np.linalg.eigh(M * np.outer(root, root))
+    D = 1.0 / (1.0 + tau[..., None] * np.maximum(size, 0.0)[:, None])
+    return root[:, None] * Q, D, np.log(D).sum(axis=2) - np.log(alpha).sum()
 
 
 def _fitted_loadings(data: Data, state: State) -> Loadings:
     R = products(data, state)
     found = Loadings.none(len(R), data.gaps.n_groups, R.shape[1])
-    for M, columns in zip(state.codes.moments, data.columns, strict=True):
-        found.mean[columns] = np.linalg.solve(M, R[columns].T).T
+    B, _ = inverse_roots(state.codes.moments)
+    found.mean[:] = data.columns.times(R, B @ B.transpose(0, 2, 1))
     return found
 
 
 def squared_loadings(data: Data, loadings: Loadings) -> Array:
     """Return the sums of E[w w'] over the columns of each modality (M, k, k)."""
     W, k = loadings.mean, loadings.mean.shape[1]
-    covariances = loadings.summed(data.columns, np.ones(len(W)))
-    found = np.zeros((data.n_modalities, k, k))
-    np.add.at(found, data.modality_of_group, covariances)
+    found = np.empty((data.n_modalities, k, k))
+    inside = data.columns.sums(loadings.dispersion)  # (G, k)
     for m in range(data.n_modalities):
-        part = W[data.modality == m]
-        found[m] += part.T @ part
+        part, groups = W[data.modality == m], data.modality_of_group == m
+        B = loadings.basis[groups].transpose(1, 0, 2).reshape(k, -1)  # (k, G k)
+        found[m] = part.T @ part + (B * inside[groups].ravel()) @ B.T
     return found
 
 
 def residuals(data: Data, state: State) -> Array:
     """Return the sums of s E[(x - mu - w' z)^2] over the rows that have each column (d,)."""
-    W, mu, moments = state.loadings.mean, state.offset, state.codes.moments
+    loadings, mu, moments = state.loadings, state.offset, state.codes.moments
+    W, B = loadings.mean, loadings.basis
     found = data.squares - 2.0 * mu * data.sums + data.counts * mu**2
-    found -= 2.0 * np.einsum("jk,jk->j", W, products(data, state))
-    for g, columns in enumerate(data.columns):
-        B = state.loadings.basis[g]
-        found[columns] += np.einsum("jk,jk->j", W[columns] @ moments[g], W[columns])
-        found[columns] += state.loadings.dispersion[columns] @ np.sum(B * (moments[g] @ B), axis=0)
+    found += np.sum(W * (data.columns.times(W, moments) - 2.0 * products(data, state)), axis=1)
+    turned = np.sum(B * (moments @ B), axis=1)  # (G, k): diagonals of B' M B
+    found += np.sum(loadings.dispersion * turned[data.gaps.group], axis=1)
     return np.maximum(found, 0.0)
 
 
