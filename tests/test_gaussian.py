@@ -271,6 +271,25 @@ def test_each_modality_gets_the_shrinkage_that_predicts_it():
         assert shrinkage == pytest.approx(best / (50 + best))
 
 
+def test_columns_judge_one_by_one_where_few_rows_have_all_of_them():
+    rows = _rows(50)
+    rows[:, 4:][np.random.default_rng(3).random((50, 3)) < 0.5] = np.nan
+    blocks = [slice(0, 4), slice(4, 7)]
+    X, known = rows[:, :4], ~np.isnan(rows[:, 4:])
+
+    def error(v):
+        total = 0.0
+        for j in range(3):
+            A, y = (part[known[:, j]] for part in (X, rows[:, [4 + j]]))
+            scale = rows[known[:, j], 4 + j].std()
+            A, y = A - A.mean(axis=0), (y - y.mean(axis=0)) / scale
+            total += _hat_errors(A, y, v / len(A))
+        return total
+
+    best = min(STRENGTHS, key=error)
+    assert fit_gaussian(rows, blocks).shrinkages[1] == pytest.approx(best / (50 + best))
+
+
 # Where nothing can be learned
 
 

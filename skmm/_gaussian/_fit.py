@@ -22,6 +22,8 @@ Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
 PASSES = 2
 LEAST = 1e-4  # shrinkage where rows are too few for a likelihood that has a maximum
+ENOUGH = 0.5  # share of rows with all of a modality, of those with some, that judge it together
+MOST_JUDGED = 20  # columns that are judged one by one otherwise
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
@@ -151,20 +153,40 @@ def _errors(
     """
     columns = np.zeros(rows.shape[1], dtype=bool)
     columns[blocks[target]] = True
-    known = ~np.isnan(rows[:, columns]).any(axis=1) & ~np.isnan(rows[:, ~columns]).all(axis=1)
-    known &= weights > 0
-    if not known.any() or not columns.any():
-        return np.zeros(len(STRENGTHS))
-    X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
-    shared = float(w @ (~np.isnan(X)).mean(axis=1))
+    usable = (weights > 0) & ~np.isnan(rows[:, ~columns]).all(axis=1)
+    X, Y, w = rows[usable][:, ~columns], rows[usable][:, columns], weights[usable]
+    seen = ~np.isnan(X)
     S = estimate.covariance[np.ix_(~columns, ~columns)]
     X = DenseNormal(S, _without(blocks, target)).complete(
         X - estimate.mean[~columns], estimate.shrinkage
     )
-    X, Y = (part - np.average(part, axis=0, weights=w) for part in (X, Y))
-    root = np.sqrt(w / w.sum())[:, None]
-    X, Y = X * root, Y * root
-    errors = prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    errors = np.zeros(len(STRENGTHS))
+    judged = _judged(~np.isnan(Y))
+    for known, chosen in judged:
+        found = _of_rows(X[known], Y[known][:, chosen], w[known], seen[known].mean(axis=1))
+        errors += found * (Y.shape[1] / (len(judged) * len(chosen)))
+    return errors
+
+
+def _judged(seen: Array) -> list[tuple[Array, Array]]:
+    """Return rows (n,) and columns of a target (n, q) that are judged together.
+
+    Those are the rows that have all of it; where too few do, single columns on the rows they have.
+    """
+    whole, some = seen.all(axis=1), seen.any(axis=1)
+    if whole.sum() >= ENOUGH * some.sum():
+        return [(whole, np.arange(seen.shape[1]))] if whole.any() and seen.shape[1] else []
+    columns = np.unique(np.linspace(0, seen.shape[1] - 1, MOST_JUDGED).astype(int))
+    return [(seen[:, j], np.array([j])) for j in columns if seen[:, j].any()]
+
+
+def _of_rows(X: Array, Y: Array, weights: Array, shares: Array) -> Array:
+    """Return the errors of predicting Y from completed X, of which rows had shares (n,)."""
+    X, Y = (part - np.average(part, axis=0, weights=weights) for part in (X, Y))
+    root = np.sqrt(weights / weights.sum())[:, None]
+    X, Y, n_rows = X * root, Y * root, float(weights.sum())
+    square, shared = float((Y**2).sum()), float(weights @ shares)
+    errors = prediction_errors(X.T @ X, X.T @ Y, square, n_rows, shared)
     return errors if np.isfinite(errors).any() else np.zeros_like(errors)
 
 
