@@ -173,7 +173,7 @@ def _judged(seen: Array) -> list[tuple[Array, Array]]:
 
     Those are the rows that have all of it; where too few do, single columns on the rows they have.
     """
-    whole, some = seen.all(axis=1), seen.any(axis=1)
+    whole, some = np.asarray(seen.all(axis=1)), seen.any(axis=1)
     if whole.sum() >= ENOUGH * some.sum():
         return [(whole, np.arange(seen.shape[1]))] if whole.any() and seen.shape[1] else []
     columns = np.unique(np.linspace(0, seen.shape[1] - 1, MOST_JUDGED).astype(int))
