@@ -181,11 +181,13 @@ def fit_gaussian(
             f"{MOST_COLUMNS}): use GroupFactorAnalysis, which needs none, or fill the single gaps "
             "first, so that a modality is missing in whole rows only."
         )
-    fitted = fit_and_shrink(np.hstack(parts), own, weights)
+    wide = any(Q is not None for Q in axes)
+    fitted = fit_and_shrink(np.hstack(parts), own, weights, rotated=wide)
     estimate = fitted.estimate
-    normal: Normal = (core := DenseNormal(estimate.covariance, own))
+    core = DenseNormal(estimate.covariance, own)
+    normal: Normal = core
     shift = [estimate.mean[b] for b in own]
-    if any(Q is not None for Q in axes):
+    if wide:
         spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
         normal = WideNormal(core, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]

@@ -53,6 +53,24 @@ def prediction_errors(inputs: Array, across: Array, square: float, n_rows: float
     return np.where(usable, np.maximum(left, 0.0) / np.where(usable, free, 1.0) ** 2, np.inf)
 
 
+def column_errors(covariance: Array, n_rows: float) -> Array:
+    """Return the errors (73,) of predicting each column from all others, as `prediction_errors`.
+
+    With P = (S + penalty)⁻¹ the residual of column j is (P x)_j / P_jj, and the inverse without
+    column j is P less its j-th column times itself over P_jj: one decomposition of S is enough.
+    """
+    values, vectors = linalg.eigh(covariance, check_finite=False)
+    values, penalties = np.maximum(values, 0.0), STRENGTHS[:, None] / n_rows
+    gain, squares = 1.0 / (values + penalties), (vectors**2).T
+    own, twice = gain @ squares, (gain**2) @ squares  # P_jj and (P P)_jj (73, d)
+    left = ((gain**2 * values) @ squares) / own**2
+    trace = gain.sum(axis=1, keepdims=True) - twice / own  # of the inverse without column j
+    free = 1.0 - (len(values) - penalties * trace) / n_rows
+    usable = free > 1e-3
+    errors = np.where(usable, left / np.where(usable, free, 1.0) ** 2, np.inf)
+    return np.asarray(errors.sum(axis=1))
+
+
 def shrinkage_of(strength: float, n_rows: float) -> float:
     """Return the c of so many pseudo-observations beside so many rows."""
     return strength / (n_rows + strength)
