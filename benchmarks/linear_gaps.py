@@ -196,7 +196,9 @@ def ridge_per_pattern(rows: Array, blocks: list[slice]) -> Array:
     observed, complete = ~np.array(missing).T, filled.copy()
     for pattern in np.unique(observed, axis=0):
         here = (observed == pattern).all(axis=1)
-        inputs = np.concatenate([np.r_[b] for b, there in zip(blocks, pattern, strict=True) if there])
+        inputs = np.concatenate(
+            [np.r_[b] for b, there in zip(blocks, pattern, strict=True) if there]
+        )
         for block, there in zip(blocks, pattern, strict=True):
             if there:
                 continue
@@ -204,7 +206,9 @@ def ridge_per_pattern(rows: Array, blocks: list[slice]) -> Array:
             if known.sum() < 5:
                 complete[here, block] = means[block]
                 continue
-            model = RidgeCV(np.logspace(0, 6, 13)).fit(filled[known][:, inputs], filled[known, block])
+            model = RidgeCV(np.logspace(0, 6, 13)).fit(
+                filled[known][:, inputs], filled[known, block]
+            )
             complete[here, block] = model.predict(filled[here][:, inputs])
     return complete
 
@@ -225,13 +229,18 @@ def own(make: Callable[[], Any]) -> Callable[[Array, list[slice]], Array]:
 def hidden_sets(seed: int) -> Iterator[tuple[str, Array, Array, list[slice]]]:
     """Yield a name, the true rows, those with hidden entries, and the columns of modalities."""
     rng = np.random.default_rng(seed)
-    train, _, y = mfeat(seed)
+    train, _, _ = mfeat(seed)
     for name, n in (("mfeat, 1600 rows", 1600), ("mfeat, 300 rows", 300), ("mfeat, 100 rows", 100)):
         X = train[:n]
         holes = X.with_gaps(0.3, random_state=rng).missing.to_numpy()
         widths = [X[k].shape[1] for k in X.names]
         rows = np.hstack([np.asarray(v, float) for v in X.values()])
-        yield name, rows, np.where(np.repeat(holes, widths, axis=1), np.nan, rows), blocks_of(widths)
+        yield (
+            name,
+            rows,
+            np.where(np.repeat(holes, widths, axis=1), np.nan, rows),
+            blocks_of(widths),
+        )
     X = fetch_cll().data.select(["drugs", "mutations"])
     rows = np.hstack([np.asarray(v, float) for v in X.values()])
     rows = rows[~np.isnan(rows).all(axis=1)]
@@ -251,9 +260,8 @@ def task_hidden(seeds: range) -> None:
             Z, T = (rows[:, keep] - mean) / scale, (true[:, keep] - mean) / scale
             hidden = np.isnan(Z) & ~np.isnan(T)
             for name, fill in fills.items():
-                left, total = T - fill(Z, blocks), T
-                r2 = [1 - np.sum(left[:, b][hidden[:, b]] ** 2) / np.sum(total[:, b][hidden[:, b]] ** 2)
-                      for b in blocks]  # fmt: skip
+                left, total = (np.where(hidden, A, 0.0) ** 2 for A in (T - fill(Z, blocks), T))
+                r2 = [1 - left[:, b].sum() / total[:, b].sum() for b in blocks]
                 found.setdefault(data, {}).setdefault(name, []).append(float(np.mean(r2)))
         for data, scores in found.items():
             report(f"{data}, {seed + 1} seeds", scores)

@@ -71,6 +71,8 @@ def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:
     """Yield each mask (d,), and which rows have it; the order does not depend on that of rows."""
+    if not masks.size:
+        return
     packed = np.packbits(masks, axis=1)
     content, width = packed.tobytes(), packed.shape[1]
     keys = [content[start : start + width] for start in range(0, len(content), width)]
