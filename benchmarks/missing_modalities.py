@@ -6,29 +6,36 @@
 A share of the modalities is missing in training, by a mechanism of `Modalities.with_gaps`: at
 random, or depending on the label. In mnist the label is a modality that misses depending on itself.
 
-The models are MultimodalVAE
-fitted to all rows ("kept"), to complete rows ("dropped"), to all rows after mean imputation
-("imputed"), and a conditional Gaussian of shrunk pairwise correlations
-("gaussian").
+The models are MultimodalVAE fitted to all rows ("kept"), to complete rows ("dropped") and to all
+rows after mean imputation ("imputed"); and the linear ones, fitted to all rows: the normal
+distribution by EM ("gaussian"), "cca" and "gfa" with their defaults. "kernel" is kernel ridge
+regression on the other modalities, completed from each other by such a distribution.
 Measured on complete held-out rows: R² of each modality predicted from the others, relative to
-training means (of labels that of the indicators), and the log-likelihood bound of the VAE.
+training means (of labels that of the indicators), pooled over columns in their units, and of
+standardised columns; and the log-likelihood bound of the VAE.
+``classify`` tells classes where modalities miss in training and test: accuracy and log-loss of
+logistic regression on columns that GaussianImputer or the mean fills, with indicators of what was
+missing, and of MultimodalClassifier.
 Intervals are corrected for overlapping training sets (Nadeau and Bengio 2003).
 """
 
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.model_selection import ShuffleSplit
+from sklearn.pipeline import make_pipeline
 
-from skmm import Modalities, MultimodalVAE
-from skmm.benchmark import corrected_interval
-from skmm.datasets import fetch_mfeat, fetch_mnist
+from skmm import CCA, GroupFactorAnalysis, Modalities, MultimodalVAE
+from skmm.benchmark import Benchmark, BlockScaler, Task, corrected_interval, usual_methods
+from skmm.benchmark._completed import GaussianModel, RBFRidge
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality
+from skmm.datasets import fetch_breast_tcga, fetch_mfeat, fetch_mnist
 from skmm.metrics import r2_per_modality
 
 Array = np.ndarray
@@ -90,18 +97,36 @@ def indicators(X: Modalities) -> dict[str, Array]:
     }
 
 
-def cross_r2(
-    predict: Callable[[Modalities, str], Array], train: Modalities, test: Modalities
-) -> Array:
-    """Return R² of each modality predicted from the others."""
-    true, known = indicators(test), indicators(train)
-    found = []
-    for name in test.names:
-        guess = predict(test.select([n for n in test.names if n != name]), name)
-        mean = {name: known[name].mean(axis=0)}
-        parts = {name: true[name]}, {name: np.asarray(guess).reshape(true[name].shape)}
-        found.append(r2_per_modality(*parts, baseline=mean)[name])
-    return np.array(found)
+def predictions(predict: Callable[[Modalities, str], Array], test: Modalities) -> dict[str, Array]:
+    """Return each modality predicted from the others, labels as indicators."""
+    shapes = {name: value.shape for name, value in indicators(test).items()}
+    return {
+        name: np.asarray(predict(test.select([n for n in test.names if n != name]), name)).reshape(
+            shapes[name]
+        )
+        for name in test.names
+    }
+
+
+def pooled_r2(guesses: dict[str, Array], train: Modalities, test: Modalities) -> Array:
+    """Return R² of each modality relative to training means, pooled over columns."""
+    baseline = {name: value.mean(axis=0) for name, value in indicators(train).items()}
+    found = r2_per_modality(indicators(test), guesses, baseline=baseline)
+    return np.array([found[name] for name in test.names])
+
+
+def column_r2(guesses: dict[str, Array], train: Modalities, test: Modalities) -> Array:
+    """Return the same of columns divided by their standard deviations in training."""
+    divisors = {
+        n: np.where((s := v.std(axis=0)) > 0, s, np.inf) for n, v in indicators(train).items()
+    }
+    scaled = [
+        {name: value / divisors[name] for name, value in parts.items()}
+        for parts in (indicators(test), guesses, indicators(train))
+    ]
+    baseline = {name: value.mean(axis=0) for name, value in scaled[2].items()}
+    found = r2_per_modality(scaled[0], scaled[1], baseline=baseline)
+    return np.array([found[name] for name in test.names])
 
 
 def unknown(vae: MultimodalVAE, X: Modalities) -> Array:
@@ -125,55 +150,40 @@ def vae_prediction(vae: MultimodalVAE) -> Callable[[Modalities, str], Array]:
     return predict
 
 
-class PairwiseGaussian:
-    """Conditional Gaussian of standardised columns; correlations of the rows that have both.
-
-    Correlations of two modalities are shrunk to 0 by the analytic share of Schäfer and Strimmer
-    (2005), block by block; eigenvalues are at least `floor`.
-    """
-
-    def __init__(self, floor: float = 0.05) -> None:
-        self.floor = floor
-
-    def fit(self, X: Modalities) -> "PairwiseGaussian":
-        parts, seen = indicators(X), ~X.missing[list(X.names)].to_numpy()
-        known = {n: parts[n][here] for n, here in zip(X.names, seen.T, strict=True)}
-        self.means = {n: v.mean(axis=0) for n, v in known.items()}
-        self.scales = {
-            n: np.where(v.std(axis=0) > 1e-9, v.std(axis=0), 1) for n, v in known.items()
-        }
-        scaled = {n: (parts[n] - self.means[n]) / self.scales[n] for n in X.names}
-        ends = np.cumsum([0, *(len(self.means[n]) for n in X.names)])
-        self.places = {n: slice(*ends[m : m + 2]) for m, n in enumerate(X.names)}
-        S = np.eye(ends[-1])
-        for a, n in enumerate(X.names):
-            for b in range(a, len(X.names)):
-                both = seen[:, a] & seen[:, b]
-                other = X.names[b]
-                block = shrunk(scaled[n][both], scaled[other][both])
-                S[self.places[n], self.places[other]] = block
-                S[self.places[other], self.places[n]] = block.T
-        np.fill_diagonal(S, 1.0)
-        values, vectors = np.linalg.eigh(S)
-        self.S = (vectors * np.maximum(values, self.floor)) @ vectors.T
-        return self
-
-    def __call__(self, X: Modalities, to: str) -> Array:
-        parts = indicators(X)
-        rows = np.hstack([(parts[n] - self.means[n]) / self.scales[n] for n in X.names])
-        index = np.concatenate([np.arange(*self.places[n].indices(len(self.S))) for n in X.names])
-        weights = np.linalg.solve(self.S[np.ix_(index, index)], self.S[index, self.places[to]])
-        return self.means[to] + self.scales[to] * (rows @ weights)
+def numbers(X: Modalities) -> Modalities:
+    """Return labels as indicators, so that linear models take them."""
+    return Modalities(indicators(X), missing=X.missing)
 
 
-def shrunk(a: Array, b: Array) -> Array:
-    """Return cross-correlations of standardised columns, shrunk to 0."""
-    n = len(a)
-    if n < 4:
-        return np.zeros((a.shape[1], b.shape[1]))
-    r = (a.T @ b / n).clip(-1, 1)
-    noise = float(((1 - r**2) ** 2 / (n - 1)).sum())
-    return max(0.0, 1 - noise / max(float((r**2).sum()), 1e-12)) * r
+def linear(model: Any, X: Modalities) -> Callable[[Modalities, str], Array]:
+    """Return the prediction of a model that is fitted to numbers."""
+    model.fit(numbers(X))
+    return lambda others, to: model.translate(numbers(others), to)
+
+
+def kernel(X: Modalities) -> Callable[[Modalities, str], Array]:
+    """Return kernel ridge regression on what is completed without the help of the target."""
+    known, fitted = numbers(X), {}
+
+    def predict(others: Modalities, to: str) -> Array:
+        rows = np.flatnonzero(~known.missing[to])
+        here = known[rows].select(list(others.names))
+        some = np.flatnonzero(~here.missing.all(axis=1))
+        if to not in fitted:
+            fill = [GaussianImputer(add_indicator=True), PerModality(BlockScaler())]
+            model = make_pipeline(*fill, ConcatModalities(), RBFRidge())
+            fitted[to] = model.fit(here[some], known[to][rows[some]])
+        return fitted[to].predict(numbers(others))
+
+    return predict
+
+
+CONTROLS: dict[str, Callable[[Modalities], Callable[[Modalities, str], Array]]] = {
+    "gaussian": lambda X: linear(GaussianModel(), X),
+    "cca": lambda X: linear(CCA(), X),
+    "gfa": lambda X: linear(GroupFactorAnalysis(), X),
+    "kernel": kernel,
+}
 
 
 def one(
@@ -185,12 +195,12 @@ def one(
     data = {"kept": holes, "dropped": train[complete], "imputed": mean_imputed(holes)}
     weights = None if task == "mfeat" else "auto"
     found = []
-    for name, rows in {**data, "gaussian": holes}.items():
+    for name, rows in {**data, **dict.fromkeys(CONTROLS, holes)}.items():
         if len(rows) < FEWEST or name not in chosen:
             continue
         start = time.perf_counter()
-        if name == "gaussian":
-            r2, bound = cross_r2(PairwiseGaussian().fit(rows), train, test), np.nan
+        if name in CONTROLS:
+            predict, bound = CONTROLS[name](rows), np.nan
         else:
             vae = MultimodalVAE(
                 20,
@@ -200,13 +210,18 @@ def one(
                 random_state=seed,
                 **SETTINGS,
             ).fit(rows)
-            r2 = cross_r2(vae_prediction(vae), train, test)
+            predict = vae_prediction(vae)
             bound = np.nan if unknown(vae, test).any() else vae.score(test)
+        guesses = predictions(predict, test)
+        seconds = time.perf_counter() - start
+        r2, of_columns = pooled_r2(guesses, train, test), column_r2(guesses, train, test).mean()
         each = "  ".join(f"{n} {v:.3f}" for n, v in zip(test.names, r2, strict=True))
         print(f"{task} {kind} {share:.0%} seed {seed} {name}: {len(rows)} rows, {each}, mean "
-              f"{r2.mean():.3f}, bound {bound:.1f}, {time.perf_counter() - start:.0f} s",
+              f"{r2.mean():.3f}, of standardised columns {of_columns:.3f}, bound {bound:.1f}, "
+              f"{seconds:.0f} s",
               flush=True)  # fmt: skip
-        found.append({"share": share, "seed": seed, "data": name, "R²": r2.mean(), "bound": bound,
+        found.append({"share": share, "seed": seed, "data": name, "R²": r2.mean(),
+                      "of columns": of_columns, "bound": bound,
                       "n_train": len(train), "n_test": len(test)})  # fmt: skip
     return found
 
@@ -216,7 +231,8 @@ def table(rows: list[dict[str, Any]]) -> None:
     frame = pd.DataFrame(rows)
     for share, group in frame.groupby("share"):
         cells = [f"{share:.0%}"]
-        for measure, digits in (("R²", 3), ("bound", 1)):
+        for measure, digits in (("R²", 3), ("of columns", 3), ("bound", 1)):
+            cells.append(f"{measure}:")
             wide = group.pivot_table(index="seed", columns="data", values=measure)
             cells += [f"{name} {wide[name].mean():.{digits}f}" for name in wide]
             for other in ("dropped", "imputed"):
@@ -230,19 +246,50 @@ def table(rows: list[dict[str, Any]]) -> None:
         print(" | ".join(cells), flush=True)
 
 
+def classify(shares: Sequence[float], seeds: Sequence[int]) -> None:
+    names = ("Logistic regression", "Completed + logistic regression", "MultimodalClassifier")
+    five, labels = (
+        fetch_mfeat().data.select(["fac", "fou", "kar", "pix", "zer"]),
+        fetch_mfeat().target,
+    )
+    tcga = fetch_breast_tcga(subset="train")
+    data = {
+        "mfeat, 200 rows": (five, np.asarray(labels), 200),
+        "breast_tcga, 100 rows": (tcga.data, np.asarray(tcga.target), 100),
+    }
+    for name, (X, y, size) in data.items():
+        for share in shares:
+            found = []
+            for seed in seeds:
+                order = np.random.default_rng(seed).permutation(len(X))
+                holes = X[order].with_gaps(share, random_state=seed)
+                split = [(np.arange(size), np.arange(size, len(X)))]
+                task = Task(name, holes, y[order], "classify")
+                methods = {n: usual_methods(task)[n] for n in names}
+                found.append(
+                    Benchmark(methods, task, cv=split, control=False, random_state=seed).run()
+                )
+            frame = pd.concat(found)
+            frame = frame[frame["metric"].isin(["accuracy", "log_loss"])]
+            means = frame.pivot_table(index="method", columns="metric", values="value")
+            print(f"{name}, {share:.0%} missing, {len(seeds)} seeds\n{means.round(3)}", flush=True)
+
+
 DATA = {"mfeat": mfeat, "mnist": mnist}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=list(DATA))
+    parser.add_argument("task", choices=[*DATA, "classify"])
     parser.add_argument("--mechanism", choices=["random", "labels"], default="random")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES)
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--posterior", default="poe")
-    parser.add_argument("--data", nargs="+", default=["kept", "dropped", "imputed", "gaussian"])
+    parser.add_argument("--data", nargs="+", default=["kept", "dropped", "imputed", *CONTROLS])
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
+    if options.task == "classify":
+        return classify(options.shares, options.seeds)
     rows: list[dict[str, Any]] = []
     for seed in options.seeds:
         for share in options.shares:

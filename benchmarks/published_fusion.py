@@ -4,8 +4,9 @@ transfer: halves of MNIST; a linear SVM is trained on codes of one half and test
 other, in five folds of the test images; its C is chosen on training images (the protocol of
 CorrNet, Chandar et al. 2016; 50 components).
 
-impute: R² of each modality of mfeat predicted from the others, beside ridge, a conditional
-Gaussian, IterativeImputer (on 15 principal components of each modality), KNNImputer and the mean.
+impute: R² of each modality of mfeat predicted from the others, beside ridge, the normal
+distribution by EM, IterativeImputer (on 15 principal components of each modality), KNNImputer and
+the mean.
 
 cll: drug responses and mutations of leukaemia patients, missing as they are; of held-out patients
 observed modalities are hidden, one at a time, and R² of their recovery is measured.
@@ -25,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import stats
-from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
@@ -37,6 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skmm import CCA, Modalities, MultimodalAutoencoder, MultimodalVAE
+from skmm.benchmark._completed import GaussianModel
 from skmm.compose import PerModality
 from skmm.datasets import fetch_cll, fetch_mfeat, fetch_mnist
 from skmm.metrics import r2_per_modality
@@ -119,7 +120,7 @@ def impute(seed: int) -> None:
     fits: dict[str, Any] = {
         "mean": None,
         "ridge": ridge,
-        "conditional Gaussian": gaussian,
+        "Gaussian": GaussianModel().fit,
         "KNN": neighbours,
         "IterativeImputer": iterative,
         "CCA": CCA(k, shrinkage="auto").fit,
@@ -162,7 +163,7 @@ def cll(seed: int) -> None:
     fits: dict[str, Any] = {
         "mean": lambda _: lambda part, to: np.broadcast_to(mean[to], (len(part), len(mean[to]))),
         "ridge": ridge,
-        "conditional Gaussian": gaussian,
+        "Gaussian": GaussianModel().fit,
         "KNN": neighbours,
         "IterativeImputer": iterative,
         "CCA": CCA(10, shrinkage="auto").fit,
@@ -170,13 +171,13 @@ def cll(seed: int) -> None:
         "VAE": MultimodalVAE(10, **params).fit,
     }
     for name, fit in fits.items():
-        deep = name in ("autoencoder", "VAE")
-        model = fit(train if deep else both)
+        takes_gaps = name in ("Gaussian", "autoencoder", "VAE")
+        model = fit(train if takes_gaps else both)
         predict = getattr(model, "translate", model)
         cells = []
         for to, other in (("drugs", "mutations"), ("mutations", "drugs")):
             rows = test.select([other])
-            guess = predict(rows if deep else filled(rows), to)
+            guess = predict(rows if takes_gaps else filled(rows), to)
             found = r2_per_modality(
                 {to: np.asarray(test[to], float)}, {to: np.asarray(guess, float)}, baseline=mean
             )
@@ -193,20 +194,6 @@ def ridge(train: Modalities) -> Callable[[Modalities, str], Array]:
         model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
         model.fit(side_by_side(train, X.names), np.asarray(train[to]))
         return model.predict(side_by_side(X, X.names))
-
-    return predict
-
-
-def gaussian(train: Modalities) -> Callable[[Modalities, str], Array]:
-    def predict(X: Modalities, to: str) -> Array:
-        a, b = StandardScaler(), StandardScaler()
-        both = np.hstack(
-            [a.fit_transform(side_by_side(train, X.names)), b.fit_transform(train[to])]
-        )
-        S = LedoitWolf().fit(both).covariance_
-        p = S.shape[0] - np.asarray(train[to]).shape[1]
-        weights = np.linalg.solve(S[:p, :p], S[:p, p:])
-        return b.inverse_transform(a.transform(side_by_side(X, X.names)) @ weights)
 
     return predict
 

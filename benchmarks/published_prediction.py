@@ -37,7 +37,7 @@ from sklearn.svm import SVC
 
 from skmm import Modalities, MultimodalClassifier
 from skmm.benchmark import corrected_interval
-from skmm.compose import ConcatModalities, PerModality, SelectModality
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality, SelectModality
 from skmm.datasets import fetch_breast_tcga, fetch_fsdd, fetch_mfeat, fetch_mnist
 from skmm.nn import Conv
 from skmm.preprocessing import LogMel
@@ -231,6 +231,9 @@ def incomplete() -> dict[str, Any]:
     imputed = make_pipeline(ConcatModalities(), SimpleImputer(), logistic())
     return {
         "logistic regression, mean imputed": imputed,
+        "logistic regression, completed": make_pipeline(
+            GaussianImputer(), ConcatModalities(), logistic()
+        ),
         "boosting": boosting(),
         "logistic regression of each modality, averaged": Vote(logistic()),
     }

@@ -197,38 +197,3 @@ def ledoit_wolf(
     if distance <= np.finfo(np.float64).eps * squares:
         return 0.0  # S is already a multiple of the identity
     return float(np.clip(noise / distance, 0.0, 1.0))
-
-
-def oracle_approximating_shrinkage(
-    trace: float, squares: float, n_features: int, n_samples: float
-) -> float:
-    """Return the analytic shrinkage in [0, 1] of Chen et al. (2010), for normal data.
-
-    Parameters are those of :func:`ledoit_wolf`, without the fourth moment.
-
-    References
-    ----------
-    Y. Chen, A. Wiesel, Y. Eldar and A. Hero, "Shrinkage algorithms for MMSE covariance
-    estimation", IEEE Transactions on Signal Processing 58 (2010), eq. 23, as simplified for
-    large p in scikit-learn.
-    """
-    alpha, mu = squares / n_features**2, trace / n_features
-    distance = (n_samples + 1.0) * (alpha - mu**2 / n_features)
-    return 1.0 if distance <= 0 else float(min((alpha + mu**2) / distance, 1.0))
-
-
-def positive_part(joint: Array, blocks: Sequence[slice]) -> Array:
-    """Return `joint` with its off-diagonal blocks damped just enough to be semi-definite.
-
-    Covariances estimated from different rows for different pairs of blocks need not fit together;
-    the blocks on the diagonal, each estimated from one set of rows, are kept.
-    """
-    diagonal = np.zeros_like(joint)
-    for block in blocks:
-        diagonal[block, block] = joint[block, block]
-    root = whitener(diagonal)  # block by block: root' joint root = I + O, O off the diagonal
-    smallest = linalg.eigvalsh(root.T @ joint @ root, subset_by_index=[0, 0])[0]
-    # The smallest eigenvalue of I + t O is 1 - t (1 - smallest), which is 0 at the largest t that
-    # leaves the matrix semi-definite.
-    damping = 1.0 if smallest >= -1e-10 else 1.0 / (1.0 - smallest)
-    return diagonal + damping * (joint - diagonal)

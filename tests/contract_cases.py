@@ -272,7 +272,6 @@ CASES = (
             Variant(CCA(2, fusion="concat", random_state=0), missing_in_transform=False),
             Variant(  # an iteration, whose end depends on where it starts
                 CCA(2, objective="sumcor", shrinkage=0.1, random_state=0),
-                missing_in_fit=False,
                 tolerance=1e-5,
             ),
             Variant(CCA("auto", solver="svd", random_state=0)),
@@ -302,7 +301,7 @@ CASES = (
             "shrinkage of an unknown modality": ({"shrinkage": {"smell": 0.5}}, ("smell", "text")),
         },
         linear=True,
-        takes=("sparse",),
+        takes=("sparse", "partly NaN row"),
         pairs=True,
     ),
     Case(

@@ -54,7 +54,7 @@ from skmm import (
     metrics,
 )
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
-from skmm.compose import ConcatModalities, PerModality, SelectModality
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality, SelectModality
 from skmm.preprocessing import ImageScaler, LogMel, Tokenizer
 
 N = 12
@@ -839,6 +839,8 @@ SUBJECTS = (
     Subject("PerModality", PerModality({"image": PCA(2), "text": "drop"})),
     Subject("ConcatModalities", ConcatModalities(), form_3=False),
     Subject("ConcatModalities", ConcatModalities(add_indicator=True), form_3=False),
+    Subject("GaussianImputer", GaussianImputer()),
+    Subject("GaussianImputer", GaussianImputer(add_indicator=True)),
     Subject("SelectModality", SelectModality("text"), form_3=False),
     Subject("SelectModality", SelectModality("sound"), MIXED_PARTS, form_3=False),
     Subject("RidgeSampler", RidgeSampler(target="text", random_state=0)),
@@ -894,7 +896,8 @@ def _of_data(rng: Rng) -> Trial:
         valid = np.asarray(y if y is not None else _numbers(1)["text"])
         make_X, y = (lambda: subject.parts()), partial(y_make, valid)
     has_weight = method in ("fit", "partial_fit") and subject.name in (
-        "CCA", "GroupFactorAnalysis", "MultimodalClassifier", "MultimodalRegressor"
+        "CCA", "GaussianImputer", "GroupFactorAnalysis", "MultimodalClassifier",
+        "MultimodalRegressor",
     )  # fmt: skip
     if has_weight and rng.random() < 0.3:
         kind, value = _pick(rng, _weights(N).items())

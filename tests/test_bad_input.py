@@ -52,7 +52,7 @@ from sklearn.utils._param_validation import Interval
 
 from skmm import CCA, Modalities, MultimodalAutoencoder, MultimodalRegressor, metrics
 from skmm.baselines import NeighborsSampler
-from skmm.compose import ConcatModalities, PerModality, SelectModality
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality, SelectModality
 from skmm.preprocessing import ImageScaler, LogMel, Tokenizer
 
 pytestmark = pytest.mark.filterwarnings(
@@ -67,7 +67,7 @@ BRIEFLY = 200  # of the trials; `make slow` carries out the others
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "early_stopping": False}
 COMPOSED = [
     PerModality(StandardScaler()), ConcatModalities(), ConcatModalities(add_indicator=True),
-    SelectModality("text"),
+    GaussianImputer(), SelectModality("text"),
 ]  # fmt: skip
 OTHERS = (Tokenizer(), LogMel(sampling_rate=8000.0), NeighborsSampler())
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
-from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.exceptions import NotFittedError
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import scale
 
 from skmm import CCA, Modalities, check_modalities
 from skmm._cca._model import total_correlation
@@ -232,13 +231,10 @@ def test_two_modalities_do_not_depend_on_the_objective():
     assert_allclose(maxvar.eigenvalues_, 1 + sumcor.eigenvalues_)
 
 
-@pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_partial_fit_equals_fit(missing, weighted):
+def test_partial_fit_equals_fit(weighted):
     rng = np.random.default_rng(0)
     X = Modalities({name: x + 1e3 for name, x in make_three(n=1000).items()})
-    if missing:
-        X = X.with_missing(["a"], rows=rng.choice(1000, 300, replace=False))
     weight = rng.uniform(size=1000) if weighted else None
     whole = CCA(4, shrinkage=0.1).fit(X, sample_weight=weight)
     parts = CCA(4, shrinkage=0.1)
@@ -248,6 +244,7 @@ def test_partial_fit_equals_fit(missing, weighted):
     for name in "abc":
         assert_allclose(parts.weights_[name], whole.weights_[name], atol=1e-8)
         assert_allclose(parts.means_[name], whole.means_[name], rtol=1e-12)
+    assert_allclose(parts.score_samples(X), whole.score_samples(X), rtol=1e-8)
 
 
 def test_partial_fit_needs_two_rows_and_starts_anew_after_fit():
@@ -285,62 +282,6 @@ def test_weights_are_repetitions(shape, solver):
     )
 
 
-def test_missing_modalities_use_the_rows_that_have_what_is_needed():
-    data = make_three()
-    X = Modalities(data).with_missing(["a"], rows=np.arange(100))
-    X = X.with_missing(["b"], rows=np.arange(80, 200))
-    there = dict(zip(X.names, ~X.missing.to_numpy().T, strict=True))
-    white = {}
-    for name, x in data.items():
-        rows = x[there[name]]
-        x = (x - rows.mean(axis=0)) / rows.std(axis=0)
-        R = x[there[name]].T @ x[there[name]] / there[name].sum()
-        white[name] = x @ linalg.inv(linalg.sqrtm(R))
-    A = np.eye(12)
-    edges = {"a": slice(0, 4), "b": slice(4, 7), "c": slice(7, 12)}
-    for i, j in (("a", "b"), ("a", "c"), ("b", "c")):
-        both = there[i] & there[j]
-        A[edges[i], edges[j]] = white[i][both].T @ white[j][both] / both.sum()
-        A[edges[j], edges[i]] = A[edges[i], edges[j]].T
-    expected = linalg.eigvalsh(A)[::-1][:3]
-    for solver in ("covariance", "svd"):
-        cca = CCA(3, solver=solver).fit(X)
-        assert_allclose(cca.eigenvalues_, expected, rtol=1e-9)
-    with pytest.raises(ValueError, match="sumcor"):
-        CCA(objective="sumcor").fit(X)
-
-
-def test_translate_is_least_squares_at_full_rank():
-    data = make_three()
-    cca = CCA(12).fit(data)
-    X = Modalities(data)
-    for to, given in (("c", ["a", "b"]), ("a", ["b"]), ("b", ["a", "c"])):
-        design = np.column_stack([np.ones(len(X)), *(data[name] for name in given)])
-        expected = design @ np.linalg.lstsq(design, data[to])[0]
-        assert_allclose(cca.translate(X.select(given), to), expected, atol=1e-8)
-        assert_allclose(cca.translate(X.select([*given, to]), to), expected, atol=1e-8)
-
-
-def test_translate_is_ridge_regression_under_shrinkage():
-    x, y = make_two(n=30, p=20, q=4)
-    c = 0.02  # below the analytic optimum, so that the model uses it as it is
-    cca = CCA(shrinkage=c).fit(x, y)
-    assert_allclose(np.minimum(c, 1.0), cca.shrinkage_["X"])
-    z, t = StandardScaler().fit_transform(x), StandardScaler().fit_transform(y)
-    penalty = len(z) * c / (1 - c)
-    coef = linalg.solve(z.T @ z + penalty * np.eye(z.shape[1]), z.T @ t)
-    expected = y.mean(axis=0) + z @ coef * y.std(axis=0)
-    assert_allclose(cca.translate(x, "y"), expected, atol=1e-8)
-
-
-def test_truncated_translate_is_reduced_rank():
-    x, y = make_two()
-    cca = CCA(2).fit(x, y)
-    u = cca.transform_each(x, y)["X"]
-    rho, L = cca.canonical_correlations_, cca.projection_covariances_["y"]
-    assert_allclose(cca.translate(x, "y"), y.mean(axis=0) + (u * rho) @ L.T, atol=1e-10)
-
-
 @pytest.mark.parametrize("fusion", ["mean", "posterior", "concat"])
 def test_inverse_transform_is_the_regression_on_the_fused_code(fusion):
     data = make_three()
@@ -351,16 +292,6 @@ def test_inverse_transform_is_the_regression_on_the_fused_code(fusion):
     for name, x in data.items():
         expected = design @ np.linalg.lstsq(design, x)[0]
         assert_allclose(back[name], expected, atol=1e-8)
-
-
-def test_posterior_is_that_of_bach_and_jordan():
-    x, y = make_two()
-    cca = CCA(3, fusion="posterior").fit(x, y)
-    rho = cca.canonical_correlations_
-    codes = cca.transform_each(x, y)
-    both = cca.transform({"X": x, "y": y})
-    assert_allclose(both, np.sqrt(rho) * (codes["X"] + codes["y"]) / (1 + rho), atol=1e-10)
-    assert_allclose(cca.transform(x), np.sqrt(rho) * codes["X"], atol=1e-10)
 
 
 def test_posterior_of_equally_correlated_modalities():
@@ -398,80 +329,6 @@ def test_concat_fusion():
     assert_array_equal(cca.get_feature_names_out(), names)
     with pytest.raises(ValueError, match=r"fusion='concat'.*'b'"):
         cca.transform(Modalities(data).with_missing(["b"], rows=[0]))
-
-
-@pytest.mark.parametrize("shrinkage", [0.0, 0.01])
-def test_score_samples_is_the_normal_density(shrinkage):
-    data = make_three(n=80)
-    data["b"] = data["b"] * 1e3
-    cca = CCA(12, shrinkage=shrinkage).fit(data)
-    x = np.hstack(list(data.values()))
-    scales = x.std(axis=0)
-    cov = np.cov((x / scales).T, ddof=0)
-    cov = ((1 - shrinkage) * cov + shrinkage * np.eye(12)) * np.outer(scales, scales)
-    expected = multivariate_normal(x.mean(axis=0), cov).logpdf(x)
-    assert_allclose(cca.score_samples(data), expected, rtol=1e-8)
-    part = multivariate_normal(x[:, 4:].mean(axis=0), cov[4:, 4:]).logpdf(x[:, 4:])
-    incomplete = Modalities(data).with_missing(["a"], rows=[0, 5])
-    expected[[0, 5]] = part[[0, 5]]
-    assert_allclose(cca.score_samples(incomplete), expected, rtol=1e-8)
-
-
-@pytest.mark.parametrize("shrinkage", [0.0, 0.05])
-@pytest.mark.parametrize("solver", ["covariance", "svd"])
-def test_sample_has_the_moments_of_the_model(shrinkage, solver):
-    x, y = make_two(n=60)
-    cca = CCA(2, shrinkage=shrinkage, solver=solver).fit(x, y)
-    xs, ys = cca.sample(200_000, random_state=0)
-    assert_allclose(xs.mean(axis=0), x.mean(axis=0), atol=0.05)
-    for drawn, data in ((xs, x), (ys, y)):
-        # Standardised columns are shrunk towards the identity: they keep their variance.
-        variance = np.diag(data.var(axis=0))
-        expected = (1 - shrinkage) * np.cov(data.T, ddof=0) + shrinkage * variance
-        assert_allclose(np.cov(drawn.T), expected, atol=0.15)
-    # Between the modalities: what goes through the two components, at reduced strength.
-    model = cca.translate(x, "y")
-    expected = (x - x.mean(axis=0)).T @ (model - y.mean(axis=0)) / len(x)
-    between = np.cov(xs.T, ys.T)[:7, 7:]
-    if shrinkage == 0:
-        assert_allclose(between, expected, atol=0.15)
-    assert np.corrcoef(between.ravel(), expected.ravel())[0, 1] > 0.99
-
-
-def test_sample_given_is_the_conditional_distribution():
-    x, y = make_two(n=300)
-    cca = CCA().fit(x, y)
-    draws = cca.sample(4000, given=x[:2], random_state=0)
-    assert_array_equal(draws[0][0], x[:2])
-    ys = np.array([pair[1] for pair in draws])  # (4000, 2, q)
-    assert_allclose(ys.mean(axis=0), cca.translate(x[:2], "y"), atol=0.15)
-    residual = np.cov((y - cca.translate(x, "y")).T, ddof=0)
-    for row in range(2):
-        assert_allclose(np.cov(ys[:, row].T), residual, atol=0.25)
-
-
-def test_sample_completes_modalities():
-    data = make_three()
-    X = Modalities(data).with_missing(["b"], rows=[1])
-    first, second = CCA(2).fit(data).sample(2, given=X[:3], random_state=0)
-    assert_array_equal(first["a"], data["a"][:3])
-    assert_array_equal(first["b"][[0, 2]], data["b"][[0, 2]])
-    assert not first.missing.to_numpy().any()
-    assert np.all(first["b"][1] != second["b"][1])
-
-
-def test_impute_fills_by_translation():
-    data = make_three()
-    cca = CCA(3).fit(data)
-    X = Modalities(data).with_missing(["a", "b"], rows=[2]).with_missing(["c"], rows=[4, 5])
-    full = cca.impute(X)
-    assert_allclose(full["a"][2], cca.translate(X[[2]].select(["c"]), "a")[0])
-    assert_allclose(full["c"][[4, 5]], cca.translate(X[[4, 5]].select(["a", "b"]), "c"))
-    assert_array_equal(full["a"][:2], data["a"][:2])
-    assert cca.impute(X.select(["a", "c"]))["b"].shape == data["b"].shape
-    filled = cca.fit(data["a"], data["b"]).impute(data["a"][:3])
-    assert_array_equal(filled[0], data["a"][:3])
-    assert_allclose(filled[1], cca.translate(data["a"][:3], "y"))
 
 
 def test_score_uses_the_training_axes():
@@ -685,29 +542,6 @@ def test_constant_columns_have_no_part_in_anything(solver):
         assert_allclose(with_dead.transform(dead), without.transform(x), atol=1e-10)
         assert_allclose(with_dead.score_samples(dead, y), without.score_samples(x, y), rtol=1e-8)
         assert_array_equal(with_dead.sample(5, random_state=0)[0][:, 7:], 7.0)
-
-
-def test_modalities_without_common_rows():
-    X = Modalities(make_three(n=200))
-    apart = X.with_missing(["b"], rows=np.arange(100)).with_missing(["a"], rows=np.arange(100, 200))
-    with pytest.warns(UserWarning, match="Fewer than 2 rows have both 'a' and 'b'.*unrelated"):
-        CCA(2).fit(apart)
-    with pytest.raises(ValueError, match="Fewer than 2 rows have both 'a' and 'b'"):
-        CCA(2).fit(apart.select(["a", "b"]))
-    few = X.with_missing(["b"], rows=np.arange(90)).with_missing(["a"], rows=np.arange(95, 200))
-    with pytest.warns(UserWarning, match="too many for 5 rows"):
-        assert CCA("auto", random_state=0).fit(few).n_components_ >= 1
-
-
-def test_wide_data_with_missing_rows_stay_in_the_small_dimension():
-    x, y = make_two(40, 300, 200)
-    X = Modalities({"a": x, "b": y}).with_missing(["a"], rows=[0])
-    fast = CCA(2, shrinkage=0.5).fit(X)
-    assert fast._model.solution.gaussian.margins[0].covariance.factor.shape[0] <= 40
-    slow = CCA(2, shrinkage=0.5)
-    for rows in (slice(0, 20), slice(20, 40)):
-        slow.partial_fit(X[rows])  # covariances
-    assert_allclose(fast.transform(X), slow.transform(X), atol=1e-7)
 
 
 @pytest.mark.parametrize("method", ["score_samples", "impute", "transform", "translate"])

@@ -328,12 +328,19 @@ def test_partial_fit_equals_numpy(there):
     assert homes(model.weights_) == homes(chunks[0])
 
 
-def test_missing_rows_equal_numpy(there):
+@pytest.mark.parametrize("objective", ["maxvar", "sumcor"])
+def test_gaps_equal_numpy(there, objective):
     X = rows()
-    X[:50, :4], X[50:90, [8, 4, 6]] = np.nan, np.nan
-    reference, model, at, *_ = fit_both(there, X, modalities=THREE)
+    X[:50, :4], X[50:90, [8, 4, 6]], X[90:95, 10] = np.nan, np.nan, np.nan
+    reference, model, at, *_ = fit_both(there, X, modalities=THREE, objective=objective)
     assert_same_fit(model, reference, at)
-    assert_same(model.transform(at), reference.transform(X))
+    for name in ("transform", "transform_each", "impute", "score_samples", "score"):
+        found = getattr(model, name)(at)
+        assert homes(found) <= homes(at)
+        assert_same(found, getattr(reference, name)(X))
+    assert_same(model.translate(at, "b"), reference.translate(X, "b"))
+    with pytest.raises(ValueError, match="need complete rows"):
+        CCA(modalities=THREE).partial_fit(at)
 
 
 def test_integers_and_columns_by_a_function(there):
@@ -348,7 +355,7 @@ def test_integers_and_columns_by_a_function(there):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda X: (np.where(np.arange(12) == 6, np.nan, X), None), "modality 'b' contains NaN"),
+        (lambda X: (np.where(np.arange(12) == 6, np.nan, X), None), "'b' is NaN in every training"),
         (lambda X: (np.where(np.arange(12) == 6, np.inf, X), None), "modality 'b' .*infinity"),
         (lambda X: (np.where(np.arange(12) < 5, np.nan, X), None), "'a' is missing"),
         (lambda X: (X[:1], None), r"1 sample\(s\)"),
@@ -369,9 +376,9 @@ def test_errors_are_those_of_numpy(there, spoil, message):
 
 def test_errors_of_pairs_are_those_of_numpy(there):
     X, y = np.split(rows(), [5], axis=1)
-    y_nan, constant = y.copy(), np.ones_like(y)
-    y_nan[3, 2] = np.nan
-    for bad in (y_nan, y[:-1], None, constant):
+    empty, constant = y.copy(), np.ones_like(y)
+    empty[:, 2] = np.nan
+    for bad in (empty, y[:-1], None, constant):
         with pytest.raises(ValueError, match=r".") as expected:
             CCA().fit(X, bad)
         with pytest.raises(ValueError, match=r".") as found:

@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,36 +84,6 @@ def test_sparse_gaps(shrinkage):
     assert_allclose(cca.pairwise_correlations_, pearson_by_hand(cca, X), atol=1e-10)
 
 
-@pytest.mark.parametrize("n_modalities", [2, 3])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_partial_fit_knows_the_correlations_of_rows_with_gaps(n_modalities, weighted):
-    data = dict(list(make().items())[:n_modalities])
-    holes = gappy(data)
-    parts = [Modalities(data)[:50], holes[50:80], holes[80:200]]  # the first one is complete
-    weight = weights() if weighted else np.ones(200)
-    cca = CCA(2, shrinkage=0.1)
-    for part, rows in zip(parts, (slice(0, 50), slice(50, 80), slice(80, 200)), strict=True):
-        cca.partial_fit(part, sample_weight=weight[rows] if weighted else None)
-    mask = np.vstack([part.missing.to_numpy() for part in parts])
-    X = Modalities(data, missing=mask)
-    assert_allclose(cca.pairwise_correlations_, pearson_by_hand(cca, X, weight), atol=1e-10)
-    whole = CCA(2, shrinkage=0.1, solver="covariance").fit(X, sample_weight=weight)
-    assert_allclose(cca.canonical_correlations_, whole.canonical_correlations_, atol=1e-10)
-
-
-def test_data_in_pieces_know_them_too():
-    X = gappy(make())
-    values = {name: np.where(X.missing[[name]], np.nan, x) for name, x in X.items()}
-    lazy = {name: da.from_array(x, chunks=(30, -1)) for name, x in values.items()}
-    cca = CCA(2).fit(lazy)
-    assert_allclose(cca.pairwise_correlations_, pearson_by_hand(cca, X), atol=1e-10)
-
-
-def test_complete_chunks_keep_no_moments_of_pairs():
-    cca = CCA(2).partial_fit(Modalities(make())[:100]).partial_fit(Modalities(make())[100:])
-    assert cca._moments.gaps == {}
-
-
 def test_deep_cca_says_the_same_of_its_codes():
     X = gappy(make(offsets=(0.0, 0.0, 0.0)))
     model = DeepCCA(2, objective="gcca", hidden_layer_sizes=(8,), max_epochs=2, random_state=0)
@@ -130,17 +99,16 @@ def test_a_pair_without_common_rows_has_no_correlation():
     assert np.isnan(cca.pairwise_correlations_[:, 0, 1]).all()
     others = cca.pairwise_correlations_[:, [0, 1], 2]
     assert_allclose(cca.canonical_correlations_, others.mean(axis=1))
-    assert_array_equal(cca.model_correlations_[:, 0, 1], 0.0)
+    assert np.all(np.abs(cca.model_correlations_[:, 0, 1]) > 0)  # by way of c
 
 
-def test_correlations_of_the_model_are_those_of_its_draws():
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("shrinkage", [0.0, 0.1])
+def test_correlations_of_the_model_are_those_of_its_draws(complete, shrinkage):
     data = {name: x for name, x in make().items() if name != "c"}
-    for X, shrinkage in ((Modalities(data), 0.1), (gappy(data), 0.0), (gappy(data), 0.1)):
-        cca = CCA(2, shrinkage=shrinkage).fit(X)
-        draws = cca.sample(200_000, random_state=0)
-        assert_allclose(cca.model_correlations_, pearson_by_hand(cca, draws), atol=0.01)
-    complete = CCA(2).fit(data)
-    assert_allclose(complete.model_correlations_, complete.pairwise_correlations_, atol=1e-10)
+    cca = CCA(2, shrinkage=shrinkage).fit(Modalities(data) if complete else gappy(data))
+    draws = cca.sample(100_000, random_state=0)
+    assert_allclose(cca.model_correlations_, pearson_by_hand(cca, draws), atol=0.01)
 
 
 # --- loadings
@@ -148,20 +116,14 @@ def test_correlations_of_the_model_are_those_of_its_draws():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3])
-@pytest.mark.parametrize("complete", [True, False])
-def test_loadings_are_correlations_and_covariances_have_a_name_of_their_own(
-    solver, shrinkage, complete
-):
+def test_loadings_are_correlations_and_covariances_have_a_name_of_their_own(solver, shrinkage):
     data = make()
-    X = Modalities(data) if complete else gappy(data)
     for weight, scale in ((None, True), (weights(), False)):
         cca = CCA(2, shrinkage=shrinkage, solver=solver, scale=scale, random_state=0)
-        codes = cca.fit(X, sample_weight=weight).transform_each(X)
+        codes = cca.fit(data, sample_weight=weight).transform_each(data)
         for name, x in data.items():
-            here = ~np.isnan(codes[name][:, 0])
-            aweights = None if weight is None else weight[here]
             for j, k in product(range(x.shape[1]), range(2)):
-                C = np.cov(x[here, j], codes[name][here, k], aweights=aweights, ddof=0)
+                C = np.cov(x[:, j], codes[name][:, k], aweights=weight, ddof=0)
                 expected = C[0, 1] / np.sqrt(C[0, 0] * C[1, 1])
                 assert cca.loadings_[name][j, k] == pytest.approx(expected, abs=1e-8)
                 covariance = cca.projection_covariances_[name][j, k]

@@ -91,17 +91,25 @@ def test_float32_is_summed_in_float64(arrays, tmp_path):
     _assert_same(CCA(2).fit(mapped), CCA(2).fit(exact))
 
 
-def test_missing_rows_and_weights(arrays, tmp_path):
-    values = {name: value.copy() for name, value in arrays.items()}
-    values["a"][50:90] = np.nan
-    values["b"][2000:2500] = np.nan
+def test_weights(arrays, mapped):
     weight = np.random.default_rng(1).integers(0, 3, 3000)
-    expected = CCA(2, solver="covariance").fit(values, sample_weight=weight)
-    _assert_same(CCA(2).fit(_lazy(values), sample_weight=weight), expected)
-    for name, value in values.items():
-        np.save(tmp_path / f"{name}.npy", value)
-    mapped = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in values}
+    expected = CCA(2, solver="covariance").fit(arrays, sample_weight=weight)
+    _assert_same(CCA(2).fit(_lazy(arrays), sample_weight=weight), expected)
     _assert_same(CCA(2).fit(mapped, sample_weight=weight), expected)
+
+
+@pytest.mark.parametrize("where", [np.s_[50:90], np.s_[2500:2600, 1]], ids=["rows", "entries"])
+def test_gaps_are_refused(arrays, tmp_path, where):
+    values = {name: value.copy() for name, value in arrays.items()}
+    values["b"][where] = np.nan
+    np.save(tmp_path / "b.npy", values["b"])
+    mapped = {"a": arrays["a"], "b": np.load(tmp_path / "b.npy", mmap_mode="r")}
+    chunks = ({n: v[i : i + 500] for n, v in values.items()} for i in range(0, 3000, 500))
+    for fit, X in ((CCA(2).fit, mapped), (CCA(2).fit, _lazy(values)),
+                   (CCA(2).partial_fit, chunks), (CCA(2).partial_fit, values)):  # fmt: skip
+        with pytest.raises(ValueError, match="need complete rows"):
+            fit(X)
+    CCA(2).fit(values)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -129,8 +137,8 @@ def test_dask_in_the_other_forms(arrays):
 def test_dask_declares_what_is_missing(arrays):
     missing = np.zeros((3000, 2), dtype=bool)
     missing[100:300, 1] = True
-    expected = CCA(2, solver="covariance").fit(Modalities(arrays, missing=missing))
-    _assert_same(CCA(2).fit(Modalities(_lazy(arrays), missing=missing)), expected)
+    with pytest.raises(ValueError, match="need complete rows"):
+        CCA(2).fit(Modalities(_lazy(arrays), missing=missing))
 
 
 def test_no_chunk_is_held_longer_than_it_is_read(arrays):

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skmm import CCA, DeepCCA, Modalities, MultimodalClassifier, MultimodalRegressor
 from skmm.baselines import RidgeSampler
 from skmm.benchmark import Task
-from skmm.compose import ConcatModalities, PerModality, SelectModality
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality, SelectModality
 from skmm.exceptions import IndexMismatchWarning
 from skmm.inspection import modality_importance, permutation_test, variance_explained, wilks_test
 from skmm.metrics import coverage_per_group, get_scorer
@@ -117,6 +117,9 @@ KEEP = {
         .fit_transform(X.with_missing("a", [1]))
     ),
     "PerModality, inverse": lambda X: PerModality(StandardScaler()).fit(X).inverse_transform(X),
+    "GaussianImputer": lambda X: GaussianImputer(add_indicator=True).fit_transform(
+        X.with_missing("b", [2])
+    ),
     "impute": lambda X: CCA(1).fit(X).impute(X.with_missing("b", [2])),
     "impute what is absent": lambda X: CCA(1).fit(X).impute(X.select(["c"])),
     "inverse_transform": lambda X: (

@@ -13,6 +13,7 @@ ROOT = Path(skmm.__file__).parent
 FLOORS = {
     "_atomic": 0,
     "_base": 0,
+    "_gaussian": 0,
     "_linalg": 0,
     "_modalities": 0,
     "_parameters": 0,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
-from sklearn.covariance import ledoit_wolf_shrinkage, oas
+from sklearn.covariance import ledoit_wolf_shrinkage
 
 from skmm import _linalg
 
@@ -218,59 +218,24 @@ def test_the_largest_entry_of_all_blocks_gives_the_sign():
 
 
 def moments(a):
-    """Return what the shrinkages are computed from."""
+    """Return what the shrinkage is computed from."""
     S = np.cov(a.T, bias=True)
     centred = a - a.mean(axis=0)
     return np.trace(S), np.sum(S**2), np.mean(np.sum(centred**2, axis=1) ** 2)
 
 
 @pytest.mark.parametrize("n", [5, 30, 400])
-def test_shrinkages_are_those_of_scikit_learn(n):
+def test_shrinkage_is_that_of_scikit_learn(n):
     a = np.random.default_rng(n).standard_normal((n, 6)) * [1, 2, 3, 4, 5, 6]
     assert 0 < ledoit_wolf_shrinkage(a) < 1
     for unit in (1e-6, 1.0, 1e6):
         trace, squares, fourth = moments(unit * a)
         found = _linalg.ledoit_wolf(trace, squares, fourth, 6, n)
         assert_allclose(found, ledoit_wolf_shrinkage(a), rtol=1e-10)
-        found = _linalg.oracle_approximating_shrinkage(trace, squares, 6, n)
-        assert_allclose(found, oas(a)[1], rtol=1e-10)
 
 
-def test_shrinkages_have_bounds():
+def test_shrinkage_has_bounds():
     assert _linalg.ledoit_wolf(6.0, 12.0, 1e9, 3 + 1, 10) == 1.0  # a noise beyond the distance
     assert _linalg.ledoit_wolf(6.0, 12.0, 11.0, 4, 10) == 0.0  # no noise
     assert _linalg.ledoit_wolf(6.0, 12.0, 1e9, 3, 10) == 0.0  # a multiple of the identity
     assert _linalg.ledoit_wolf(0.0, 0.0, 0.0, 3, 10) == 0.0  # of which zero is one
-    assert _linalg.oracle_approximating_shrinkage(6.0, 12.0, 3, 10) == 1.0
-    assert _linalg.oracle_approximating_shrinkage(1.0, 1.0, 2, 1) == 1.0
-
-
-# Blocks that do not fit together ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_joint_matrix_is_damped_just_enough(seed):
-    rng = np.random.default_rng(seed)
-    blocks = [slice(0, 2), slice(2, 5), slice(5, 6)]
-    diagonal = linalg.block_diag(*(np.cov(rng.standard_normal((k, 20))) for k in (2, 3, 1)))
-    off = rng.standard_normal((6, 6)) * (diagonal == 0)
-    off += off.T
-    found = _linalg.positive_part(diagonal + off, blocks)
-    assert_allclose(found * (diagonal != 0), diagonal)
-    damping = np.sum(found * off) / np.sum(off**2)
-    assert_allclose(found, diagonal + damping * off)
-    assert 0 < damping < 1
-    assert_allclose(np.linalg.eigvalsh(found)[0], 0.0, atol=1e-10)
-
-
-def test_a_joint_matrix_that_is_semi_definite_stays():
-    x = np.random.default_rng(0).standard_normal((9, 4))
-    S = np.cov(x.T)
-    assert_allclose(_linalg.positive_part(S, [slice(0, 2), slice(2, 4)]), S, rtol=1e-15)
-    singular = np.ones((2, 2))  # its smallest eigenvalue is zero but for rounding
-    found = _linalg.positive_part(singular, [slice(0, 1), slice(1, 2)])
-    assert_array_equal(found, singular)
-    for excess, kept in ((1e-11, True), (1e-9, False)):
-        beyond = np.array([[1.0, 1.0 + excess], [1.0 + excess, 1.0]])
-        found = _linalg.positive_part(beyond, [slice(0, 1), slice(1, 2)])
-        assert (found == beyond).all() == kept

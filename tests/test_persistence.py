@@ -48,7 +48,7 @@ from skmm import (
     nn,
     preprocessing,
 )
-from skmm.compose import PerModality, SelectModality
+from skmm.compose import GaussianImputer, PerModality, SelectModality
 from skmm.inspection import variance_explained
 from skmm.io import _codec, _files, _networks, parts  # noqa: F401
 from skmm.io.parts import stable_name
@@ -416,7 +416,7 @@ def _attacked(attack, marker):
 
     def change(content):
         schema = json.loads(content)
-        (state,) = (n for n in _nodes(schema) if "scale" in n.get("content", ()))
+        (state,) = (n for n in _nodes(schema) if "solver" in n.get("content", ()))
         state["content"]["scale"] = make(module, name, text.format(str(marker)))
         return json.dumps(schema).encode()
 
@@ -836,6 +836,7 @@ def test_a_full_disk_leaves_the_former_file(tmp_path, monkeypatch):
 # Other versions
 
 TRANSFORMERS = (
+    GaussianImputer(),
     PerModality(StandardScaler()),
     SelectModality("a"),
     Tokenizer(),

@@ -418,7 +418,10 @@ def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
     arrays["a"][:60] = np.nan
     X = Modalities(arrays)
     split = Split(np.arange(0, 1500), np.arange(1500, 2000))
-    expected = _linear.tuned_linear(X, 2, split, 0)
+    # Read once, for their moments: the complete rows.
+    complete = X[60:]
+    kept = Split(np.arange(0, 1440), np.arange(1440, 1940))
+    expected = _linear.tuned_linear(complete, 2, kept, 0)
     lazy = Modalities._make(
         {k: _stream.Stream(k, Reader(v, 50), v.dtype) for k, v in arrays.items()},
         X._kinds, X._mask, X._ids,
@@ -428,9 +431,12 @@ def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
     for name in "ab":
         np.testing.assert_allclose(found.weights_[name], expected.weights_[name], atol=1e-8)
     codes = _linear.project(_linear.refit(found, lazy), lazy)
-    known = _linear.project(_linear.refit(expected, X), X)
+    known = _linear.project(_linear.refit(expected, complete), X)
     for name in "ab":
         np.testing.assert_allclose(codes[name], known[name], atol=1e-8)
+    nothing = lazy.with_missing(["b"], np.arange(60, 2000))
+    assert _linear.tuned_linear(nothing, 2, split, 0) is None
+    assert _linear.refit(found, nothing) is found
 
 
 def _threads(before):

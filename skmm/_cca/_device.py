@@ -19,9 +19,9 @@ from sklearn.utils._array_api import (
     _max_precision_float_dtype,
 )
 
-from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, Rows, StandardisedColumns, fourth_moment
+from skmm._gaussian._wide import Axes, DualAxes
 from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_lazy
 
@@ -135,23 +135,23 @@ class DeviceRows(Rows):
             for i, j in combinations_with_replacement(range(len(chunk)), 2):
                 product = chunk[i].T @ chunk[j]
                 products[i, j] = product + products[i, j] if (i, j) in products else product
-        moments.counts += self._n_rows()
         for total, part in zip(moments.sums, to_numpy(sums), strict=True):
-            total += part[:, None]
+            total += part
         for pair, product in to_numpy(products).items():
             moments.products[pair] += product
-        moments.shared += self.shared()
+        moments.weight += self.total
+        moments.n_rows += self.n_used
         return moments
 
-    def sums(self, shifts: Sequence[Array]) -> tuple[Array, list[Array], list[Array]]:
-        """Return the counts (M, M), and weighted sums (d_m,) of x - shift and of its squares."""
+    def sums(self, shifts: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return weighted sums (d_m,) of x - shift and of its squares."""
         sums: list[Any] = [0.0 for _ in shifts]
         squares: list[Any] = [0.0 for _ in shifts]
         for chunk, root in self._chunks(shifts):
             for m, z in enumerate(chunk):
                 sums[m] = sums[m] + root @ z
                 squares[m] = squares[m] + self._home.xp.sum(z * z, axis=0)
-        return self._n_rows(), to_numpy(sums), to_numpy(squares)
+        return to_numpy(sums), to_numpy(squares)
 
     def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
         """Return the mean of the fourth power of the norm of standardised rows, per modality."""
@@ -159,8 +159,7 @@ class DeviceRows(Rows):
         for chunk, _ in self._chunks(means, divisors):
             for m, z in enumerate(chunk):
                 norms[m].append(to_numpy(self._home.xp.sum(z * z, axis=1)))
-        roots = self.indicator().T
-        return [fourth_moment(np.concatenate(n), a) for n, a in zip(norms, roots, strict=True)]
+        return [fourth_moment(np.concatenate(n), self.roots()) for n in norms]
 
     def standardised(self, means: Sequence[Array], divisors: Sequence[Array]) -> Triangle:
         """Return R of the QR decomposition of all standardised modalities side by side.
@@ -179,7 +178,7 @@ class DeviceRows(Rows):
 
     def columns(self, m: int) -> CentredColumns:
         """Return the columns of one modality, for products of n x n or with few vectors."""
-        (mean,), (variance,), _ = self.only(m).column_statistics()
+        (mean,), (variance,) = self.only(m).column_statistics()
         root = None if self.weight is None else self._home.double(np.sqrt(self.weight))
         block = self.blocks[m]
         return CentredColumns(mean, variance, lambda s: _DeviceColumns(block, mean, s, root))
@@ -196,11 +195,6 @@ class DeviceRows(Rows):
     @property
     def _home(self) -> Home:
         return self.blocks[0].home
-
-    def _n_rows(self) -> Array:
-        """Return the counts (M, M), which are all rows' or their weight."""
-        total = len(self) if self.weight is None else self.weight.sum()
-        return np.full((len(self.blocks),) * 2, float(total))
 
     def _chunks(
         self, means: Sequence[Array], divisors: Sequence[Array] | None = None, least: int = 1
@@ -246,8 +240,8 @@ class _DeviceColumns(StandardisedColumns):
     def pull(self, U: Array) -> Array:
         return to_numpy(self._standardised().T @ self.block.home.double(U))
 
-    def covariance(self, count: float) -> Covariance:
-        return FactorCovariance(to_numpy(self._standardised()) / np.sqrt(count))
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        return DualAxes(to_numpy(self._standardised())[:, varying], dual)
 
     def _standardised(self) -> Any:
         return self.block.standardised(self.mean, self.divisor, self.root)

@@ -22,7 +22,16 @@ from skmm._cca._array_api import (
     projections_follow,
     results_follow,
 )
-from skmm._cca._device import to_numpy
+from skmm._cca._device import Home, to_numpy
+from skmm._cca._incomplete import (
+    Estimated,
+    analytic_shrinkages,
+    estimate,
+    has_gaps,
+    refuse_sparse_gaps,
+    shared_rows,
+    typical_rows,
+)
 from skmm._cca._model import Model
 from skmm._cca._moments import Moments
 from skmm._cca._n_components import n_beyond_chance
@@ -30,16 +39,20 @@ from skmm._cca._pairs import PairSums
 from skmm._cca._pieces import Piece, check_rows, head, iterate, sum_pieces
 from skmm._cca._rows import Rows
 from skmm._cca._solution import (
+    check_alignable,
     check_n_components,
     check_shared_rows,
     choose_route,
+    distribution,
     rows_of,
     solve,
 )
-from skmm._cca._whitening import MomentRoute, Route
+from skmm._cca._whitening import GapsError, MomentRoute, Route
+from skmm._gaussian._distribution import Gaussian
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._check import check_weight
+from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._modalities._read import read_modalities
@@ -55,8 +68,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     Finds, in each modality, the directions whose projections agree best with those of the other
     modalities. Two complete modalities give the textbook solution; more give generalised
     (multiset) CCA; `shrinkage` leads from CCA (0) to partial least squares (1). Behind the
-    projections stands a Gaussian model, from which come `translate`, `impute`, `sample` and the
-    likelihood.
+    projections stands one normal distribution of all columns, from which come `translate`,
+    `impute`, `sample` and the likelihood. Rows may lack modalities and single entries (NaN).
 
     Parameters
     ----------
@@ -101,7 +114,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Sparse modalities stay sparse. Above 5000 rows and 5000 columns "auto" and "randomized"
         find the leading components alone, by an iteration from a random start (eigenvalues to
         1e-10, projections to about 1e-7 over the gap between eigenvalues); it needs a number of
-        components and, for more columns than rows, shrinkage, and has no `score_samples`.
+        components and, for more columns than rows, shrinkage. The distribution is then known along
+        the directions of these components alone.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the folds of ``n_components="auto"``, the restarts of "sumcor", the "randomized"
@@ -111,14 +125,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     ----------
     weights_ : dict of str to ndarray (d, n_components_)
         Projections are ``(x - means_) @ weights_``. They have unit variance on the training rows
-        (dividing by n).
+        (dividing by n); if these have gaps, on complete rows as the distribution expects them.
 
     loadings_ : dict of str to ndarray or DataFrame (d, n_components_)
         Canonical loadings: Pearson's correlation of each column with its modality's projections,
-        on the training rows that have the modality; 0 for constant columns. A DataFrame, by the
-        names of the columns, where `fit` saw names. The column of largest loading over all
-        modalities has a positive sign (of equally large ones the first by the modality's name; with
-        ``scale=False`` and shrinkage the column of largest covariance).
+        on the training rows, or if these have gaps on complete rows as the distribution expects
+        them; 0 for constant columns. A DataFrame, by the names of the columns, where `fit` saw
+        names. The column of largest loading over all modalities has a positive sign (of equally
+        large ones the first by the modality's name; with ``scale=False`` and shrinkage the column
+        of largest covariance).
 
     projection_covariances_ : dict of str to ndarray or DataFrame (d, n_components_)
         The same as covariances: loadings times the standard deviations of the columns.
@@ -134,9 +149,13 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         NaN where fewer than two rows have, and the mean above leaves such a pair out.
 
     model_correlations_ : ndarray of shape (n_components_, n_modalities, n_modalities)
-        Correlation of the projections of each pair in the Gaussian model. It differs from the one
-        above with shrinkage, and with missing modalities, where variances and covariances come from
-        different rows.
+        Correlation of the projections of each pair in the normal distribution of all columns, which
+        is shrunk for prediction: cautious where rows are few, and the training correlations above
+        flattered. Also of pairs that no row has.
+
+    model_shrinkage_ : dict of str to float
+        Shrinkage c of that distribution when a modality is predicted: chosen by generalised
+        cross-validation, whatever `shrinkage` the directions have.
 
     eigenvalues_ : ndarray of shape (n_components_,)
         Value by which the components are ordered: the eigenvalue of the block problem
@@ -162,8 +181,19 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     -----
     With standardised columns, S the covariance and R its shrunk form, "maxvar" solves
     ``A w = lambda B w`` where B is block-diagonal of the R and A has them on its diagonal and the
-    cross-covariances off it. Missing modalities: each covariance is estimated from the rows that
-    have what it needs.
+    cross-covariances off it.
+
+    The distribution has the covariance ``(1 - c) S + c I`` of standardised columns (of columns in
+    one unit per modality for ``scale=False``), so that `translate` is ridge regression; c is
+    chosen by generalised cross-validation (Golub, Heath and Wahba 1979), and neither
+    `n_components` nor `shrinkage` changes it.
+
+    Where modalities or single entries are missing in `fit`, mean and S are estimated by
+    expectation-maximisation (Dempster, Laird and Rubin 1977), penalised towards uncorrelated
+    columns as c says. The directions are those of complete rows with these moments, unpenalised
+    if more rows have all modalities than there are columns. Later, `transform` fills single gaps
+    by what the modality itself tells, `translate` and `impute` by all that the row has.
+    `partial_fit` and data in pieces need complete rows.
 
     Under scikit-learn's array API dispatch, arrays of other libraries (forms 3 and 4 of
     :func:`skmm.check_modalities`) give fitted attributes and results of their namespace and
@@ -178,6 +208,12 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     H. Hotelling, "Relations between two sets of variates", Biometrika 28 (1936).
 
     J. R. Kettenring, "Canonical analysis of several sets of variables", Biometrika 58 (1971).
+
+    A. P. Dempster, N. M. Laird and D. B. Rubin, "Maximum likelihood from incomplete data via the EM
+    algorithm", Journal of the Royal Statistical Society B 39 (1977).
+
+    G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
+    good ridge parameter", Technometrics 21 (1979).
 
     F. Bach and M. Jordan, "A probabilistic interpretation of canonical correlation analysis",
     Technical Report 688, University of California, Berkeley (2005).
@@ -266,18 +302,17 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             return self._fit_in_pieces(X, y, sample_weight)
         X = check_anywhere(
             self, X, y, reset=True, min_modalities=2, flatten=True, accept_sparse=True,
-            local=self.n_components == "auto",
+            allow_partial=True, local=self.n_components == "auto",
         )  # fmt: skip
-        return self._fit_modalities(X, sample_weight)
+        return self._fit_modalities(refuse_sparse_gaps(X), sample_weight)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @fitted_attributes_follow
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those of earlier calls and find the canonical directions of all.
 
-        What is kept are moments, so that the result equals one `fit` by the "covariance" solver;
-        where modalities are missing also those of the rows that lack the other of a pair, for
-        exact `pairwise_correlations_`. `fit` keeps none: after it the first call starts anew.
+        What is kept are moments, so that the result equals one `fit` by the "covariance" solver.
+        `fit` keeps none: after it the first call starts anew. Rows are complete.
 
         Parameters
         ----------
@@ -299,7 +334,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         ------
         ValueError
             For ``solver="svd"``, ``n_components="auto"`` and ``shrinkage="auto"``, which need all
-            rows at once.
+            rows at once, and for rows that lack modalities or entries.
         """
         self._check_moments_serve("partial_fit keeps moments only")
         chunks = iterate(X) if isinstance(X, Iterator) else [Piece(X, y, sample_weight)]
@@ -310,11 +345,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             warn_of_other_rows(piece.X, sample_weight=piece.weight)
             rows = self._piece_rows(piece, reset=moments is None)
             if moments is None:
-                moments = Moments.around(rows.shifts(), pairs=True)
+                moments = Moments.around(rows.shifts())
             moments = rows.add_to(moments)
         if moments is None:
             raise ValueError("The iterator has no chunks: partial_fit needs one at least.")
-        if moments.shared.diagonal().min() > 1:
+        if moments.n_rows > 1:
             self._solve_moments(moments)
         self._moments = moments
         return self
@@ -422,8 +457,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            In nats, of the original units. A modality whose columns are linearly dependent has no
-            density unless it is shrunk; within the space that they span it is taken.
+            In nats, of the original units and of whatever the row has. Constant columns have no
+            density.
         """
         X = self._check(X, y)
         return self._model.log_density(X)
@@ -449,6 +484,18 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         return np.asarray(names, dtype=object)
 
     @property
+    def model_correlations_(self) -> Array:
+        """Correlation of the projections of each pair of modalities in the distribution."""
+        found = self._model.correlations()
+        home = Home.of(self.eigenvalues_)
+        return found if home is None else home.take(found)
+
+    @property
+    def model_shrinkage_(self) -> dict[str, float]:
+        """Shrinkage with which each modality is predicted from the others."""
+        return dict(zip(self.modality_names_in_, self._model.gaussian.shrinkages, strict=True))
+
+    @property
     def _n_features_out(self) -> int:
         return self.n_components_
 
@@ -457,14 +504,15 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         """Regress on fused projections."""
-        decoders = self._model.solution.decoders(self.fusion)
+        scale = self._model.latent_scale() if self.fusion == "posterior" else None
+        decoders = self._model.solution.decoders(self.fusion, scale)
         return {
             name: self._model.in_type(name, self._model.means[name] + Z @ decoder, Z.dtype)
             for name, decoder in zip(names, decoders, strict=False)
         }
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return self._as_type({name: self._model.expected(X, name) for name in names}, X)
+        return self._as_type(self._model.completed(X, names), X)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._model.draw(n_samples, rng)
@@ -472,33 +520,62 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[Parts]:
-        return [self._as_type(self._model.complete(X, rng), X) for _ in range(n_samples)]
+        draws = (self._model.complete(X, names, rng) for _ in range(n_samples))
+        return [self._as_type(parts, X) for parts in draws]
 
     def _as_type(self, parts: Parts, X: Modalities) -> Parts:
         dtype = _dtype(X)
         return {name: self._model.in_type(name, part, dtype) for name, part in parts.items()}
 
-    def _fit_checked(self, X: Modalities) -> Self:
-        """Fit to modalities that have been checked and flattened already."""
-        return self._fit_modalities(read_modalities(self, X, reset=True, min_samples=2), None)
+    def _fit_checked(self, X: Modalities, known: Estimated | None = None) -> Self:
+        """Fit to modalities that have been checked and flattened already.
 
-    def _fit_modalities(self, X: Modalities, sample_weight: Any) -> Self:
+        The distribution of rows with gaps may be known already.
+        """
+        X = read_modalities(self, X, reset=True, min_samples=2)
+        return self._fit_modalities(X, None, known)
+
+    def _fit_modalities(
+        self, X: Modalities, sample_weight: Any, known: Estimated | None = None
+    ) -> Self:
         self._moments = None
-        shrinkages = self._shrinkages()
+        shrinkages, gaussian = self._shrinkages(), None
         rows = self._rows(X, sample_weight)
-        route = choose_route(
+        weight, shared = rows.weight, shared_rows(X, rows.weight)
+        check_alignable(X.names, shared)
+        route = self._route_of_complete(X, rows, shrinkages)
+        if incomplete := route is None:
+            column_statistics(X, self._schema)  # refuses empty columns
+            known = known or estimate(X, rows, self.scale)
+            gaussian = known.predicting
+            shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
+            route = self._route(typical_rows(known.aligning), shrinkages)
+        wanted = self.n_components
+        if wanted == "auto":
+            model = clone(self).set_params(n_components=None, modalities=None)
+            wanted = n_beyond_chance(model, X, weight, self.random_state)
+        self._solve(route, shared, wanted, gaussian)
+        if incomplete:
+            self._set_correlations(PairSums.of_rows(self._model, X, weight), shared)
+        return self
+
+    def _route_of_complete(
+        self, X: Modalities, rows: Rows, shrinkages: Sequence[float | str]
+    ) -> Route | None:
+        """Return the route of the rows, or None if they have gaps."""
+        if missing_mask(X).any():
+            return None
+        try:
+            return self._route(rows, shrinkages)
+        except GapsError:
+            return None
+
+    def _route(self, rows: Rows, shrinkages: Sequence[float | str]) -> Route:
+        return choose_route(
             rows, shrinkages, self.scale, self.solver,
             n_components=self.n_components, objective=self.objective,
             random_state=self.random_state,
         )  # fmt: skip
-        wanted = self.n_components
-        if wanted == "auto":
-            model = clone(self).set_params(n_components=None, modalities=None)
-            wanted = n_beyond_chance(model, X, rows.weight, self.random_state)
-        self._solve(route, route.shared, wanted)
-        if rows.observed is not None:
-            self._set_correlations(PairSums.of_rows(self._model, X, rows.weight), route.shared)
-        return self
 
     def _fit_in_pieces(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """Fit by the moments of data that stay where they are."""
@@ -506,19 +583,24 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         check_rows(X, y, weight)
         first = self._piece_rows(head(X, y, weight), reset=True)
-        start = Moments.around(first.shifts(), pairs=True)
+        start = Moments.around(first.shifts())
         moments = sum_pieces(X, y, weight, partial(_add_piece, self), start)
-        if moments.shared.diagonal().min() < 2:
-            raise ValueError("fit needs two rows or more in which each modality is there.")
+        if moments.n_rows < 2:
+            raise ValueError("fit needs two rows or more.")
         self._moments = None
         return self._solve_moments(moments)
 
     def _piece_rows(self, piece: Piece, *, reset: bool) -> Rows:
         X = check_anywhere(
             self, piece.X, piece.y, reset=reset, min_modalities=2, flatten=True, min_samples=1,
-            accept_sparse=True,
+            accept_sparse=True, allow_partial=True,
         )  # fmt: skip
         self._check_complete_set(X)
+        if has_gaps(X):
+            raise ValueError(
+                "partial_fit and data that do not lie in memory need complete rows: leave out the "
+                "incomplete ones, or give all rows to fit as arrays."
+            )
         return self._rows(X, piece.weight)
 
     def _check_moments_serve(self, reason: str) -> None:
@@ -533,13 +615,6 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
         rows = rows_of(X, sample_weight)
-        if rows.observed is not None and self.objective == "sumcor" and len(X.names) > 2:
-            complete = zip(X.names, rows.observed.T, strict=True)
-            raise ValueError(
-                "objective='sumcor' needs complete rows in fit, but modalities "
-                f"{[name for name, here in complete if not here.all()]!r} are missing in some: use "
-                "objective='maxvar' or drop the incomplete rows."
-            )
         return rows
 
     def _shrinkages(self) -> list[float | str]:
@@ -560,13 +635,16 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _solve_moments(self, moments: Moments) -> Self:
         route = MomentRoute(moments, self._shrinkages(), self.scale)
-        self._solve(route, moments.shared, self.n_components)
-        if moments.gaps:
-            weights = list(self._model.solution.weights)
-            self._set_correlations(PairSums.of_moments(moments, weights), moments.shared)
+        self._solve(route, np.full((len(route.ranks),) * 2, moments.n_rows), self.n_components)
         return self
 
-    def _solve(self, route: Route, shared: Array, n_components: int | str | None) -> Self:
+    def _solve(
+        self,
+        route: Route,
+        shared: Array,
+        n_components: int | str | None,
+        gaussian: Gaussian | None = None,
+    ) -> Self:
         """Solve and set all fitted attributes."""
         names = self.modality_names_in_
         additive = self.objective == "maxvar" and len(names) > 2
@@ -587,13 +665,13 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         self.shrinkage_ = dict(zip(names, route.shrinkages, strict=True))
         self.weights_ = dict(zip(names, solution.weights, strict=True))
         self.eigenvalues_ = solution.eigenvalues
-        self.model_correlations_ = solution.model_correlations()
         self.pairwise_correlations_ = solution.correlations()
         loadings, covariances = solution.loadings(), solution.covariances()
         self.loadings_ = self._named(loadings)
         self.projection_covariances_ = self._named(covariances)
         self.canonical_correlations_ = _mean_over_pairs(self.pairwise_correlations_)
-        self._model = Model(names, self.means_, solution)
+        found = gaussian or distribution(route, self.scale)
+        self._model = Model(names, self.means_, solution, found)
         return self
 
     def _named(self, values: Sequence[Array]) -> dict[str, Any]:
@@ -611,10 +689,11 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
-        return check_anywhere(
+        X = check_anywhere(
             self, X, y, reset=False, min_modalities=2, flatten=True, accept_sparse=True,
-            **options,
+            allow_partial=True, **options,
         )  # fmt: skip
+        return refuse_sparse_gaps(X)
 
     def _check_complete_set(self, X: Modalities) -> None:
         if absent := [name for name in self.modality_names_in_ if name not in X]:
@@ -625,7 +704,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = False

@@ -2,9 +2,6 @@
 
 With Z = U D V' (U and D from ZZ' = U D^2 U', which is small) the eigenvectors V = Z'U / D of S are
 never formed: whitened coordinates are combinations of the rows themselves, ``K = Z'U (...)``.
-
-A row that lacks a modality is zero. Each modality is whitened on the rows that have it, and the
-cross-covariances are sums over the rows that have both, divided by their number.
 """
 
 from collections.abc import Sequence
@@ -12,9 +9,9 @@ from itertools import combinations
 
 import numpy as np
 
-from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._rows import Rows
-from skmm._cca._whitening import TINY, WELL_CONDITIONED, IllConditionedError, Route
+from skmm._cca._whitening import DEPENDENT, WELL_CONDITIONED, IllConditionedError, Route
+from skmm._gaussian._wide import Axes
 from skmm._linalg import product, psd_eigh
 
 Array = np.ndarray
@@ -32,10 +29,9 @@ class GramRoute(Route):
     def __init__(
         self, rows: Rows, shrinkages: Sequence[float | str], scale: bool, *, strict: bool = False
     ) -> None:
-        super().__init__(scale, rows.shared())
+        super().__init__(scale, rows.n_used)
         every = range(len(rows.blocks))
-        self.inconsistent_counts = rows.observed is not None
-        self._counts, weights = rows.counts(), rows.indicator() ** 2
+        count, weight = rows.total, rows.roots() ** 2
         read = [rows.columns(m) for m in every]
         means, variances = [one.mean for one in read], [one.variance for one in read]
         divisors = self._standardise(means, variances, [scale] * len(read))
@@ -43,8 +39,8 @@ class GramRoute(Route):
         self._left: list[Array] = []  # U (n, r)
         spectra, traces, squares, fourth, unclear = [], [], [], [], []
         for m in every:
-            gram, count = self._columns[m].gram(), float(self._counts[m, m])  # lower triangle
-            norms, weight = np.diag(gram), weights[:, m]
+            gram = self._columns[m].gram()  # lower triangle
+            norms = np.diag(gram)
             traces.append(float(norms.sum() / count))
             twice = 2 * np.einsum("ij,ij->", gram, gram) - np.sum(norms**2)
             squares.append(float(twice / count**2))
@@ -53,7 +49,7 @@ class GramRoute(Route):
             unclear.append(bool(np.any(values < WELL_CONDITIONED * values[:1])))
             spectra.append(values / count)
             self._left.append(vectors)
-        self._shrink(shrinkages, traces, squares, fourth, self._counts.diagonal())
+        self._shrink(shrinkages, traces, squares, fourth, count)
         self.inexact = [m for m in every if self.shrinkages[m] == 0.0 and unclear[m]]
         if strict and self.inexact:
             raise IllConditionedError
@@ -63,7 +59,6 @@ class GramRoute(Route):
         self.whitened_covariances = [gain**2 for gain in gains]
         for i, j in combinations(every, 2):
             overlap = product(self._left[i].T, self._left[j])
-            overlap *= np.sqrt(self._counts[i, i] * self._counts[j, j]) / self._pair(i, j)
             self.cross[i, j] = gains[i][:, None] * overlap * gains[j]
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -75,23 +70,19 @@ class GramRoute(Route):
         for m, (U, spectrum, v) in enumerate(
             zip(self._left, self._spectra, directions, strict=True)
         ):
-            shrunk, count = self._shrunk(m, spectrum)[:, None], self._counts[m, m]
+            shrunk, count = self._shrunk(m, spectrum)[:, None], self.weight
             duals.append(product(U, v / np.sqrt(spectrum[:, None] * shrunk * count)))
             codes.append(product(U, v * np.sqrt(spectrum[:, None] / shrunk * count)))
-        self._left = []  # done with: n x n each
         k, weights, between = directions[0].shape[1], [], []
         for m, dual in enumerate(duals):
             # One product with Z' for the weights and the covariances with all projections.
-            shares = [code / self._pair(m, n) for n, code in enumerate(codes)]
+            shares = [code / self.weight for code in codes]
             both = self._columns[m].pull(np.hstack([dual, *shares]))
             weights.append(both[:, :k])
             between.append(both[:, k:])
         return weights, between
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S; formed last, when the rest is done with."""
-        return self._columns[m].covariance(float(self._counts[m, m]))
-
-    def _pair(self, i: int, j: int) -> float:
-        """Return the weight of the rows that have both; their sums are zero if there are none."""
-        return max(float(self._counts[i, j]), TINY)
+    def axes(self, m: int) -> Axes:
+        """Return V = Z'U / root(n s), as a product; rows are copied last, when the rest is done."""
+        dual = self._left[m] / np.sqrt(self._spectra[m] * self.weight)
+        return self._columns[m].axes(dual, self.varying[m])

@@ -38,11 +38,11 @@ import numpy as np
 from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 
-from skmm._cca._covariance import Covariance
 from skmm._cca._objectives import maxvar
 from skmm._cca._rows import Rows, fourth_moment
-from skmm._cca._sparse import ImplicitCovariance, SparseColumns
-from skmm._cca._whitening import TINY, Route
+from skmm._cca._sparse import SparseColumns
+from skmm._cca._whitening import Route
+from skmm._gaussian._wide import Axes, DenseAxes
 from skmm._linalg import psd_eigh
 
 Array = np.ndarray
@@ -66,9 +66,8 @@ class IterativeRoute(Route):
         n_components: int,
         random_state: np.random.RandomState,
     ) -> None:
-        super().__init__(scale, rows.shared())
-        self.inconsistent_counts = rows.observed is not None
-        self._counts = np.maximum(rows.counts(), TINY)
+        super().__init__(scale, rows.n_used)
+        self.weight = rows.total
         read = [rows.columns(m) for m in range(len(rows.blocks))]
         means, variances = [one.mean for one in read], [one.variance for one in read]
         divisors = self._standardise(means, variances, [scale] * len(read))
@@ -81,32 +80,40 @@ class IterativeRoute(Route):
         if min(self._bounds) < 1:
             self.ranks = self._bounds  # nothing to align, as the estimator will say
             return
-        self._check_shared_rows(self.shared)
+        self._check_rows()
         solvers = [_Solver(self, m, n_components + BLOCK, random_state) for m in range(len(read))]
-        bases = _Bases(self._columns, self.shrinkages, self.mean_variances, self._counts)
+        bases = _Bases(self._columns, self.shrinkages, self.mean_variances, self.weight)
         self._iterate(bases, solvers, n_components, random_state)
         self._bases = bases.V
         self.ranks = [V.shape[1] for V in bases.V]
-        self.whitened_covariances = [U.T @ U / self._counts[m, m] for m, U in enumerate(bases.U)]
+        self.whitened_covariances = [U.T @ U / self.weight for U in bases.U]
         self.cross = bases.cross
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return V_m @ v_m, and Z' times the projections over n."""
         weights = [V @ v for V, v in zip(self._bases, directions, strict=True)]
         codes = [Z.push(W) for Z, W in zip(self._columns, weights, strict=True)]
-        between = [
-            np.hstack([Z.pull(code) / self._counts[m, n] for n, code in enumerate(codes)])
-            for m, Z in enumerate(self._columns)
-        ]
+        between = [np.hstack([Z.pull(code) / self.weight for code in codes]) for Z in self._columns]
+        both = zip(weights, between, strict=True)
+        self._axes = [_span(np.hstack(parts)) for parts in both]
         return weights, between
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S by its sparse factor."""
-        return ImplicitCovariance(self._columns[m], float(self._counts[m, m]))
+    def axes(self, m: int) -> Axes:
+        """Return axes that span the weights of a modality and its covariances with all codes.
+
+        S is not known elsewhere: the distribution is that of the components.
+        """
+        return DenseAxes(self._axes[m][self.varying[m]])
+
+    def core(self) -> Array:
+        """Return S along the axes."""
+        codes = [Z.push(Q) for Z, Q in zip(self._columns, self._axes, strict=True)]
+        both = np.hstack(codes)
+        return both.T @ both / self.weight
 
     def covary(self, m: int, V: Array) -> Array:
         """Return S_m @ V."""
-        return self._columns[m].pull(self._columns[m].push(V)) / self._counts[m, m]
+        return self._columns[m].pull(self._columns[m].push(V)) / self.weight
 
     def shrunk(self, m: int, V: Array) -> Array:
         """Return R_m @ V."""
@@ -114,15 +121,14 @@ class IterativeRoute(Route):
         return (1.0 - c) * self.covary(m, V) + c * self.mean_variances[m] * V
 
     def _settle_shrinkages(self, shrinkages: Sequence[float | str]) -> None:
-        counts = [float(count) for count in self._counts.diagonal()]
         norms = [Z.row_norms() for Z in self._columns]
-        columns = list(zip(self._columns, norms, counts, strict=True))
+        columns = list(zip(self._columns, norms, strict=True))
         self._shrink(
             shrinkages,
-            [float(n.sum()) / count for _, n, count in columns],
-            [Z.squares() / count**2 for Z, _, count in columns],
-            [fourth_moment(n, Z.root) for Z, n, _ in columns],
-            counts,
+            [float(n.sum()) / self.weight for n in norms],
+            [Z.squares() / self.weight**2 for Z in self._columns],
+            [fourth_moment(n, Z.root) for Z, n in columns],
+            self.weight,
         )
 
     def _is_enough(self, ranks: Sequence[int], k: int) -> bool:
@@ -131,14 +137,14 @@ class IterativeRoute(Route):
             return False
         return min(ranks) >= min(k, *self._bounds)
 
-    def _check_shared_rows(self, shared: Array) -> None:
+    def _check_rows(self) -> None:
         """Refuse modalities without shrinkage that have correlations of 1: there is no order."""
         for i, j in combinations(range(len(self._bounds)), 2):
             shrunk = self.shrinkages[i] > 0 or self.shrinkages[j] > 0
-            if not shrunk and self._bounds[i] + self._bounds[j] > shared[i, j] - 1:
+            if not shrunk and self._bounds[i] + self._bounds[j] > self.n_rows - 1:
                 raise ValueError(
                     f"Modalities of {self._bounds[i]} and {self._bounds[j]} columns are too many "
-                    f"for {int(shared[i, j])} rows: without shrinkage canonical correlations are 1 "
+                    f"for {self.n_rows} rows: without shrinkage canonical correlations are 1 "
                     "and mean nothing. Use shrinkage='auto' or fewer columns."
                 )
 
@@ -180,6 +186,12 @@ class IterativeRoute(Route):
         bases.keep(k + BLOCK)
 
 
+def _span(vectors: Array) -> Array:
+    """Return orthonormal columns that span those of a matrix."""
+    norms: Array = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
+    return linalg.orth(vectors[:, norms > 0] / norms[norms > 0], rcond=1e-10)
+
+
 class _Bases:
     """R-orthonormal bases V of the modalities, their rows U = Z V, and ``V_i' S_ij V_j``."""
 
@@ -188,9 +200,9 @@ class _Bases:
         columns: Sequence[SparseColumns],
         shrinkages: Sequence[float],
         mean_variances: Sequence[float],
-        counts: Array,
+        weight: float,
     ) -> None:
-        self._columns, self._counts = columns, counts
+        self._columns, self._weight = columns, weight
         self._c, self._floor = shrinkages, np.multiply(shrinkages, mean_variances)
         self.V = [np.empty((Z.shape[1], 0)) for Z in columns]
         self.U = [np.empty((Z.shape[0], 0)) for Z in columns]
@@ -214,8 +226,8 @@ class _Bases:
         found = []
         for m, Z in enumerate(self._columns):
             others = (n for n in range(len(y)) if n != m)
-            inside = np.sum([self.U[n] @ y[n] / self._counts[m, n] for n in others], axis=0)
-            inside -= (1.0 - self._c[m]) / self._counts[m, m] * (self.U[m] @ scaled[m])
+            inside = np.sum([self.U[n] @ y[n] / self._weight for n in others], axis=0)
+            inside -= (1.0 - self._c[m]) / self._weight * (self.U[m] @ scaled[m])
             found.append(Z.pull(inside) - self._floor[m] * (self.V[m] @ scaled[m]))
         return found
 
@@ -226,7 +238,7 @@ class _Bases:
             V, U = self._new(m, step)
             self.V[m], self.U[m] = np.hstack([self.V[m], V]), np.hstack([self.U[m], U])
         for (i, j), block in self.cross.items():
-            a, b, count = self.U[i], self.U[j], self._counts[i, j]
+            a, b, count = self.U[i], self.U[j], self._weight
             below = a[:, old[i] :].T @ b[:, : old[j]] / count
             aside = a.T @ b[:, old[j] :] / count
             self.cross[i, j] = np.hstack([np.vstack([block, below]), aside])
@@ -255,7 +267,7 @@ class _Bases:
 
     def _inner(self, m: int, V: Array, U: Array, W: Array, T: Array) -> Array:
         """Return V' R W, where U = Z V and T = Z W are known."""
-        return (1.0 - self._c[m]) / self._counts[m, m] * (U.T @ T) + self._floor[m] * (V.T @ W)
+        return (1.0 - self._c[m]) / self._weight * (U.T @ T) + self._floor[m] * (V.T @ W)
 
     def _joint(self, i: int, j: int) -> Array:
         return self.cross[i, j] if i < j else self.cross[j, i].T

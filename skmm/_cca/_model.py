@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from skmm._cca._device import Home, to_numpy
 from skmm._cca._solution import Solution, component_slice, rows_of
+from skmm._gaussian._distribution import Gaussian, Unshrunk
 from skmm._linalg import CONSTANT, canonical_axes, pearson
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._columns import in_type
@@ -27,6 +29,13 @@ class Model:
     names: tuple[str, ...]
     means: dict[str, Array]
     solution: Solution
+    distribution: Gaussian | Unshrunk
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """The normal distribution of all columns; shrunk when it is first needed."""
+        found = self.distribution
+        return found.shrunk() if isinstance(found, Unshrunk) else found
 
     @property
     def n_components(self) -> int:
@@ -34,46 +43,59 @@ class Model:
         return len(self.solution.eigenvalues)
 
     def codes(self, X: Modalities) -> dict[str, Array]:
-        """Return each modality's projections (n, k); NaN where it is missing."""
+        """Return each modality's projections (n, k); NaN where it is missing.
+
+        Single gaps are filled with what is expected given the rest of the modality: its projection
+        says nothing of the other modalities.
+        """
         rows, codes = rows_of(X), {}
         for j, name in enumerate(X.names):
             m = self.names.index(name)
-            scale = self.solution.gaussian.margins[m].scales
-            codes[name] = rows.project(j, self.means[name], scale, self.solution.weights[m])
+            scale, weights = self.solution.scales[m], self.solution.weights[m]
+            codes[name] = rows.project(j, self.means[name], scale, weights)
+            if (missing := missing_mask(X)[:, j]).any():
+                codes[name][missing] = np.nan
+            if len(gaps := _incomplete_rows(codes[name], missing)):
+                part = self.completed(X.select([name])[gaps], [name])[name]
+                codes[name][gaps] = (part - self.means[name]) @ weights
         return codes
 
     def fuse(self, X: Modalities, fusion: str) -> Array:
         """Return the fused projections; for "concat", X must be complete."""
-        codes = self.codes(X)
-        if (home := Home.of(codes[X.names[0]])) is not None:
-            return self._fuse_there(list(codes.values()), self._positions(X.names), fusion, home)
+        if fusion == "posterior" and missing_mask(X).any() | (len(X.names) < len(self.names)):
+            codes = self._expected_codes(X)
+        else:
+            codes = self.codes(X)
         if fusion == "concat":
-            return np.hstack([codes[name] for name in self.names])
-        fused = np.empty((len(X), self.n_components))
-        for names, rows in self._patterns(X):
-            part = [codes[name][rows] for name in names]
-            if fusion == "mean":
-                fused[rows] = np.mean(part, axis=0)
-            else:
-                given = self._positions(names)
-                fused[rows] = self.solution.gaussian.posterior_mean(np.hstack(part), given)
-        return fused
-
-    def _fuse_there(
-        self, codes: Sequence[Any], given: Sequence[int], fusion: str, home: Home
-    ) -> Any:
-        """Fuse complete projections on their device."""
+            return _beside([codes[name] for name in self.names])
+        if Home.of(codes[X.names[0]]) is not None:
+            fused = sum(list(codes.values())[1:], start=codes[X.names[0]]) / len(codes)
+        else:
+            fused = np.nanmean(list(codes.values()), axis=0)
         if fusion == "mean":
-            return sum(codes[1:], start=codes[0]) / len(codes)
-        together = home.xp.concat(codes, axis=1)
-        if fusion == "concat":
-            return together
-        every = np.eye(len(given) * self.n_components)
-        return together @ home.double(self.solution.gaussian.posterior_mean(every, given))
+            return fused
+        home = Home.of(fused)
+        return fused * (self.latent_scale() if home is None else home.double(self.latent_scale()))
+
+    def latent_scale(self) -> Array:
+        """Return s (k,) with E[z | all] = s * (mean of the projections).
+
+        With equal correlations rho between the M unit-variance projections of a component, the
+        one latent variable behind them has this posterior mean; a component whose projections do
+        not agree on average has none (s = 0).
+        """
+        n_modalities = len(self.names)
+        pairs = np.triu_indices(n_modalities, 1)
+        rho = np.clip(self.correlations()[:, *pairs].mean(axis=1), 0.0, 1.0)
+        return n_modalities * np.sqrt(rho) / (1.0 + (n_modalities - 1) * rho)
+
+    def correlations(self) -> Array:
+        """Return the correlation (k, M, M) of the projections of each pair in the distribution."""
+        return self.solution.model_correlations(self.gaussian)
 
     def varies(self, name: str) -> Array:
         """Return which columns (d,) of a modality are not constant."""
-        return self.solution.gaussian.margins[self.names.index(name)].varying
+        return np.isfinite(self.solution.deviations[self.names.index(name)])
 
     def in_type(self, name: str, values: Array, dtype: Any) -> Array:
         """Return values of a modality in this type if it holds them."""
@@ -86,50 +108,26 @@ class Model:
         missing = dict(zip(X.names, np.any(missing_mask(X), axis=0), strict=True))
         return [name for name in self.names if missing.get(name, True)]
 
-    def expected(self, X: Modalities, to: str) -> Array:
-        """Return E[x_to | the row's other modalities], (n, d); NaN where there are none."""
-        codes, gaussian, target = self.codes(X), self.solution.gaussian, self._positions([to])
-        result = np.full((len(X), len(self.means[to])), np.nan)
-        for pattern, rows in self._patterns(X):
-            names = [name for name in pattern if name != to]
-            if names:
-                known = np.hstack([codes[name][rows] for name in names])
-                u = known @ gaussian.regression(target, self._positions(names))
-                result[rows] = self.means[to] + gaussian.decode(target[0], u)
-        return result
+    def completed(self, X: Modalities, names: Sequence[str]) -> dict[str, Array]:
+        """Return modalities (n, d), what is missing of them filled in given what the row has."""
+        wanted = self._positions(names)
+        filled = [self.gaussian.complete(rows, wanted) for rows in self._batches(X)]
+        return self._split(np.vstack(filled), names)
 
     def draw(self, n_samples: int, rng: np.random.RandomState) -> dict[str, Array]:
         """Draw n_samples rows of all modalities."""
-        every = range(len(self.names))
-        codes = self.solution.gaussian.sample_codes(n_samples, rng, every)
-        return self._rows(codes, every, rng)
+        return self._split(self.gaussian.draw(n_samples, rng), self.names)
 
-    def complete(self, X: Modalities, rng: np.random.RandomState) -> dict[str, Array]:
-        """Draw the missing modalities given the observed ones; NaN where one is observed."""
-        codes, gaussian = self.codes(X), self.solution.gaussian
-        lacked = self.incomplete(X)
-        drawn = {name: np.full((len(X), len(self.means[name])), np.nan) for name in lacked}
-        for names, rows in self._patterns(X):
-            lacking = self._positions([name for name in self.names if name not in names])
-            if not lacking:
-                continue
-            known = np.hstack([codes[name][rows] for name in names])
-            u = gaussian.sample_codes(len(rows), rng, lacking, self._positions(names), known)
-            for name, values in self._rows(u, lacking, rng).items():
-                drawn[name][rows] = values
-        return drawn
+    def complete(
+        self, X: Modalities, names: Sequence[str], rng: np.random.RandomState
+    ) -> dict[str, Array]:
+        """Return modalities, what is missing of them drawn given what the row has."""
+        drawn = [self.gaussian.draw_given(rows, rng) for rows in self._batches(X)]
+        return self._split(np.vstack(drawn), names)
 
     def log_density(self, X: Modalities) -> Array:
-        """Return the log-density (n,) of the observed modalities of each row."""
-        result = np.empty(len(X))
-        for names, rows in self._patterns(X):
-            part = rows_of(X.select(names)[rows])
-            for batch in part.batches():  # sparse rows are made dense, some at a time
-                few = part[batch]
-                centred = [few.centred(j, self.means[name]) for j, name in enumerate(names)]
-                given = self._positions(names)
-                result[rows[batch]] = self.solution.gaussian.log_density(centred, given)
-        return result
+        """Return the log-density (n,) of what each row has."""
+        return np.concatenate([self.gaussian.log_density(rows) for rows in self._batches(X)])
 
     def total_correlation(self, X: Modalities, weight: Array | None = None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
@@ -154,28 +152,29 @@ class Model:
         A, B, _ = canonical_axes(C[i, i], C[j, j], C[i, j])
         return A, B
 
+    def _expected_codes(self, X: Modalities) -> dict[str, Array]:
+        """Return the projections (n, k) of all modalities, expected where they are missing."""
+        filled = self.completed(X, self.names)
+        weights = zip(self.names, self.solution.weights, strict=True)
+        return {name: (filled[name] - self.means[name]) @ W for name, W in weights}
+
+    def _batches(self, X: Modalities) -> Iterator[Array]:
+        """Yield rows of all modalities side by side, NaN where an entry is missing."""
+        source = rows_of(X)
+        for batch in source.batches():
+            part, missing = source[batch], missing_mask(X)[batch]
+            rows = np.full((len(part), len(self.gaussian.mean)), np.nan)
+            for j, name in enumerate(X.names):
+                block = self.gaussian.blocks[self.names.index(name)]
+                rows[:, block] = part.dense(part.blocks[j])
+                rows[missing[:, j], block] = np.nan
+            yield rows
+
+    def _split(self, rows: Array, names: Sequence[str]) -> dict[str, Array]:
+        return {n: rows[:, self.gaussian.blocks[self.names.index(n)]] for n in names}
+
     def _positions(self, names: Sequence[str]) -> list[int]:
         return [self.names.index(name) for name in names]
-
-    def _rows(
-        self, codes: Array, which: Sequence[int], rng: np.random.RandomState
-    ) -> dict[str, Array]:
-        """Draw the modalities numbered `which`, whose projections lie side by side in `codes`."""
-        parts = np.split(codes, len(which), axis=1)
-        drawn = [
-            self.solution.gaussian.sample_rows(m, u, rng) for m, u in zip(which, parts, strict=True)
-        ]
-        names = [self.names[m] for m in which]
-        return {name: self.means[name] + rows for name, rows in zip(names, drawn, strict=True)}
-
-    @staticmethod
-    def _patterns(X: Modalities) -> Iterator[tuple[list[str], Array]]:
-        """Yield the sets of modalities that rows have, with the rows; rows with none are left."""
-        patterns, which = np.unique(~missing_mask(X), axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            names = [name for name, there in zip(X.names, pattern, strict=True) if there]
-            if names:
-                yield names, np.flatnonzero(which.reshape(-1) == number)
 
 
 def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> float:
@@ -185,3 +184,15 @@ def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> fl
         for both, a, b in pairs
     ]
     return float(np.mean(totals))
+
+
+def _incomplete_rows(codes: Any, missing: Array) -> Array:
+    """Return the rows whose modality is there but lacks entries: their codes are NaN."""
+    if not isinstance(codes, np.ndarray):  # rows on a device are complete
+        return np.empty(0, dtype=int)
+    return np.flatnonzero(np.isnan(codes).any(axis=1) & ~missing)
+
+
+def _beside(codes: Sequence[Any]) -> Any:
+    home = Home.of(codes[0])
+    return np.hstack(codes) if home is None else home.xp.concat(codes, axis=1)

@@ -5,14 +5,12 @@ rows than its covariances. Projections are centred around the means of each moda
 unit variance, so that plain sums cost no digits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from skmm._cca._model import Model
-from skmm._cca._moments import Moments
 from skmm._linalg import CONSTANT, row_chunks
 from skmm._modalities import Modalities, missing_mask
 
@@ -50,18 +48,6 @@ class PairSums:
         for rows in row_chunks(len(X), sum(X[name].shape[1] for name in X.names)):
             part = X[rows]
             total._add(model, part, np.ones(len(part)) if weight is None else weight[rows])
-        return total
-
-    @classmethod
-    def of_moments(cls, moments: Moments, weights: Sequence[Array]) -> Self:
-        """Project moments that keep the products of rows that lack the other modality."""
-        total = cls.empty(len(weights), weights[0].shape[1])
-        total.counts = moments.counts
-        for i, W in enumerate(weights):
-            for j, V in enumerate(weights):
-                total.sums[i, j] = moments.centred_sum(i, j) @ W
-                total.squares[i, j] = np.sum(W * (moments.scatter(i, j) @ W), axis=0)
-                total.products[i, j] = np.sum(W * (moments.co_scatter(i, j) @ V), axis=0)
         return total
 
     def _add(self, model: Model, X: Modalities, weight: Array) -> None:

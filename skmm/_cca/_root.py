@@ -10,20 +10,21 @@ from itertools import combinations
 import numpy as np
 from scipy import linalg
 
-from skmm._cca._covariance import EPS, Covariance, FactorCovariance
 from skmm._cca._rows import Rows
-from skmm._cca._whitening import TINY, Route
+from skmm._cca._whitening import Route
+from skmm._gaussian._wide import Axes, DenseAxes
 
 Array = np.ndarray
+EPS = np.finfo(np.float64).eps
 
 
 class RootRoute(Route):
     """Whitening by the singular values of the (triangularised) rows."""
 
     def __init__(self, rows: Rows, shrinkages: Sequence[float | str], scale: bool) -> None:
-        super().__init__(scale, rows.shared())
-        means, variances, self._counts = rows.column_statistics()
-        self.inconsistent_counts = rows.observed is not None
+        super().__init__(scale, rows.n_used)
+        self.weight = rows.total
+        means, variances = rows.column_statistics()
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
         divisors = self._standardise(means, variances, divide)
         fourth = rows.fourth_moments(means, divisors) if "auto" in shrinkages else None
@@ -35,11 +36,11 @@ class RootRoute(Route):
             [float(np.sum(values)) for values in squares],
             [float(np.sum(values**4)) for values, _ in spectra],
             fourth,
-            self._counts.diagonal(),
+            self.weight,
         )
         shrunk = [self._shrunk(m, values) for m, values in enumerate(squares)]
         self.whitened_covariances = [a / b for a, b in zip(squares, shrunk, strict=True)]
-        self._factors = [values[:, None] * right for values, right in spectra]  # F'F = S
+        self._spectra, self._vectors = squares, [right for _, right in spectra]  # V' (r, d)
         # K = V / root(shrunk eigenvalue), so that K'RK = I.
         self._maps = [V.T / np.sqrt(r) for (_, V), r in zip(spectra, shrunk, strict=True)]
         self.ranks = [K.shape[1] for K in self._maps]
@@ -51,7 +52,7 @@ class RootRoute(Route):
         _, values, right = linalg.svd(root, full_matrices=False, check_finite=False)
         tolerance = 4 * EPS * max(n_rows, root.shape[1])
         rank = int(np.sum(values > tolerance * values.max(initial=0.0)))
-        return values[:rank] / np.sqrt(self._counts[m, m]), right[:rank]
+        return values[:rank] / np.sqrt(self.weight), right[:rank]
 
     def _triangle(self, m: int) -> Array:
         """Return R (at most 4 d x d) of the QR of the standardised rows, from stacked chunks."""
@@ -70,8 +71,8 @@ class RootRoute(Route):
             codes = [z @ K for z, K in zip(chunk, self._maps, strict=True)]
             for i, j in pairs:
                 self.cross[i, j] += codes[i].T @ codes[j]
-        for pair, T in self.cross.items():
-            T /= max(self._counts[pair], TINY)
+        for T in self.cross.values():
+            T /= self.weight
 
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
         """Return K_m @ v_m, and the mean products of columns and projections, in one pass."""
@@ -84,10 +85,8 @@ class RootRoute(Route):
             codes = np.hstack([z @ W for z, W in zip(chunk, weights, strict=True)])
             for total, z in zip(between, chunk, strict=True):
                 total += (z.T @ codes).reshape(total.shape)
-        for m, total in enumerate(between):
-            total /= np.maximum(self._counts[m], TINY)[:, None]
-        return weights, [total.reshape(len(total), -1) for total in between]
+        return weights, [(total / self.weight).reshape(len(total), -1) for total in between]
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S by a factor."""
-        return FactorCovariance(self._factors[m])
+    def axes(self, m: int) -> Axes:
+        """Return the right singular vectors."""
+        return DenseAxes(np.ascontiguousarray(self._vectors[m][:, self.varying[m]].T))

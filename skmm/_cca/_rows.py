@@ -1,9 +1,8 @@
 """Rows of all modalities behind one interface, and the rows that NumPy's arrays hold.
 
 Sparse rows (`_sparse`) and rows on a device (`_device`) answer the same questions in their own way,
-so that no route asks where rows lie. A row that lacks a modality counts as zero after centring, and
-each row is multiplied by the root of its weight: plain products are then weighted sums over the
-rows that have both modalities.
+so that no route asks where rows lie. They are complete. Each row is multiplied by the root of its
+weight: plain products are then weighted sums.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from scipy.linalg import blas
 
-from skmm._cca._covariance import Covariance, FactorCovariance
 from skmm._cca._moments import Moments
+from skmm._gaussian._wide import Axes, DualAxes
 from skmm._linalg import product
 from skmm._modalities._chunks import CACHE, row_chunks
 
@@ -37,8 +35,8 @@ class StandardisedColumns(ABC):
         """Return Z.T @ U for U (n, k)."""
 
     @abstractmethod
-    def covariance(self, count: float) -> Covariance:
-        """Return Z.T @ Z / count."""
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        """Return the axes Z.T @ dual of the columns that vary; they keep a copy of Z."""
 
 
 class CentredColumns(NamedTuple):
@@ -61,29 +59,23 @@ class Standardised(Protocol):
 
 @dataclass
 class Rows(ABC):
-    """Blocks (n, d_m) of the same rows, one per modality.
-
-    `observed` is None where every row has every modality; `weight` is None for equal weights.
-    """
+    """Blocks (n, d_m) of the same rows, one per modality; `weight` is None for equal weights."""
 
     blocks: Sequence[Any]
-    observed: Array | None = None  # (n, M) bool
     weight: Array | None = None  # (n,)
 
     # Whether products of rows or columns are too large, so that directions are found by iteration;
-    # whether dense passes over the rows are affordable, where products lose digits; and whether
-    # the n x n products of the rows can be formed.
+    # and whether dense passes over the rows are affordable, where products lose digits.
     needs_iteration: ClassVar[Any] = False
     can_be_read_dense: ClassVar[Any] = True
-    has_gram: ClassVar[Any] = True
 
     @abstractmethod
     def add_to(self, moments: Moments) -> Moments:
         """Add the rows to moments around given shifts, and return these."""
 
     @abstractmethod
-    def sums(self, shifts: Sequence[Array]) -> tuple[Array, list[Array], list[Array]]:
-        """Return the counts (M, M), and weighted sums (d_m,) of x - shift and of its squares."""
+    def sums(self, shifts: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return weighted sums (d_m,) of x - shift and of its squares."""
 
     @abstractmethod
     def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
@@ -98,7 +90,7 @@ class Rows(ABC):
         """Return the columns of one modality, for products of n x n or with few vectors."""
 
     def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Any:
-        """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
+        """Return (x - mean) @ weights of one modality, (n, k)."""
         return self.centred(m, mean) @ weights
 
     def centred(self, m: int, mean: Array) -> Array:
@@ -117,51 +109,44 @@ class Rows(ABC):
         """Number of columns of each modality."""
         return [block.shape[1] for block in self.blocks]
 
-    def indicator(self) -> Array:
-        """Return the root of the weight where a row has a modality, else 0, (n, M)."""
-        root = np.ones(len(self)) if self.weight is None else np.sqrt(self.weight)
-        if self.observed is None:
-            return np.repeat(root[:, None], len(self.blocks), axis=1)
-        return self.observed * root[:, None]
+    def roots(self) -> Array:
+        """Return the roots (n,) of the weights."""
+        return np.ones(len(self)) if self.weight is None else np.sqrt(self.weight)
 
-    def shared(self) -> Array:
-        """Return the numbers (M, M) of rows of positive weight that have both modalities."""
-        there = self.indicator() > 0
-        return there.T.astype(np.int64) @ there
+    @property
+    def n_used(self) -> int:
+        """Number of rows of positive weight."""
+        return len(self) if self.weight is None else int(np.count_nonzero(self.weight))
 
-    def counts(self) -> Array:
-        """Return the sums (M, M) of the weights of the rows that have both modalities."""
-        indicator = self.indicator()
-        return indicator.T @ indicator
+    @property
+    def total(self) -> float:
+        """Weight of all rows."""
+        return float(len(self)) if self.weight is None else float(self.weight.sum())
 
     def only(self, m: int) -> Self:
         """Return the rows of one modality."""
-        observed = None if self.observed is None else self.observed[:, [m]]
-        return type(self)([self.blocks[m]], observed, self.weight)
+        return type(self)([self.blocks[m]], self.weight)
 
     def __getitem__(self, rows: slice | Array) -> Self:
-        return type(self)(
-            [block[rows] for block in self.blocks],
-            None if self.observed is None else self.observed[rows],
-            None if self.weight is None else self.weight[rows],
-        )
+        weight = None if self.weight is None else self.weight[rows]
+        return type(self)([block[rows] for block in self.blocks], weight)
 
     def moments(self) -> Moments:
         """Return the moments of all rows."""
         return self.add_to(Moments.around(self.shifts()))
 
-    def column_statistics(self) -> tuple[list[Array], list[Array], Array]:
-        """Return means and variances (d_m,) of each modality, and the counts (M, M) of pairs.
+    def column_statistics(self) -> tuple[list[Array], list[Array]]:
+        """Return means and variances (d_m,) of each modality.
 
         Three passes: the mean, what rounding left of a large offset, the variance around both.
         """
         shifts = [np.zeros(width) for width in self.widths]
         for _ in range(3):
-            counts, sums, squares = self.sums(shifts)
-            deltas = [total / counts[m, m] for m, total in enumerate(sums)]
+            sums, squares = self.sums(shifts)
+            deltas = [total / self.total for total in sums]
             shifts = [shift + delta for shift, delta in zip(shifts, deltas, strict=True)]
-        variances = [square / counts[m, m] - deltas[m] ** 2 for m, square in enumerate(squares)]
-        return shifts, variances, counts
+        variances = [square / self.total - deltas[m] ** 2 for m, square in enumerate(squares)]
+        return shifts, variances
 
     def shifts(self) -> list[Array]:
         """Return the means (d_m,) of the first rows, or 0 where offsets cost no digits.
@@ -169,12 +154,9 @@ class Rows(ABC):
         A mean of up to eight standard deviations costs less than two digits; without a shift the
         rows need not be copied.
         """
-        found = []
-        for m, block in enumerate(self.blocks):
-            usable = np.ones(len(self), bool) if self.weight is None else self.weight > 0
-            if self.observed is not None:
-                usable &= self.observed[:, m]
-            first = self.dense(block[np.flatnonzero(usable)[:1000]])
+        found, usable = [], np.flatnonzero(self.roots())[:1000]
+        for block in self.blocks:
+            first = self.dense(block[usable])
             first = np.asarray(first, dtype=np.float64)
             mean, deviation = np.zeros(block.shape[1]), 0.0
             if len(first):
@@ -194,35 +176,27 @@ class HostRows(Rows):
 
     def add_to(self, moments: Moments) -> Moments:
         """Add the rows to moments around given shifts, and return these."""
-        complete = self.observed is None and self.weight is None
-        for chunk, indicator in self.chunks(moments.shifts):
-            moments.counts += len(indicator) if complete else indicator.T @ indicator
+        for chunk, root in self.chunks(moments.shifts):
             for i, a in enumerate(chunk):
                 # All products by SciPy's BLAS: NumPy's is another pool of threads, in its way.
-                if complete:
-                    moments.sums[i] += blas.dgemv(1.0, a.T, indicator[:, 0])[:, None]
-                else:
-                    moments.sums[i] += a.T @ indicator
+                moments.sums[i] += blas.dgemv(1.0, a.T, root)
                 own = moments.products[i, i]
                 blas.dsyrk(1.0, a.T, 1.0, own, lower=True, overwrite_c=True)
                 for j in range(i + 1, len(chunk)):
                     total = moments.products[i, j]
                     blas.dgemm(1.0, a.T, chunk[j].T, 1.0, total, trans_b=True, overwrite_c=True)
-            if moments.gaps is not None and self.observed is not None:
-                _add_gaps(moments, chunk, indicator > 0)
-        moments.shared += self.shared()
+        moments.weight += self.total
+        moments.n_rows += self.n_used
         return moments
 
-    def sums(self, shifts: Sequence[Array]) -> tuple[Array, list[Array], list[Array]]:
-        """Return the counts (M, M), and weighted sums (d_m,) of x - shift and of its squares."""
-        counts = np.zeros((len(shifts), len(shifts)))
+    def sums(self, shifts: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return weighted sums (d_m,) of x - shift and of its squares."""
         sums, squares = [np.zeros_like(s) for s in shifts], [np.zeros_like(s) for s in shifts]
-        for chunk, indicator in self.chunks(shifts):
-            counts += indicator.T @ indicator
+        for chunk, root in self.chunks(shifts):
             for m, z in enumerate(chunk):
-                sums[m] += z.T @ indicator[:, m]
+                sums[m] += z.T @ root
                 squares[m] += np.einsum("ij,ij->j", z, z)
-        return counts, sums, squares
+        return sums, squares
 
     def standardised(self, means: Sequence[Array], divisors: Sequence[Array]) -> Standardised:
         """Return the standardised rows."""
@@ -231,7 +205,7 @@ class HostRows(Rows):
     def chunks(
         self, shifts: Sequence[Array], scales: Sequence[Array] | None = None
     ) -> Iterator[tuple[list[Array], Array]]:
-        """Yield float64 chunks of (x - shift) / scale and of the indicators (n_chunk, M).
+        """Yield float64 chunks of (x - shift) / scale and of the roots (n_chunk,) of weights.
 
         The chunks are views or lie in buffers that the next step overwrites.
         """
@@ -255,41 +229,30 @@ class HostRows(Rows):
                     z /= scales[m]
                 if part.weight is not None:
                     z *= np.sqrt(part.weight)[:, None]
-                if part.observed is not None:
-                    z[~part.observed[:, m]] = 0.0
                 chunk.append(z)
-            yield chunk, part.indicator()
+            yield chunk, part.roots()
 
     def _is_plain(self, block: Any, shift: Array) -> bool:
         """Whether the block can be used as it is, without a copy."""
-        weighted = self.weight is not None or self.observed is not None
         plain = isinstance(block, np.ndarray) and block.dtype == np.float64
-        return plain and not weighted and not shift.any()
+        return plain and self.weight is None and not shift.any()
 
 
 class DenseRows(HostRows):
     """Rows of arrays."""
 
-    @property
-    def has_gram(self) -> bool:
-        """Whether the n x n products of rows with themselves can be formed."""
-        return self.observed is None
-
     def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
         """Return the mean of the fourth power of the norm of standardised rows, per modality."""
-        total, count = np.zeros(len(means)), np.zeros(len(means))
-        for chunk, indicator in self.chunks(means, divisors):
-            weight = indicator**2
-            count += weight.sum(axis=0)
+        total = np.zeros(len(means))
+        for chunk, root in self.chunks(means, divisors):
             for m, z in enumerate(chunk):
                 squares = np.einsum("ij,ij->i", z, z)  # carries the weight once, its square twice
-                total[m] += np.sum(squares**2 / np.where(weight[:, m] > 0, weight[:, m], np.inf))
-        return (total / count).tolist()
+                total[m] += np.sum(squares**2 / np.where(root > 0, root**2, np.inf))
+        return (total / self.total).tolist()
 
     def columns(self, m: int) -> CentredColumns:
-        """Return the columns of one modality, which is complete."""
-        block, weight = self.blocks[m], self.indicator()[:, m] ** 2
-        count = self.counts()[m, m]
+        """Return the columns of one modality."""
+        block, weight, count = self.blocks[m], self.roots() ** 2, self.total
         mean = np.einsum("i,ij->j", weight, block) / count
         variance = np.empty_like(mean)
         for columns in _column_chunks(block):
@@ -339,10 +302,9 @@ class _DenseColumns(StandardisedColumns):
             result[columns] = product(self._standardised(columns).T, U)
         return result
 
-    def covariance(self, count: float) -> Covariance:
-        root = self._standardised(slice(None))
-        root /= np.sqrt(count)
-        return FactorCovariance(root)
+    def axes(self, dual: Array, varying: Array) -> Axes:
+        Z = self._standardised(slice(None))
+        return DualAxes(Z if varying.all() else Z[:, varying], dual)
 
     def _standardised(self, columns: slice) -> Array:
         z = np.subtract(self.block[:, columns], self.mean[columns], dtype=np.float64)
@@ -356,14 +318,6 @@ def fourth_moment(norms: Array, root: Array) -> float:
     """Return the weighted mean of the fourth power of the rows' norms; `norms` carry weights."""
     weight = root**2
     return float(np.sum(norms**2 / np.where(weight > 0, weight, np.inf)) / weight.sum())
-
-
-def _add_gaps(moments: Moments, chunk: Sequence[Array], there: Array) -> None:
-    """Add the products of each modality over the rows that lack each other one."""
-    for i, j in permutations(range(len(chunk)), 2):
-        alone = chunk[i][there[:, i] & ~there[:, j]]
-        if len(alone):
-            blas.dsyrk(1.0, alone.T, 1.0, moments.gap(i, j), lower=True, overwrite_c=True)
 
 
 def _column_chunks(block: Array) -> Iterator[slice]:

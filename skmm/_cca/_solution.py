@@ -1,4 +1,4 @@
-"""From rows to a solved CCA: route, weights, covariances, the Gaussian model."""
+"""From rows to a solved CCA: route, weights, covariances, the normal distribution."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from skmm._cca._device import DeviceBlock, DeviceRows
-from skmm._cca._gaussian import CanonicalGaussian, Margin
 from skmm._cca._gram import GramRoute
 from skmm._cca._iterative import IterativeRoute
 from skmm._cca._objectives import maxvar, sumcor, two_blocks
@@ -17,12 +17,16 @@ from skmm._cca._root import RootRoute
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
-from skmm._linalg import dominant_signs, positive_part, product, psd_pinv
-from skmm._modalities import Modalities, missing_mask
+from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
+from skmm._gaussian._normal import DenseNormal
+from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
+from skmm._linalg import dominant_signs, psd_pinv
+from skmm._modalities import Modalities
 from skmm._modalities._values import is_sparse
 from skmm._random import Seed, check_random_state
 
 Array = np.ndarray
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,10 @@ class Solution:
     between : list of ndarray (d_m, M k)
         Covariance of each modality's columns with the projections of all.
     codes : ndarray (M k, M k)
-        Covariance of the projections on the training rows, each entry on the rows that have what
-        it needs.
+        Covariance of the projections on the training rows.
     eigenvalues : ndarray (k,)
-    gaussian : CanonicalGaussian
+    scales : list of ndarray (d_m,)
+        By which columns were divided.
     deviations : list of ndarray (d_m,)
         Standard deviation of each column; infinity for constants.
     """
@@ -48,7 +52,7 @@ class Solution:
     between: list[Array]
     codes: Array
     eigenvalues: Array
-    gaussian: CanonicalGaussian
+    scales: list[Array]
     deviations: list[Array]
 
     def covariances(self) -> list[Array]:
@@ -67,17 +71,17 @@ class Solution:
         """Correlation (k, M, M) of the projections of each pair of modalities in complete rows."""
         return self._grid(self.codes)
 
-    def model_correlations(self) -> Array:
-        """Correlation (k, M, M) of the projections of each pair in the Gaussian model."""
-        joint = self.gaussian.joint
-        variance = np.diag(joint)
-        deviation = np.sqrt(np.where(variance > 0, variance, np.inf))
-        return self._grid(joint / np.outer(deviation, deviation))
-
     def _grid(self, joint: Array) -> Array:
         k = len(self.eigenvalues)
         grid = joint.reshape(-1, k, len(joint) // k, k)
         return np.ascontiguousarray(np.clip(np.einsum("mknk->kmn", grid), -1.0, 1.0))
+
+    def model_correlations(self, gaussian: Gaussian) -> Array:
+        """Correlation (k, M, M) of the projections of each pair in a distribution."""
+        joint = gaussian.covariance_along(linalg.block_diag(*self.weights))
+        variance = np.diag(joint)
+        deviation = np.sqrt(np.where(variance > 0, variance, np.inf))
+        return self._grid(joint / np.outer(deviation, deviation))
 
     def fusion_map(self, fusion: str) -> Array:
         """Return P with fused = P @ (all projections of a complete row)."""
@@ -85,12 +89,15 @@ class Solution:
         if fusion == "concat":
             return np.eye(len(self.codes))
         n_modalities = len(self.weights)
-        mean = np.tile(np.eye(k) / n_modalities, n_modalities)
-        return mean if fusion == "mean" else self.gaussian.latent_scale()[:, None] * mean
+        return np.tile(np.eye(k) / n_modalities, n_modalities)
 
-    def decoders(self, fusion: str) -> list[Array]:
-        """Return B_m of the training regressions x_m - mu_m = z @ B_m on the fused projections."""
+    def decoders(self, fusion: str, scale: Array | None = None) -> list[Array]:
+        """Return B_m of the training regressions x_m - mu_m = z @ B_m on the fused projections.
+
+        A `scale` (k,) multiplies their mean.
+        """
         P = self.fusion_map(fusion)
+        P = P if scale is None else scale[:, None] * P
         right = psd_pinv(P @ self.codes @ P.T) @ P
         return [right @ C.T for C in self.between]
 
@@ -101,11 +108,11 @@ def component_slice(m: int, k: int) -> slice:
 
 
 def rows_of(X: Modalities, weight: Array | None = None) -> Rows:
-    """Return the rows of checked modalities by where they lie."""
-    blocks, mask = [X[name] for name in X.names], missing_mask(X)
+    """Return the rows of checked modalities by where they lie, whether or not they have gaps."""
+    blocks = [X[name] for name in X.names]
     kind: type[Rows] = SparseRows if any(map(is_sparse, blocks)) else DenseRows
     kind = DeviceRows if isinstance(blocks[0], DeviceBlock) else kind
-    return kind(blocks, ~mask if mask.any() else None, weight)
+    return kind(blocks, weight)
 
 
 def choose_route(
@@ -132,8 +139,7 @@ def choose_route(
         if max(rows.widths) <= len(rows):
             moments = rows.moments()
             return MomentRoute(moments, shrinkages, scale, rows, strict=strict, overwrite=True)
-        if rows.has_gram:
-            return GramRoute(rows, shrinkages, scale, strict=strict)
+        return GramRoute(rows, shrinkages, scale, strict=strict)
     except IllConditionedError:
         pass
     return RootRoute(rows, shrinkages, scale)
@@ -167,9 +173,9 @@ def solve(
     weights = [W * signs for W in weights]
     between = [C * np.tile(signs, n_modalities) for C in between]
     codes = route.projection_covariance(directions)
-    gaussian = _gaussian(route, weights, between, codes, blocks)
     in_units = [C * s[:, None] for C, s in zip(between, route.scales, strict=True)]
-    return Solution(gaussian.weights, in_units, codes, eigenvalues, gaussian, route.deviations)
+    weights = [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)]
+    return Solution(weights, in_units, codes, eigenvalues, route.scales, route.deviations)
 
 
 def check_n_components(
@@ -195,21 +201,29 @@ def check_n_components(
     return int(wanted)
 
 
+def check_alignable(names: Sequence[str], shared: Array) -> None:
+    """Refuse two modalities that no rows have in common."""
+    if len(names) == 2 and shared[0, 1] < 2:
+        pair = f"{names[0]!r} and {names[1]!r}"
+        raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
+
+
 def check_shared_rows(
     names: Sequence[str], ranks: Sequence[int], shrinkages: Sequence[float], shared: Array
 ) -> None:
     """Warn where two unshrunk modalities have too few common rows for their columns.
 
-    `shared` counts the rows that have both of a pair, (M, M). A pair without any is refused if
-    there are no others, and else taken as unrelated.
+    `shared` counts the rows that have both of a pair, (M, M). What a pair without any has in common
+    is known from the other modalities alone.
     """
     for i, j in combinations(range(len(names)), 2):
         pair, n_rows = f"{names[i]!r} and {names[j]!r}", int(shared[i, j])
-        if n_rows < 2 and len(names) == 2:
-            raise ValueError(f"Fewer than 2 rows have both {pair}: nothing can be aligned.")
         shrunk = shrinkages[i] > 0 or shrinkages[j] > 0
         if n_rows < 2:
-            message = f"Fewer than 2 rows have both {pair}: they are taken as unrelated."
+            message = (
+                f"Fewer than 2 rows have both {pair}: what they have in common is known only as "
+                "far as other modalities tell."
+            )
         elif ranks[i] + ranks[j] > n_rows - 1 and not shrunk:
             message = (
                 f"Modalities {pair} have ranks {ranks[i]} and {ranks[j]}, too many for {n_rows} "
@@ -242,44 +256,57 @@ def _directions(
     return directions, eigenvalues
 
 
-def _gaussian(
-    route: Route,
-    weights: Sequence[Array],
-    between: Sequence[Array],
-    codes: Array,
-    blocks: Sequence[slice],
-) -> CanonicalGaussian:
-    """Return the Gaussian model, shrunk as the directions are but not beyond the optimum.
+def distribution(route: Route, scale: bool) -> Unshrunk:
+    """Return the normal distribution of complete rows; constant columns have no part in it."""
+    deviations = [np.where(np.isfinite(s), s, 0.0) for s in route.deviations]
+    units = deviations if scale else [common_unit(s) for s in deviations]
+    parts = zip(route.scales, units, route.varying, strict=True)
+    factors = [(s / np.where(v, u, 1.0))[v] for s, u, v in parts]
+    squares = [np.sum((s[s > 0] / u[s > 0]) ** 2) for s, u in zip(deviations, units, strict=True)]
+    axes: list[Axes | None] = [route.axes(m) for m in range(len(units))]
+    S = route.core()
+    sizes = zip(axes, factors, strict=True)
+    own = side_by_side([len(f) if Q is None else Q.shape[1] for Q, f in sizes])
+    for m, (Q, factor, block) in enumerate(zip(axes, factors, own, strict=True)):
+        if np.all(factor == 1.0):
+            continue
+        axes[m], change = _in_other_units(Q, factor)
+        S[block] = change @ S[block] if change.ndim == 2 else change[:, None] * S[block]
+        S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change
+    core = DenseNormal(S, own)
+    inner = side_by_side([len(factor) for factor in factors])
+    spare = [_spare(Q, S[b, b], s) for Q, b, s in zip(axes, own, squares, strict=True)]
+    wide = any(Q is not None for Q in axes)
+    normal = WideNormal(core, axes, spare, inner) if wide else core
+    blocks = side_by_side([len(u) for u in units])
+    return Unshrunk(
+        np.concatenate(route.means), np.concatenate(units), blocks, normal, route.weight
+    )
 
-    Strong shrinkage is a way to find stable directions (1 is partial least squares), but a
-    covariance shrunk beyond its optimum predicts hardly anything.
 
-    In the model the covariance of all columns together is S with its blocks shrunk: R_m on the
-    diagonal, and S_mn off it, which shrinks as the variances of both do, by the root of
-    (1 - c_m)(1 - c_n).
+def _spare(axes: Axes | None, inside: Array, square: float) -> float:
+    """Return the mean variance outside the axes, of columns whose variances add up to `square`.
+
+    It is rounding where the axes span the rows.
     """
-    every, k = range(len(weights)), weights[0].shape[1]
-    shrinkages = np.minimum(route.shrinkages, route.optimal_shrinkages)
-    keep = np.repeat(np.sqrt(1.0 - shrinkages), k)  # (M k,)
-    joint, loadings = codes * np.outer(keep, keep), []  # (M k, M k)
-    for W, C, block, c, t, s in zip(
-        weights, between, blocks, shrinkages, route.mean_variances, route.scales, strict=True
-    ):
-        # W'RW = (1 - c) W'SW + c t W'W, and RW = (1 - c) SW + c t W, in the original units.
-        joint[block, block] += c * t * product(W.T, W)
-        loadings.append(((1.0 - c) * C[:, block] + c * t * W) * s[:, None])  # (d_m, k)
-    if route.inconsistent_counts:
-        # Pairs of modalities were read from different rows: their covariances need not fit together
-        # in one distribution, so that those between modalities are damped until they do.
-        joint = positive_part(joint, blocks)
-    covariances = [route.covariance(m) for m in every]
-    columns = zip(
-        covariances, shrinkages.tolist(), route.mean_variances, route.scales, route.varying,
-        strict=True,
-    )  # fmt: skip
-    margins = [Margin(*one) for one in columns]
-    units = [W / s[:, None] for W, s in zip(weights, route.scales, strict=True)]
-    return CanonicalGaussian(units, loadings, joint, margins)
+    free = 0 if axes is None else axes.shape[0] - axes.shape[1]
+    left = square - float(np.trace(inside))
+    return left / free if free and left > _ROUNDING * square else 0.0
+
+
+def _in_other_units(axes: Axes | None, factor: Array) -> tuple[Axes | None, Array]:
+    """Return axes of columns that are multiplied by a factor (d,), and what changes coordinates.
+
+    The change is a factor for each coordinate, or a matrix.
+    """
+    if axes is None:
+        return None, factor
+    if np.ptp(factor) == 0:
+        return axes, np.full(axes.shape[1], factor[0])
+    Q, R = linalg.qr(
+        factor[:, None] * axes.rows(np.arange(len(factor))), mode="economic", check_finite=False
+    )
+    return DenseAxes(Q), R
 
 
 def _check_iterative(rows: Rows, n_components: int | str | None, objective: str) -> int:

@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from skmm._cca._covariance import DEPENDENT, Covariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import CentredColumns, HostRows, StandardisedColumns, fourth_moment
-from skmm._linalg import psd_eigh
 from skmm._modalities._chunks import row_chunks
 from skmm._modalities._values import is_sparse
 
@@ -53,10 +51,10 @@ class SparseRows(HostRows):
         Z = [columns.divided_by(np.ones_like(columns.mean)) for columns in read]
         return Moments(
             [columns.mean for columns in read],
-            self.counts(),
-            [np.zeros((width, len(every))) for width in self.widths],
+            self.total,
+            self.n_used,
+            [np.zeros(width) for width in self.widths],
             {(i, j): Z[i].products(Z[j]) for j in every for i in range(j + 1)},
-            self.shared(),
         )
 
     def fourth_moments(self, means: Sequence[Array], divisors: Sequence[Array]) -> list[float]:
@@ -66,18 +64,14 @@ class SparseRows(HostRows):
 
     def columns(self, m: int) -> CentredColumns:
         """Return the columns of one modality, for products of n x n or with few vectors."""
-        block = self.blocks[m]
-        root = np.ascontiguousarray(self.indicator()[:, m])  # a file would not keep a column view
+        block, root = self.blocks[m], self.roots()
         return _read_sparse(block, root) if is_sparse(block) else _read_dense(block, root)
 
     def project(self, m: int, mean: Array, scale: Array, weights: Array) -> Array:
-        """Return (x - mean) @ weights of one modality, (n, k); NaN where it is missing."""
+        """Return (x - mean) @ weights of one modality, (n, k)."""
         if not is_sparse(self.blocks[m]):
             return self.centred(m, mean) @ weights
-        codes = project_sparse(self.blocks[m], mean, scale, weights)
-        if self.observed is not None:
-            codes[~self.observed[:, m]] = np.nan
-        return codes
+        return project_sparse(self.blocks[m], mean, scale, weights)
 
     def batches(self) -> Iterator[slice]:
         """Yield slices of rows whose dense copies take a few MiB."""
@@ -141,9 +135,14 @@ class SparseColumns(StandardisedColumns):
             result[columns] = part
         return result
 
-    def covariance(self, count: float) -> Covariance:
-        """Return Z.T @ Z / count."""
-        return DualCovariance(self, count)
+    def axes(self, dual: Array, varying: Array) -> SparseAxes:
+        """Return the axes Z.T @ dual of the columns that vary."""
+        if varying.all():
+            return SparseAxes(self, dual)
+        columns = np.flatnonzero(varying)
+        return SparseAxes(
+            SparseColumns(self.entries[:, columns], self.root, self.shift[columns]), dual
+        )
 
     def squares(self) -> float:
         """Return the sum of squares of Z.T @ Z, which is that of Z @ Z.T."""
@@ -172,64 +171,28 @@ class SparseColumns(StandardisedColumns):
 
 
 @dataclass(frozen=True)
-class DualCovariance(Covariance):
-    """Z with S = Z'Z / count, for fewer rows than columns: eigenvectors of S are never formed."""
+class SparseAxes:
+    """Q = Z' D, never formed: Z (n, d) are the standardised rows, D (n, r)."""
 
-    columns: SparseColumns
-    count: float
+    standardised: SparseColumns
+    dual: Array
 
     @property
-    def values(self) -> Array:
-        """Eigenvalues (r,) of S on its range."""
-        return self._dual[0]
+    def shape(self) -> tuple[int, int]:
+        """Numbers of columns and of axes."""
+        return self.standardised.shape[1], self.dual.shape[1]
 
     def coordinates(self, x: Array) -> Array:
-        """Return coordinates (n, r) of rows along the eigenvectors Z'U / root(count values)."""
-        values, U = self._dual
-        return self.columns.push(x.T).T @ (U / np.sqrt(values * self.count))
+        """Return x Q (n, r)."""
+        return self.standardised.push(x.T).T @ self.dual
 
-    def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw centred normal rows (n_samples, d) of covariance S, by its symmetric root."""
-        U = self._dual[1]
-        free = rng.standard_normal((n_samples, self.columns.shape[1]))
-        dual = (self.coordinates(free) / np.sqrt(self.count)) @ U.T
-        return self.columns.pull(dual.T).T
+    def expand(self, y: Array) -> Array:
+        """Return y Q' (n, d)."""
+        return self.standardised.pull(self.dual @ y.T).T
 
-    @cached_property
-    def _dual(self) -> tuple[Array, Array]:
-        """Eigenvalues of S and eigenvectors of Z Z', found when first needed."""
-        values, U = psd_eigh(self.columns.gram(), DEPENDENT)
-        return values / self.count, U
-
-
-@dataclass(frozen=True)
-class ImplicitCovariance(Covariance):
-    """Z with S = Z'Z / count, too large for its spectrum."""
-
-    columns: SparseColumns
-    count: float
-
-    @property
-    def values(self) -> Array:
-        """Refuse."""
-        raise ValueError(self._refusal)
-
-    def coordinates(self, x: Array) -> Array:
-        """Refuse."""
-        raise ValueError(self._refusal)
-
-    def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
-        """Draw centred normal rows (n_samples, d) of covariance S."""
-        free = rng.standard_normal((self.columns.shape[0], n_samples))
-        return self.columns.pull(free / np.sqrt(self.count)).T
-
-    @property
-    def _refusal(self) -> str:
-        n_rows, n_columns = self.columns.shape
-        return (
-            f"The log-likelihood needs all eigenvalues of a modality of {n_columns} columns, "
-            f"fitted on {n_rows} rows: too many. Fit on fewer rows or columns, or use score."
-        )
+    def rows(self, columns: Array) -> Array:
+        """Return some rows of Q (p, r)."""
+        return self.standardised.pull(self.dual)[columns]
 
 
 def project_sparse(X: Any, mean: Array, scale: Array, weights: Array) -> Array:

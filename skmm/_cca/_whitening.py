@@ -15,22 +15,25 @@ Dense rows need no fourth: the smaller of d x d and n x n never exceeds the data
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas
 from scipy.linalg.lapack import dpocon
 
-from skmm._cca._covariance import DEPENDENT, Covariance, MatrixCovariance
 from skmm._cca._moments import Moments
 from skmm._cca._rows import Rows
-from skmm._linalg import ledoit_wolf, oracle_approximating_shrinkage, product, psd_eigh
+from skmm._gaussian._wide import Axes
+from skmm._linalg import ledoit_wolf, product, psd_eigh
 from skmm._modalities._columns import varies
 
 Array = np.ndarray
 TINY = np.finfo(np.float64).tiny
 
+# Eigenvalues of a covariance below this, relative to the largest, are rounding: linear dependence.
+# Between this and `WELL_CONDITIONED` a covariance cannot tell, and "auto" goes back to the rows.
+DEPENDENT = 1e-14
 # Canonical correlations from covariances carry an error of about eps * cond(S). From this
 # reciprocal condition on they agree with the textbook solution to 1e-8 with a margin.
 WELL_CONDITIONED = 1e-7
@@ -38,6 +41,10 @@ WELL_CONDITIONED = 1e-7
 
 class IllConditionedError(Exception):
     """The route would lose digits on these data."""
+
+
+class GapsError(Exception):
+    """The rows lack entries, which routes cannot read."""
 
 
 class Route(ABC):
@@ -49,19 +56,16 @@ class Route(ABC):
         Of the original columns; `scales` are those by which the columns were divided.
     deviations : list of ndarray (d_m,)
         Standard deviations of the original columns; infinity for those that are constant.
-    inconsistent_counts : bool
-        Whether pairs of modalities were read from different rows. Their covariances then need not
-        fit together in one positive semi-definite matrix.
-    shared : ndarray (M, M) of int
-        Numbers of rows that have both modalities.
+    weight : float
+        Of all rows.
+    n_rows : int
+        Number of rows of positive weight.
     inexact : list of int
         Modalities that are too ill-conditioned for the digits of this route.
     varying : list of ndarray (d_m,) of bool
         Columns that are not constant. A constant one has no part in anything.
     shrinkages, mean_variances : list of float
         c and t.
-    optimal_shrinkages : list of float
-        The analytic c that would be best for S as an estimate of the covariance.
     ranks : list of int
         Numbers r_m of whitened coordinates.
     whitened_covariances : list of ndarray (r_m, r_m) or (r_m,), or None
@@ -70,21 +74,21 @@ class Route(ABC):
         T of the module's text.
     """
 
-    def __init__(self, scale: bool, shared: Array) -> None:
+    def __init__(self, scale: bool, n_rows: int) -> None:
         self._divided = scale  # by wish, not only for the sake of the digits
-        self.shared = shared
+        self.n_rows = n_rows
         self.means: list[Array] = []
         self.scales: list[Array] = []
         self.deviations: list[Array] = []
         self.varying: list[Array] = []
-        self.inconsistent_counts = False
+        self.weight = 0.0
         self.inexact: list[int] = []
         self.shrinkages: list[float] = []
         self.mean_variances: list[float] = []
-        self.optimal_shrinkages: list[float] = []
         self.ranks: list[int] = []
         self.whitened_covariances: list[Array | None] = []
         self.cross: dict[tuple[int, int], Array] = {}
+        self._spectra: list[Array] = []
 
     @abstractmethod
     def project(self, directions: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -95,8 +99,22 @@ class Route(ABC):
         """
 
     @abstractmethod
-    def covariance(self, m: int) -> Covariance:
-        """Return S of a modality in whichever form the route has."""
+    def axes(self, m: int) -> Axes | None:
+        """Return the axes of a modality on which S lives, of its columns that vary; None for all.
+
+        A route's directions are carried back before.
+        """
+
+    def core(self) -> Array:
+        """Return S of all modalities side by side, along the axes."""
+        edges = np.cumsum([0, *self.ranks])
+        blocks = [slice(a, b) for a, b in pairwise(edges.tolist())]
+        roots = [np.sqrt(self._shrunk(m, values)) for m, values in enumerate(self._spectra)]
+        S = np.diag(np.concatenate(self._spectra))
+        for (i, j), T in self.cross.items():
+            S[blocks[i], blocks[j]] = roots[i][:, None] * T * roots[j]
+            S[blocks[j], blocks[i]] = S[blocks[i], blocks[j]].T
+        return S
 
     def apply_covariances(self, directions: Sequence[Array]) -> list[Array]:
         """Return K' S K @ directions of each modality."""
@@ -128,7 +146,12 @@ class Route(ABC):
     def _standardise(
         self, means: Sequence[Array], variances: Sequence[Array], divide: Sequence[bool]
     ) -> list[Array]:
-        """Settle means and scales; return divisors (d_m,) that turn constants into zeros."""
+        """Settle means and scales; return divisors (d_m,) that turn constants into zeros.
+
+        A mean that is NaN tells of gaps without a pass over the rows of its own.
+        """
+        if any(np.isnan(mean).any() for mean in means):
+            raise GapsError
         deviations = [np.sqrt(np.maximum(variance, 0.0)) for variance in variances]
         self.means = list(means)
         self.varying = [varies(*columns) for columns in zip(means, deviations, strict=True)]
@@ -144,9 +167,9 @@ class Route(ABC):
         traces: Sequence[float],
         squares: Sequence[float],
         fourth_moments: Sequence[float] | None,
-        counts: Sequence[float] | Array,
+        weight: float,
     ) -> None:
-        """Settle c, t and the optimum of each modality.
+        """Settle c and t of each modality.
 
         They follow from the trace of S, the sum of its squared entries, the mean fourth power of
         the norm of its rows, which only "auto" needs, and the number of rows.
@@ -155,11 +178,11 @@ class Route(ABC):
             raise ValueError("shrinkage='auto' needs all rows at once: give numbers instead.")
         fourth = fourth_moments or [np.nan] * len(traces)
         widths = [max(1, int(varying.sum())) for varying in self.varying]
-        known = list(zip(traces, squares, widths, counts, strict=True))
-        self.mean_variances = [trace / width for trace, _, width, _ in known]
-        self.optimal_shrinkages = [oracle_approximating_shrinkage(*one) for one in known]
+        known = list(zip(traces, squares, widths, strict=True))
+        self.weight = weight
+        self.mean_variances = [trace / width for trace, _, width in known]
         self.shrinkages = [
-            ledoit_wolf(*one[:2], moment, *one[2:]) if c == "auto" else float(c)
+            ledoit_wolf(*one[:2], moment, one[2], weight) if c == "auto" else float(c)
             for c, moment, one in zip(shrinkages, fourth, known, strict=True)
         ]
 
@@ -202,7 +225,7 @@ class MomentRoute(Route):
         strict: bool = False,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(scale, moments.shared)
+        super().__init__(scale, moments.n_rows)
         every = range(len(moments.sums))
         means, S = moments.means(), moments.covariances(overwrite)
         divide = [scale or shrinkage == 0.0 for shrinkage in shrinkages]
@@ -218,10 +241,9 @@ class MomentRoute(Route):
             [float(np.trace(S[m, m])) for m in every],
             [float(np.einsum("ij,ij->", S[m, m], S[m, m])) for m in every],
             fourth,
-            moments.counts.diagonal(),
+            moments.weight,
         )
         self._covariances = S
-        self.inconsistent_counts = bool(np.ptp(moments.counts) > 0)
         self._factors = [self._factor(m, strict) for m in every]
         self.ranks = [factor.shape[1] for factor, _ in self._factors]
         for i, j in combinations(every, 2):
@@ -297,9 +319,15 @@ class MomentRoute(Route):
         ]
         return weights, between
 
-    def covariance(self, m: int) -> Covariance:
-        """Return S."""
-        return MatrixCovariance(self._covariances[m, m])
+    def axes(self, m: int) -> None:
+        """Return None: S is that of the columns."""
+
+    def core(self) -> Array:
+        """Return S of all columns that vary."""
+        keep, S = np.concatenate(self.varying), self._covariances
+        every = range(len(self.varying))
+        whole = np.block([[S[i, j] if i <= j else S[j, i].T for j in every] for i in every])
+        return whole if keep.all() else whole[np.ix_(keep, keep)]
 
 
 def _well_conditioned_factor(S: Array) -> Array | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -11,8 +13,10 @@ from sklearn.model_selection import KFold
 
 from skmm._base import warn_caller
 from skmm._cca import CCA
+from skmm._cca._incomplete import Estimated, estimate, has_gaps
 from skmm._cca._model import total_correlation
 from skmm._cca._moments import Moments
+from skmm._cca._solution import rows_of
 from skmm._cca._whitening import MomentRoute
 from skmm._deep._split import Split
 from skmm._modalities import Modalities, missing_mask, observed_rows, with_values
@@ -51,17 +55,19 @@ def tuned_linear(X: Modalities, n_components: int, split: Split, seed: int) -> C
     X = _flat(X)
     if len(valid) >= MIN_VALIDATION:
         shrinkages, held_out = _candidates(X, len(train)), X[valid]
-        fitted = (_fit(X[train], n_components, c) for c in shrinkages)
+        rows = _Rows(X[train])
+        fitted = (rows.fit(n_components, c) for c in shrinkages)
         return max(fitted, key=lambda cca: cca._model.total_correlation(held_out))
     n_folds = min(5, len(X) // MIN_FOLD)
     if n_folds < 2:
-        return _fit(X[train], n_components, "auto")
+        return _Rows(X[train]).fit(n_components, "auto")
     splits = list(KFold(n_folds, shuffle=True, random_state=seed).split(X))
+    folds = [(_Rows(X[rows]), X[rest]) for rows, rest in splits]
     scores = {
-        c: np.mean([_score(X, rows, rest, n_components, c) for rows, rest in splits])
+        c: np.mean([_score(rows, rest, n_components, c) for rows, rest in folds])
         for c in _candidates(X, len(splits[0][0]))
     }
-    return _fit(X[train], n_components, max(scores, key=scores.__getitem__))
+    return _Rows(X[train]).fit(n_components, max(scores, key=scores.__getitem__))
 
 
 def _candidates(X: Modalities, n_rows: int) -> list[float]:
@@ -72,15 +78,16 @@ def _candidates(X: Modalities, n_rows: int) -> list[float]:
     return [c for c in SHRINKAGES if c > 0 or not crowded]
 
 
-def _score(X: Modalities, rows: Array, rest: Array, n_components: int, shrinkage: float) -> float:
-    return _fit(X[rows], n_components, shrinkage)._model.total_correlation(X[rest])
+def _score(rows: _Rows, rest: Modalities, n_components: int, shrinkage: float) -> float:
+    return rows.fit(n_components, shrinkage)._model.total_correlation(rest)
 
 
 def refit(linear: CCA, X: Modalities) -> CCA:
     """Fit a tuned CCA on all rows."""
     if is_streamed(X):
         moments = _moments(X, np.arange(len(X)))
-        return _by_moments(moments, linear.n_components, linear.shrinkage) or linear
+        found = moments and _by_moments(moments, linear.n_components, linear.shrinkage)
+        return found or linear
     return clone(linear)._fit_checked(_flat(X))
 
 
@@ -101,18 +108,21 @@ def _tuned_by_moments(X: Modalities, n_components: int, train: Array, valid: Arr
     width = sum(int(np.prod(value.shape[1:])) for value in X.values())
     some = np.linspace(0, len(valid) - 1, min(len(valid), max(1000, N_VALUES // width)))
     held_out, moments = _flat(X[valid[some.astype(np.int64)]]), _moments(X, train)
+    if moments is None:
+        return None
     found = [_by_moments(moments, n_components, shrinkage) for shrinkage in SHRINKAGES]
     solved = (cca for cca in found if cca)
     return max(solved, key=lambda cca: cca._model.total_correlation(held_out), default=None)
 
 
-def _moments(X: Modalities, rows: Array) -> CCA:
-    """Return a CCA with the moments of some rows."""
+def _moments(X: Modalities, rows: Array) -> CCA | None:
+    """Return a CCA with the moments of the complete ones of some rows; None if they are few."""
     chosen = np.zeros(len(X), dtype=bool)
     chosen[rows] = True
+    chosen &= ~missing_mask(X).any(axis=1)
+    if chosen.sum() < MIN_VALIDATION:
+        return None
     parts = [part for part in row_slices(X) if chosen[part].any()]
-    # The first part has to have all modalities.
-    parts.sort(key=lambda part: bool(missing_mask(X)[part][chosen[part]].all(axis=0).any()))
     chunks = (_flat(X[part])[np.flatnonzero(chosen[part])] for part in parts)
     return CCA(shrinkage=0.5).partial_fit(chunks)
 
@@ -126,18 +136,30 @@ def _by_moments(moments: CCA, n_components: Any, shrinkage: Any) -> CCA | None:
         return None
     if n_components is not None and n_components > min(route.ranks):
         cca.set_params(n_components=None)
-    return cca._solve(route, known.shared, cca.n_components)
+    shared = np.full((len(route.ranks),) * 2, known.n_rows)
+    return cca._solve(route, shared, cca.n_components)
 
 
-def _fit(X: Modalities, n_components: int, shrinkage: float | str) -> CCA:
-    """Fit CCA with as many of these components as the ranks allow."""
-    cca = CCA(n_components, shrinkage=shrinkage)
-    if n_components > min(*(value.shape[1] for value in X.values()), len(X) - 1):
-        return cca.set_params(n_components=None)._fit_checked(X)
-    try:
-        return cca._fit_checked(X)
-    except ValueError:  # the ranks are smaller than the shapes say, or there is a true fault
-        return cca.set_params(n_components=None)._fit_checked(X)
+@dataclass
+class _Rows:
+    """Training rows, whose gaps are estimated once for all shrinkages."""
+
+    X: Modalities
+
+    @cached_property
+    def known(self) -> Estimated | None:
+        """The distribution of rows with gaps."""
+        return estimate(self.X, rows_of(self.X), scale=True) if has_gaps(self.X) else None
+
+    def fit(self, n_components: int, shrinkage: float | str) -> CCA:
+        """Fit CCA with as many of these components as the ranks allow."""
+        cca, X = CCA(n_components, shrinkage=shrinkage), self.X
+        if n_components > min(*(value.shape[1] for value in X.values()), len(X) - 1):
+            return cca.set_params(n_components=None)._fit_checked(X, self.known)
+        try:
+            return cca._fit_checked(X, self.known)
+        except ValueError:  # the ranks are smaller than the shapes say, or there is a true fault
+            return cca.set_params(n_components=None)._fit_checked(X, self.known)
 
 
 def _flat(X: Modalities) -> Modalities:

@@ -58,6 +58,12 @@ class Conditional:
             self.factor, self.half, lower=True, trans=1, check_finite=False
         )
 
+    def expect(self, rows: Array) -> Array:
+        """Return what is expected in M (m, d - p) of rows (m, p), by the cheaper of two orders."""
+        if len(rows) > self.half.shape[1]:
+            return rows @ self.slope
+        return self.whiten(rows).T @ self.half
+
     def whiten(self, rows: Array) -> Array:
         """Return L⁻¹ x of rows (m, p), (p, m)."""
         return linalg.solve_triangular(self.factor, rows.T, lower=True, check_finite=False)

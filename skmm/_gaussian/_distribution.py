@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from skmm._gaussian._fit import fit_and_shrink
+from skmm._gaussian._fit import NEGLIGIBLE, Estimate, fit_and_shrink, fit_normal
 from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 from skmm._gaussian._wide import DenseAxes, WideNormal
 from skmm._modalities._columns import ColumnStatistics
 
 Array = np.ndarray
+# More make steps of minutes and matrices of gigabytes. Modalities with fewer rows than columns and
+# no single gaps count by their rows.
+MOST_COLUMNS = 5000
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,24 @@ class Gaussian:
         Z = self._standardised(rows)
         return self.normal.log_density(Z, self.shrinkage) - ~np.isnan(Z) @ log_scales
 
+    def typical_rows(self) -> Array:
+        """Return complete rows whose mean and covariance are exactly those of S, unshrunk."""
+        return self._in_units(self.normal.typical_rows())
+
+    def covariance_along(self, directions: Array) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        keep = self._varying
+        return self.normal.along(self.scale[keep, None] * directions[keep], self.shrinkage)
+
     def draw(self, n_samples: int, rng: np.random.RandomState) -> Array:
         """Draw rows (n_samples, d)."""
-        return self._in_units(self.normal.draw(n_samples, self.shrinkage, rng))
+        return self._in_units(self._noise(n_samples, rng))
 
     def draw_given(self, rows: Array, rng: np.random.RandomState) -> Array:
         """Return rows with what is missing drawn given what they have."""
         # A draw of everything is right but for its expectation given the observed entries: it is
         # moved by the difference of two expectations (Matheron's rule).
-        free = self.normal.draw(len(rows), self.shrinkage, rng)
+        free = self._noise(len(rows), rng)
         Z = self._standardised(rows)
         expected = self.normal.complete(np.where(np.isnan(Z), np.nan, free), self.shrinkage)
         noise = self._in_units(free - expected) - self._in_units(np.zeros_like(free))
@@ -83,6 +97,11 @@ class Gaussian:
     @property
     def _varying(self) -> Array:
         return self.scale > 0
+
+    def _noise(self, n_samples: int, rng: np.random.RandomState) -> Array:
+        """Draw standardised rows of the columns that vary."""
+        noise = rng.standard_normal((n_samples, int(self._varying.sum())))
+        return self.normal.mix(noise, self.shrinkage)
 
     def _standardised(self, rows: Array) -> Array:
         keep = self._varying
@@ -94,8 +113,42 @@ class Gaussian:
         return found
 
 
+@dataclass(frozen=True)
+class Unshrunk:
+    """A normal distribution of complete rows whose shrinkage is found when it is first needed.
+
+    Attributes are those of `Gaussian`; `n_rows` is the weight of the rows.
+    """
+
+    mean: Array
+    scale: Array
+    blocks: Sequence[slice]
+    normal: Normal
+    n_rows: float
+
+    def shrunk(self) -> Gaussian:
+        """Return the distribution with the shrinkages that predict modalities best."""
+        errors = np.array([self._errors(m) for m in range(len(self.blocks))])
+        joint, *each = [
+            shrinkage_of(best_strength(error), self.n_rows)
+            for error in [errors.sum(axis=0), *errors]
+        ]
+        return Gaussian(self.mean, self.scale, self.blocks, self.normal, joint, tuple(each))
+
+    def _errors(self, target: int) -> Array:
+        S, block = self.normal.core.covariance, self.normal.core.blocks[target]
+        inputs = np.ones(len(S), dtype=bool)
+        inputs[block] = False
+        square = float(np.trace(S[block, block]))
+        return prediction_errors(S[np.ix_(inputs, inputs)], S[inputs, block], square, self.n_rows)
+
+
 def fit_gaussian(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+    rows: Array,
+    blocks: Sequence[slice],
+    weights: Array | None = None,
+    *,
+    scale: bool = True,
 ) -> Gaussian:
     """Return the likeliest normal distribution of rows with gaps, shrunk for prediction.
 
@@ -106,30 +159,67 @@ def fit_gaussian(
     blocks : sequence of slice
         The columns of each modality.
     weights : ndarray of shape (n,), default=None
+        Of the rows.
+    scale : bool, default=True
+        Whether columns are shrunk towards equal correlations with all others, each in units of its
+        deviation, or, if false, each modality in one unit.
     """
     columns = ColumnStatistics.of(rows, weight=weights)
-    keep = columns.varies
-    Z = (rows[:, keep] - columns.mean[keep]) / columns.scale[keep]
+    keep, units = columns.varies, columns.scale
+    if not scale:
+        units = np.concatenate([common_unit(units[block]) for block in blocks])
+    Z = (rows[:, keep] - columns.mean[keep]) / units[keep]
     inner = compact(blocks, keep)
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b])
-        for b, Q in zip(inner, axes, strict=True)
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
     ]
     own = side_by_side([part.shape[1] for part in parts])
-    fitted = fit_and_shrink(np.hstack(parts), own, weights)
+    if own[-1].stop > MOST_COLUMNS:
+        raise ValueError(
+            f"A covariance of {own[-1].stop} columns with single gaps is too large (at most "
+            f"{MOST_COLUMNS}): use GroupFactorAnalysis, which needs none, or fill the single gaps "
+            "first, so that a modality is missing in whole rows only."
+        )
+    wide = any(Q is not None for Q in axes)
+    fitted = fit_and_shrink(np.hstack(parts), own, weights, rotated=wide)
     estimate = fitted.estimate
-    normal: Normal = DenseNormal(estimate.covariance, own)
+    core = DenseNormal(estimate.covariance, own)
+    normal: Normal = core
     shift = [estimate.mean[b] for b in own]
-    if any(Q is not None for Q in axes):
+    if wide:
         spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
-        normal = WideNormal(normal, axes, spare, inner)
+        normal = WideNormal(core, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
-    mean[keep] += columns.scale[keep] * np.concatenate(shift)
-    return Gaussian(
-        mean, columns.scale, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages
-    )
+    mean[keep] += units[keep] * np.concatenate(shift)
+    return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
+
+
+def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None) -> Gaussian:
+    """Return the likeliest distribution of rows, begun at another, if there are enough of them.
+
+    That is if more rows have all modalities than there are columns. What is missing is expected
+    with the prior, towards no correlation with what is not. A prior that predicts well so hides
+    what modalities have in common in directions of little variance.
+    """
+    there = [~np.isnan(rows[:, block]).all(axis=1) for block in gaussian.blocks]
+    complete = np.all(there, axis=0) if weights is None else np.all(there, axis=0) & (weights > 0)
+    normal, keep = gaussian.normal, gaussian.scale > 0
+    if not isinstance(normal, DenseNormal) or complete.sum() <= keep.sum():
+        return gaussian
+    Z = (rows[:, keep] - gaussian.mean[keep]) / gaussian.scale[keep]
+    start = Estimate(np.zeros(Z.shape[1]), normal.covariance, NEGLIGIBLE)
+    found = fit_normal(Z, normal.blocks, shrinkage=NEGLIGIBLE, weights=weights, start=start)
+    mean = gaussian.mean.copy()
+    mean[keep] += gaussian.scale[keep] * found.mean
+    return replace(gaussian, mean=mean, normal=DenseNormal(found.covariance, normal.blocks))
+
+
+def common_unit(deviations: Array) -> Array:
+    """Return for all columns of a modality the root of their mean variance, 0 for constants."""
+    varies = deviations > 0
+    return np.where(varies, np.sqrt(np.sum(deviations**2) / max(1, varies.sum())), 0.0)
 
 
 def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
@@ -140,7 +230,7 @@ def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
 def side_by_side(widths: Sequence[int]) -> list[slice]:
     """Return the columns of modalities of these widths."""
     ends = np.cumsum([0, *widths]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _axes(part: Array, weights: Array | None) -> DenseAxes | None:

@@ -48,6 +48,8 @@ class Pattern:
 
     def moments(self, center: Array) -> tuple[Array, Array]:
         """Return sum and cross-products about a centre of the rows that a step does not read."""
+        if not self.summed:
+            return np.zeros_like(center), np.zeros((len(center),) * 2)
         cross = np.outer(self.total, center)
         about = self.scatter - cross - cross.T + self.summed * np.outer(center, center)
         return self.total - self.summed * center, about
@@ -151,9 +153,10 @@ def _add_expected(
         expected = expected + first @ given.slope
     left = covariance[np.ix_(rest, rest)] - given.half.T @ given.half
     scatter[np.ix_(seen, seen)] += second + weighted.T @ filled.rows
-    scatter[np.ix_(seen, rest)] += across
-    scatter[np.ix_(rest, seen)] += across.T
-    scatter[np.ix_(rest, rest)] += beyond + pattern.weight * left
+    if len(rest):
+        scatter[np.ix_(seen, rest)] += across
+        scatter[np.ix_(rest, seen)] += across.T
+        scatter[np.ix_(rest, rest)] += beyond + pattern.weight * left
     total[seen] += first + weighted.sum(axis=0)
     total[rest] += expected
     return -0.5 * (pattern.n_entries * LOG_2_PI + log_dets + quadratic)

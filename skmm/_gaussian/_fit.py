@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
-from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
+from skmm._gaussian._shrinkage import (
+    STRENGTHS,
+    best_strength,
+    column_errors,
+    prediction_errors,
+    shrinkage_of,
+)
 
 Array = np.ndarray
 FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
-PASSES = 2
+ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next ones
+MANY = 50  # rows per column, with which no shrinkage does harm
+LEAST = 1e-4  # shrinkage where rows are too few for a likelihood that has a maximum
+NEGLIGIBLE = 1e-6  # shrinkage for nothing but columns that depend on others
+ENOUGH = 0.5  # share of rows with all of a modality, of those with some, that judge it together
+MOST_JUDGED = 20  # columns that are judged one by one otherwise
 CLOSE = 0.5  # difference of logarithms below which two shrinkages do the same
 
 
@@ -48,7 +60,7 @@ def fit_normal(
     weights: Array | None = None,
     start: Estimate | None = None,
     max_iter: int = 100,
-    tol: float = 1e-5,
+    tol: float = FINE,
 ) -> Estimate:
     """Return the likeliest mean and covariance of rows with gaps.
 
@@ -59,7 +71,8 @@ def fit_normal(
     blocks : sequence of slice
         The columns of each modality.
     shrinkage : float, default=0
-        Share of the identity in the covariance: that of an inverse Wishart prior.
+        Share of the identity in the covariance: that of an inverse Wishart prior. At least LEAST
+        where a modality has no more rows than there are columns: the likelihood may be unbounded.
     weights : ndarray of shape (n,), default=None
     start : Estimate, default=None
         Where to begin; the mean 0 and the identity by default.
@@ -68,6 +81,8 @@ def fit_normal(
         Steps end when one adds less to the penalised log-likelihood per observed entry.
     """
     weights = np.ones(len(rows)) if weights is None else weights
+    if _fewest(rows[weights > 0], blocks) <= rows.shape[1]:
+        shrinkage = max(shrinkage, LEAST)
     found = patterns(rows, blocks, weights)
     prior = Prior.of(shrinkage, sum(pattern.weight for pattern in found))
     least = tol * sum(pattern.n_entries for pattern in found)
@@ -83,6 +98,12 @@ def fit_normal(
     return estimate
 
 
+def _fewest(rows: Array, blocks: Sequence[slice]) -> int:
+    """Return in how many rows the rarest modality is."""
+    counts = [int((~np.isnan(rows[:, b]).all(axis=1)).sum()) for b in blocks if b.stop > b.start]
+    return min(counts, default=0)
+
+
 @dataclass(frozen=True)
 class Shrunk:
     """An estimate, and the shrinkage with which each modality is predicted best."""
@@ -92,31 +113,42 @@ class Shrunk:
 
 
 def fit_and_shrink(
-    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None, *, rotated: bool = False
 ) -> Shrunk:
     """Return the estimate whose shrinkage predicts modalities best, and that of each modality.
 
     A first estimate completes the inputs of each modality from each other; the choice is made on
-    these, and again on the inputs as the next estimate completes them if it was another one.
+    these, and again on the inputs as the next estimate completes them if it was another one. A
+    modality that is never seen with another has no choice of its own; where none has, the columns
+    choose, each predicted from all others, unless they are `rotated`: coordinates, not columns.
     """
     weights = np.ones(len(rows)) if weights is None else weights
-    weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
-    estimate, errors = None, None
-    joint = FIRST
-    for _ in range(PASSES):
-        estimate = fit_normal(
-            rows, blocks, shrinkage=joint, weights=weights, start=estimate
-        )
-        errors = np.array(
-            [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
-        )
-        before, joint = joint, shrinkage_of(best_strength(errors.sum(axis=0)), weight)
-        if abs(np.log(joint / before)) < CLOSE:
-            break
-    else:
-        estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
-    each = tuple(shrinkage_of(best_strength(error), weight) for error in errors)
+    estimate = fit_normal(rows, blocks, shrinkage=FIRST, weights=weights, tol=ROUGH)
+    joint, each = _best_shrinkages(rows, blocks, weights, estimate, rotated)
+    estimate = fit_normal(rows, blocks, shrinkage=joint, weights=weights, start=estimate)
+    if len(rows) > MANY * rows.shape[1]:
+        return Shrunk(estimate, each)
+    again, each = _best_shrinkages(rows, blocks, weights, estimate, rotated)
+    if abs(np.log(again / joint)) > CLOSE:
+        estimate = fit_normal(rows, blocks, shrinkage=again, weights=weights, start=estimate)
     return Shrunk(estimate, each)
+
+
+def _best_shrinkages(
+    rows: Array, blocks: Sequence[slice], weights: Array, estimate: Estimate, rotated: bool
+) -> tuple[float, tuple[float, ...]]:
+    """Return the shrinkage with which modalities are predicted best, all and each."""
+    weight = float(weights[~np.isnan(rows).all(axis=1)].sum())
+    errors = [_errors(rows, blocks, weights, estimate, m) for m in range(len(blocks))]
+    total = np.sum(errors, axis=0)
+    if not total.any() and not rotated:
+        total = column_errors(estimate.covariance, weight)
+
+    def best(error: Array, otherwise: float) -> float:
+        return shrinkage_of(best_strength(error), weight) if error.any() else otherwise
+
+    joint = best(total, FIRST)
+    return joint, tuple(best(error, joint) for error in errors)
 
 
 def _errors(
@@ -125,25 +157,48 @@ def _errors(
     """Return the errors of predicting a modality from the others, of each of STRENGTHS.
 
     What rows lack of the others is completed without the help of the modality that is predicted:
-    with it, inputs would know their target.
+    with it, inputs would know their target. All are 0 where no rows can tell.
     """
     columns = np.zeros(rows.shape[1], dtype=bool)
     columns[blocks[target]] = True
-    known = ~np.isnan(rows[:, columns]).any(axis=1) & ~np.isnan(rows[:, ~columns]).all(axis=1)
-    X, Y, w = rows[known][:, ~columns], rows[known][:, columns], weights[known]
-    shared = float(w @ (~np.isnan(X)).mean(axis=1))
+    usable = (weights > 0) & ~np.isnan(rows[:, ~columns]).all(axis=1)
+    X, Y, w = rows[usable][:, ~columns], rows[usable][:, columns], weights[usable]
     S = estimate.covariance[np.ix_(~columns, ~columns)]
-    X = DenseNormal(S, _without(blocks, target)).complete(
-        X - estimate.mean[~columns], estimate.shrinkage
-    )
-    X, Y = (part - np.average(part, axis=0, weights=w) for part in (X, Y))
-    root = np.sqrt(w / w.sum())[:, None]
-    X, Y = X * root, Y * root
-    return prediction_errors(X.T @ X, X.T @ Y, float((Y**2).sum()), float(w.sum()), shared)
+    X -= estimate.mean[~columns]
+    X = DenseNormal(S, _without(blocks, target)).complete(X, estimate.shrinkage)
+    errors = np.zeros(len(STRENGTHS))
+    judged = _judged(~np.isnan(Y))
+    for known, chosen in judged:
+        found = _of_rows(X[known], Y[known][:, chosen], w[known])
+        errors += found * (Y.shape[1] / (len(judged) * len(chosen)))
+    return errors
+
+
+def _judged(seen: Array) -> list[tuple[Array, Array]]:
+    """Return rows (n,) and columns of a target (n, q) that are judged together.
+
+    Those are the rows that have all of it; where too few do, single columns on the rows they have.
+    """
+    whole, some = np.asarray(seen.all(axis=1)), seen.any(axis=1)
+    if whole.sum() >= ENOUGH * some.sum():
+        return [(whole, np.arange(seen.shape[1]))] if whole.any() and seen.shape[1] else []
+    columns = np.unique(np.linspace(0, seen.shape[1] - 1, MOST_JUDGED).astype(int))
+    return [(seen[:, j], np.array([j])) for j in columns if seen[:, j].any()]
+
+
+def _of_rows(X: Array, Y: Array, weights: Array) -> Array:
+    """Return the errors of predicting Y from completed X; both are copies and written to."""
+    share = weights / weights.sum()
+    for part in (X, Y):
+        part -= share @ part
+        part *= np.sqrt(share)[:, None]
+    square, n_rows = float((Y**2).sum()), float(weights.sum())
+    errors = prediction_errors(X.T @ X, X.T @ Y, square, n_rows)
+    return errors if np.isfinite(errors).any() else np.zeros_like(errors)
 
 
 def _without(blocks: Sequence[slice], left: int) -> list[slice]:
     """Return the blocks but one, as slices of their columns side by side."""
     sizes = [block.stop - block.start for m, block in enumerate(blocks) if m != left]
     ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(ends)]

@@ -27,8 +27,25 @@ class Normal(ABC):
         """Return the log-density (n,) of what rows have."""
 
     @abstractmethod
-    def draw(self, n_samples: int, shrinkage: float, rng: np.random.RandomState) -> Array:
-        """Draw rows (n_samples, d)."""
+    def mix(self, noise: Array, shrinkage: float) -> Array:
+        """Return independent normal rows (n, d) times the symmetric root of the covariance.
+
+        That root does not depend on the basis of an eigenspace, which rounding chooses, nor on the
+        axes in which a covariance is given.
+        """
+
+    @abstractmethod
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+
+    @property
+    @abstractmethod
+    def core(self) -> DenseNormal:
+        """The distribution of the coordinates of all modalities."""
+
+    @abstractmethod
+    def typical_rows(self) -> Array:
+        """Return rows (m, d) of mean 0 whose covariance is S."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class DenseNormal(Normal):
                 given, at = Conditional.of(group, S), group.rows[:, None]
                 filled = given.fill(np.nan_to_num(rows[at, group.observed])).rows
                 rows[at, group.observed] = filled
-                rows[at, group.missing] = given.whiten(filled).T @ given.half
+                rows[at, group.missing] = given.expect(filled)
         return rows
 
     def log_density(self, rows: Array, shrinkage: float) -> Array:
@@ -70,12 +87,25 @@ class DenseNormal(Normal):
             found[group.rows] = -0.5 * (distance + given.log_det + filled.log_dets)
         return found - 0.5 * LOG_2_PI * (~np.isnan(rows)).sum(axis=1)
 
-    def draw(self, n_samples: int, shrinkage: float, rng: np.random.RandomState) -> Array:
-        """Draw rows (n_samples, d)."""
-        # The symmetric root does not depend on the basis of an eigenspace, which rounding chooses.
+    def mix(self, noise: Array, shrinkage: float) -> Array:
+        """Return independent normal rows (n, d) times the symmetric root of the covariance."""
         values, vectors = psd_eigh(shrunk(self.covariance, shrinkage))
-        free = rng.standard_normal((n_samples, len(self.covariance)))
-        return ((free @ vectors) * np.sqrt(values)) @ vectors.T
+        return ((noise @ vectors) * np.sqrt(values)) @ vectors.T
+
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        return directions.T @ shrunk(self.covariance, shrinkage) @ directions
+
+    @property
+    def core(self) -> DenseNormal:
+        """The distribution itself."""
+        return self
+
+    def typical_rows(self) -> Array:
+        """Return rows (2 r, d) of mean 0 whose covariance is S, of rank r."""
+        values, vectors = psd_eigh(self.covariance)
+        half = np.sqrt(len(values) * values)[:, None] * vectors.T
+        return np.vstack([half, -half])
 
 
 def shrunk(covariance: Array, shrinkage: float) -> Array:

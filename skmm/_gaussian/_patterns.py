@@ -70,15 +70,17 @@ def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
 
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield each mask (d,), and which rows have it."""
-    if not len(masks):
+    """Yield each mask (d,), and which rows have it; the order does not depend on that of rows."""
+    if not masks.size:
         return
     packed = np.packbits(masks, axis=1)
-    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(which.ravel()))
-    for row, rows in zip(first, np.split(order, ends[:-1]), strict=True):
-        yield masks[row], rows
+    content, width = packed.tobytes(), packed.shape[1]
+    keys = [content[start : start + width] for start in range(0, len(content), width)]
+    rows_of: dict[bytes, list[int]] = {}
+    for row, key in enumerate(keys):  # by hashing; np.unique would sort all rows
+        rows_of.setdefault(key, []).append(row)
+    for key in sorted(rows_of):
+        yield masks[rows_of[key][0]], np.array(rows_of[key])
 
 
 def _gaps(lacks: Array) -> tuple[Gaps, ...]:

@@ -6,16 +6,15 @@ Its generalised cross-validation, the leave-one-out error with the mean leverage
 row's, follows for every penalty from moments and one eigendecomposition.
 
 What is chosen is the number of pseudo-observations ``v = n c / (1 - c)``, the strength of the
-prior: unlike c it does not depend on n, so that it can be judged on the rows that have a modality
-and serve for all rows.
+prior. Where a modality misses in a share of the rows, its expectation by EM is the ridge regression
+of the rows that have it with the same v (each step moves the covariances with it by that share
+alone), so that v is judged on these rows and serves for all.
 
 G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a good
 ridge parameter", Technometrics 21 (1979).
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import linalg
@@ -29,9 +28,7 @@ def best_strength(errors: Array) -> float:
     return float(STRENGTHS[np.argmin(errors)])
 
 
-def prediction_errors(
-    inputs: Array, across: Array, square: float, n_rows: float, n_shared: float | None = None
-) -> Array:
+def prediction_errors(inputs: Array, across: Array, square: float, n_rows: float) -> Array:
     """Return the generalised cross-validation error (73,) of each of STRENGTHS.
 
     Parameters
@@ -44,19 +41,34 @@ def prediction_errors(
         Sum of the target's variances.
     n_rows : float
         Number of these rows.
-    n_shared : float, default=None
-        Number of those that have an input, on average; all by default. Inputs that were completed
-        vary less than observed ones, about in proportion.
     """
     values, vectors = linalg.eigh(inputs, check_finite=False)
     values = np.maximum(values, 0.0)
     along = ((vectors.T @ across) ** 2).sum(axis=1)  # (p,)
-    penalties = STRENGTHS / (n_rows if n_shared is None else n_shared)
+    penalties = STRENGTHS / n_rows
     gain = 1.0 / (values + penalties[:, None])  # (73, p)
     left = square - 2.0 * gain @ along + (gain**2) @ (values * along)
     free = 1.0 - (gain @ values + 1.0) / n_rows  # the mean takes a degree of freedom as well
     usable = free > 1e-3
     return np.where(usable, np.maximum(left, 0.0) / np.where(usable, free, 1.0) ** 2, np.inf)
+
+
+def column_errors(covariance: Array, n_rows: float) -> Array:
+    """Return the errors (73,) of predicting each column from all others, as `prediction_errors`.
+
+    With P = (S + penalty)⁻¹ the residual of column j is (P x)_j / P_jj, and the inverse without
+    column j is P less its j-th column times itself over P_jj: one decomposition of S is enough.
+    """
+    values, vectors = linalg.eigh(covariance, check_finite=False)
+    values, penalties = np.maximum(values, 0.0), STRENGTHS[:, None] / n_rows
+    gain, squares = 1.0 / (values + penalties), (vectors**2).T
+    own, twice = gain @ squares, (gain**2) @ squares  # P_jj and (P P)_jj (73, d)
+    left = ((gain**2 * values) @ squares) / own**2
+    trace = gain.sum(axis=1, keepdims=True) - twice / own  # of the inverse without column j
+    free = 1.0 - (len(values) - penalties * trace) / n_rows
+    usable = free > 1e-3
+    errors = np.where(usable, left / np.where(usable, free, 1.0) ** 2, np.inf)
+    return np.asarray(errors.sum(axis=1))
 
 
 def shrinkage_of(strength: float, n_rows: float) -> float:

@@ -30,7 +30,7 @@ class Axes(Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
 
     def coordinates(self, x: Array) -> Array:
         """Return x Q (n, r)."""
@@ -56,7 +56,7 @@ class DenseAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """d and r."""
+        """Numbers of columns and of axes."""
         return self.matrix.shape
 
     def coordinates(self, x: Array) -> Array:
@@ -73,12 +73,37 @@ class DenseAxes:
 
 
 @dataclass(frozen=True)
+class DualAxes:
+    """Q = Z' D, never formed: Z (n, d) are the standardised rows, D (n, r)."""
+
+    standardised: Array
+    dual: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of columns and of axes."""
+        return self.standardised.shape[1], self.dual.shape[1]
+
+    def coordinates(self, x: Array) -> Array:
+        """Return x Q (n, r)."""
+        return (x @ self.standardised.T) @ self.dual
+
+    def expand(self, y: Array) -> Array:
+        """Return y Q' (n, d)."""
+        return (y @ self.dual.T) @ self.standardised
+
+    def rows(self, columns: Array) -> Array:
+        """Return some rows of Q (p, r)."""
+        return self.standardised[:, columns].T @ self.dual
+
+
+@dataclass(frozen=True)
 class WideNormal(Normal):
     """A normal distribution some of whose modalities are given in coordinates.
 
     Attributes
     ----------
-    core : DenseNormal
+    coordinates : DenseNormal
         Of the coordinates of all modalities side by side.
     axes : sequence of Axes or None
         Of each modality; None where the coordinates are the columns.
@@ -88,7 +113,7 @@ class WideNormal(Normal):
         The columns of each modality.
     """
 
-    core: DenseNormal
+    coordinates: DenseNormal
     axes: Sequence[Axes | None]
     spare: Sequence[float]
     blocks: Sequence[slice]
@@ -122,18 +147,43 @@ class WideNormal(Normal):
             found[i] = self._given(rows[i], shrinkage).log_density
         return found
 
-    def draw(self, n_samples: int, shrinkage: float, rng: np.random.RandomState) -> Array:
-        """Draw rows (n_samples, d)."""
-        drawn = self.core.draw(n_samples, shrinkage, rng)
-        found = []
-        for axes, spare, own in zip(self.axes, self.spare, self.core.blocks, strict=True):
-            part = drawn[:, own]
+    def mix(self, noise: Array, shrinkage: float) -> Array:
+        """Return independent normal rows (n, d) times the symmetric root of the covariance."""
+        at, found = self._coordinates(noise), []
+        mixed = self.core.mix(at, shrinkage)
+        for axes, spare, block, own in zip(
+            self.axes, self.spare, self.blocks, self.core.blocks, strict=True
+        ):
+            part = mixed[:, own]
             if axes is not None:
-                free = rng.standard_normal((n_samples, axes.shape[0]))
-                free -= axes.expand(axes.coordinates(free))
-                part = axes.expand(part) + np.sqrt((1.0 - shrinkage) * spare + shrinkage) * free
+                outside = noise[:, block] - axes.expand(at[:, own])
+                deviation = np.sqrt((1.0 - shrinkage) * spare + shrinkage)
+                part = axes.expand(part) + deviation * outside
             found.append(part)
         return np.hstack(found)
+
+    def along(self, directions: Array, shrinkage: float) -> Array:
+        """Return the covariance (m, m) of rows times directions (d, m)."""
+        at = self._coordinates(directions.T)
+        found = self.core.along(at.T, shrinkage)
+        for axes, spare, block, own in zip(
+            self.axes, self.spare, self.blocks, self.core.blocks, strict=True
+        ):
+            if axes is not None:
+                outside = directions[block].T @ directions[block] - at[:, own] @ at[:, own].T
+                found += ((1.0 - shrinkage) * spare + shrinkage) * outside
+        return found
+
+    @property
+    def core(self) -> DenseNormal:
+        """The distribution of the coordinates of all modalities."""
+        return self.coordinates
+
+    def typical_rows(self) -> Array:
+        """Return rows of mean 0 whose covariance is S within the axes."""
+        rows = self.core.typical_rows()
+        parts = zip(self.axes, self.core.blocks, strict=True)
+        return np.hstack([rows[:, b] if Q is None else Q.expand(rows[:, b]) for Q, b in parts])
 
     def _partial(self, rows: Array) -> Array:
         """Return which rows (n,) lack single entries of a modality that is given in coordinates."""

@@ -11,7 +11,7 @@ import numpy as np
 from skmm._modalities._container import Modalities
 from skmm._modalities._schema import Schema
 from skmm._modalities._stream import pieces
-from skmm._modalities._values import Array
+from skmm._modalities._values import Array, is_sparse
 
 # A column whose standard deviation is this share of its mean, or less, holds rounding alone.
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
@@ -128,11 +128,12 @@ def column_statistics(
 ) -> dict[str, ColumnStatistics]:
     """Return the statistics of all modalities of numbers, checked and in float or integers.
 
-    A column that is NaN in every row is refused: nothing can be said of it.
+    A column that is NaN in every row is refused: nothing can be said of it. Sparse modalities,
+    whose rows have no gaps, are left out.
     """
     found = {}
     for name, kind, mask in zip(X.names, X.kinds.values(), X._mask.T, strict=True):
-        if kind == "categorical":
+        if kind == "categorical" or is_sparse(X[name]):
             continue
         found[name] = ColumnStatistics.of(X[name], ~mask if mask.any() else None, weight)
         if (empty := np.flatnonzero(found[name].count == 0)).size:

@@ -42,7 +42,7 @@ def codes_follow_output(method: F) -> F:
         codes = method(self, X, *args, **kwargs)
         prefix = type(self).__name__.lower()
         return {
-            name: _in_container(self, X, code, [f"{prefix}{k}" for k in range(code.shape[1])])
+            name: in_container(self, X, code, [f"{prefix}{k}" for k in range(code.shape[1])])
             for name, code in codes.items()
         }
 
@@ -55,7 +55,7 @@ def translation_follows_output(method: F) -> F:
     @wraps(method)
     def follow(self: Any, X: Any, to: str) -> Any:
         value = method(self, X, to)
-        return _in_container(self, X, value, self._schema.specs[to].names(to))
+        return in_container(self, X, value, self._schema.specs[to].names(to))
 
     return cast(F, follow)
 
@@ -93,7 +93,7 @@ def _with_ids(transform: F) -> F:
     return cast(F, follow)
 
 
-def _in_container(estimator: Any, X: Any, value: Any, columns: Sequence[str]) -> Any:
+def in_container(estimator: Any, X: Any, value: Any, columns: Sequence[str]) -> Any:
     """Return rows as the container that `set_output` asks for."""
     container = _get_output_config("transform", estimator)["dense"]
     if container == "default" or value.ndim > 2 or _arrays.get():

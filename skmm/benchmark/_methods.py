@@ -30,9 +30,10 @@ from skmm._multimodal_predictor import MultimodalClassifier
 from skmm._multimodal_vae import MultimodalVAE
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.benchmark._adapters import PLS, BlockScaler, OracleSampler
+from skmm.benchmark._completed import GaussianModel, RBFRidge
 from skmm.benchmark._gaps import GapFiller, has_gaps
 from skmm.benchmark._task_types import inner_scoring
-from skmm.compose import ConcatModalities, PerModality
+from skmm.compose import ConcatModalities, GaussianImputer, PerModality
 from skmm.compose._steps import last_step
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ def usual_methods(task: Task) -> dict[str, Method]:
     ['Logistic regression', 'RFF + logistic regression']
     """
     methods = dict(_USUAL[task.kind])
+    if not has_gaps(task.X):
+        methods.pop("Completed + logistic regression", None)  # there is nothing to complete
     if task.oracle is not None:
         methods["Oracle"] = Method(_oracle, role="oracle", summary="draws from the truth")
     return methods
@@ -286,6 +289,20 @@ def _complete(estimator: Any, task: Task) -> Any:
     return make_pipeline(*_filled(task), clone(estimator)) if has_gaps(task.X) else clone(estimator)
 
 
+def _completed(task: Task) -> list[Any]:
+    """Return the steps to one matrix that is completed by a normal model, with indicators."""
+    fill = [GaussianImputer(add_indicator=True)] if has_gaps(task.X) else []
+    return [*fill, _scaled(task), ConcatModalities()]
+
+
+def _kernel_ridge(task: Task) -> Pipeline:
+    return make_pipeline(*_completed(task), RBFRidge())
+
+
+def _completed_logistic(task: Task) -> Pipeline:
+    return make_pipeline(*_completed(task), LogisticRegression(max_iter=2000))
+
+
 def _logistic(task: Task) -> Pipeline:
     return make_pipeline(*_concat(task), LogisticRegression(max_iter=2000))
 
@@ -378,7 +395,20 @@ _USUAL: dict[str, dict[str, Method]] = {
             "linear",
             "the Gaussian model of linear CCA, shrinkage tuned in 3 inner folds",
         ),
+        "Gaussian": Method(
+            GaussianModel(),
+            None,
+            "linear",
+            "normal distribution of all columns by EM, shrinkage by generalised cross-validation",
+        ),
         "Group factor analysis": _GROUP_FACTORS,
+        "RBF ridge": Method(
+            _kernel_ridge,
+            None,
+            "nonlinear",
+            "kernel ridge regression by closed-form leave-one-out; what rows lack is completed by "
+            "a normal model of the conditions, and indicated; no draws",
+        ),
         "RFF + ridge": Method(
             _random_ridge,
             None,
@@ -410,6 +440,12 @@ _USUAL: dict[str, dict[str, Method]] = {
             _PENALTIES,
             "linear",
             "logistic regression on all columns, penalty tuned in 3 inner folds",
+        ),
+        "Completed + logistic regression": Method(
+            _completed_logistic,
+            _PENALTIES,
+            "linear",
+            "logistic regression on columns that a normal model completes, and indicators",
         ),
         "RFF + logistic regression": Method(
             _random_logistic,

@@ -194,7 +194,7 @@ class ConcatModalities(TransformerMixin, BaseEstimator):
             ``missingindicator_modality__column``.
         """
         check_is_fitted(self)
-        columns = {n: [f"{n}__{c}" for c in _columns(s)] for n, s in self._schema.specs.items()}
+        columns = {n: [f"{n}__{c}" for c in columns_of(s)] for n, s in self._schema.specs.items()}
         names = [name for of_one in columns.values() for name in of_one]
         if input_features is not None:
             names = list(_check_feature_names_in(self, input_features))
@@ -326,7 +326,7 @@ class SelectModality(TransformerMixin, BaseEstimator):
             One name per column.
         """
         check_is_fitted(self)
-        columns = _columns(self._schema.specs[self.modality])
+        columns = columns_of(self._schema.specs[self.modality])
         return np.array([f"{self.modality}__{c}" for c in columns], dtype=object)
 
     def _take(self, X: Modalities) -> Any:
@@ -349,7 +349,8 @@ class SelectModality(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _columns(spec: Spec) -> list[Any]:
+def columns_of(spec: Spec) -> list[Any]:
+    """Return what the columns of a modality are called, or their numbers."""
     if spec.is_series and spec.series_name is not None:
         return [spec.series_name]
     return list(range(spec.width) if spec.columns is None else spec.columns)

@@ -23,6 +23,7 @@ _PUBLIC = tuple(
         "baselines.NeighborsSampler",
         "baselines.RidgeSampler",
         "compose.ConcatModalities",
+        "compose.GaussianImputer",
         "compose.PerModality",
         "compose.SelectModality",
         "model_selection.MissingModalitySplit",
