@@ -1,13 +1,18 @@
 """CCA of rows with gaps, against expectation-maximisation row by row and a block eigenproblem."""
 
+import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 
-from skmm import CCA, Modalities
+from skmm import CCA, GroupFactorAnalysis, Modalities
 from skmm._gaussian import _distribution, _fit
 
 WIDTHS = {"a": 3, "b": 2, "c": 2}
@@ -317,3 +322,16 @@ def test_a_column_without_an_entry_is_refused():
     data["b"][:, 1] = np.nan
     with pytest.raises(ValueError, match="'b' is NaN in every training row in 1 of its columns: 1"):
         CCA(2).fit(data)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_search_chooses_how_to_align_rows_with_gaps(how):
+    X, _ = with_gaps(make(90), how)
+    y = np.asarray(X["c"])[:, 0] > 3.0 if how == "entries" else np.arange(90) % 3
+    align = [CCA(2), GroupFactorAnalysis(2, max_iter=20, tol=1e-2)]
+    pipeline = Pipeline([("align", CCA()), ("classify", LogisticRegression())])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = GridSearchCV(pipeline, {"align": align}, cv=3, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(X).shape == (90,)
