@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skmm._modalities._chunks import row_chunks
+
 Array = np.ndarray
 MOST_GAPS = 0.25  # of the columns of its modalities: a row that lacks more is a pattern of its own
 
@@ -17,6 +19,12 @@ class Gaps:
 
     rows: Array  # (m,) into the rows of the group
     columns: Array  # (m, k) into the columns of the group
+
+    def parts(self) -> Iterator[Gaps]:
+        """Yield the rows some at a time, of which matrices (k, k) fit into memory."""
+        n_rows, k = self.columns.shape
+        for part in row_chunks(n_rows, k * k):
+            yield Gaps(self.rows[part], self.columns[part])
 
 
 @dataclass(frozen=True)
