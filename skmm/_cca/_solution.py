@@ -186,9 +186,7 @@ def check_n_components(
     The bound is the sum of the ranks if components may belong to few modalities (`additive`),
     else the smallest.
     """
-    for name, rank in zip(names, ranks, strict=True):
-        if rank == 0:
-            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
+    check_varying(names, ranks)
     if wanted is None:
         return min(ranks)
     bound = sum(ranks) if additive else min(ranks)
@@ -199,6 +197,13 @@ def check_n_components(
             f"{dict(zip(names, ranks, strict=True))}."
         )
     return int(wanted)
+
+
+def check_varying(names: Sequence[str], ranks: Sequence[int]) -> None:
+    """Refuse modalities without a column that varies."""
+    for name, rank in zip(names, ranks, strict=True):
+        if rank == 0:
+            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
 
 
 def check_alignable(names: Sequence[str], shared: Array) -> None:

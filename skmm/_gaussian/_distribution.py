@@ -208,12 +208,17 @@ def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None)
     normal, keep = gaussian.normal, gaussian.scale > 0
     if not isinstance(normal, DenseNormal) or complete.sum() <= keep.sum():
         return gaussian
-    Z = (rows[:, keep] - gaussian.mean[keep]) / gaussian.scale[keep]
-    start = Estimate(np.zeros(Z.shape[1]), normal.covariance, NEGLIGIBLE)
+    # Each column in its own deviation, or even a negligible prior would outweigh small units.
+    mean, scale = gaussian.mean.copy(), ColumnStatistics.of(rows, weight=weights).scale
+    Z = (rows[:, keep] - mean[keep]) / scale[keep]
+    deviations = np.sqrt(np.diag(normal.covariance))
+    correlation = normal.covariance / np.outer(deviations, deviations)
+    start = Estimate(np.zeros(Z.shape[1]), correlation, NEGLIGIBLE)
     found = fit_normal(Z, normal.blocks, shrinkage=NEGLIGIBLE, weights=weights, start=start)
-    mean = gaussian.mean.copy()
-    mean[keep] += gaussian.scale[keep] * found.mean
-    return replace(gaussian, mean=mean, normal=DenseNormal(found.covariance, normal.blocks))
+    mean[keep] += scale[keep] * found.mean
+    return replace(
+        gaussian, mean=mean, scale=scale, normal=DenseNormal(found.covariance, normal.blocks)
+    )
 
 
 def common_unit(deviations: Array) -> Array:
