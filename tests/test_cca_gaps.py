@@ -348,7 +348,9 @@ def test_a_constant_modality_with_gaps_is_refused(names):
 
 def test_a_fold_that_lacks_a_column_leaves_the_others_to_judge():
     data = make(200)
-    expected = CCA("auto", random_state=0).fit(Modalities(data).with_missing("c", [0])).n_components_
+    expected = (
+        CCA("auto", random_state=0).fit(Modalities(data).with_missing("c", [0])).n_components_
+    )
     data["a"] = np.c_[data["a"], np.full(200, np.nan)]
     data["a"][7, 3] = 1.0
     data["c"][0] = np.nan

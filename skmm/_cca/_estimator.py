@@ -436,7 +436,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Raises
         ------
         ValueError
-            If `X` has fewer than two modalities.
+            If `X` has fewer than two modalities, or a pair of them fewer than two common rows.
         """
         warn_of_other_rows(X, sample_weight=sample_weight)
         X = self._check(X, y)
@@ -618,8 +618,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
-        rows = rows_of(X, sample_weight)
-        return rows
+        return rows_of(X, sample_weight)
 
     def _shrinkages(self) -> list[float | str]:
         names = self.modality_names_in_

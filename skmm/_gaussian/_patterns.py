@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,6 +76,12 @@ def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
         observed = np.flatnonzero(mask)
         gaps = _gaps(~seen[np.ix_(rows, observed)])
         yield Group(rows, observed, np.flatnonzero(~mask), gaps)
+
+
+def side_by_side(widths: Sequence[int]) -> list[slice]:
+    """Return the columns of modalities of these widths."""
+    ends = np.cumsum([0, *widths]).tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:
