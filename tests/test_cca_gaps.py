@@ -256,14 +256,25 @@ def test_projections_have_unit_variance_in_the_distribution_of_complete_rows(how
         assert np.abs(cca.loadings_[name]).max() <= 1.0
 
 
-def test_posterior_expects_the_projections_that_are_missing():
-    X, _ = with_gaps(make(), "modalities")
+@pytest.mark.parametrize("how", HOW)
+def test_posterior_expects_what_is_missing_of_the_projections(how):
+    X, _ = with_gaps(make(), how)
     cca = CCA(2, fusion="posterior").fit(X)
     filled = cca.impute(X)
     codes = [(filled[name] - cca.means_[name]) @ cca.weights_[name] for name in WIDTHS]
     rho = np.clip(cca.model_correlations_[:, *np.triu_indices(3, 1)].mean(axis=1), 0, 1)
     expected = np.sqrt(rho) * np.sum(codes, axis=0) / (1 + 2 * rho)
     assert_allclose(cca.transform(X), expected, atol=1e-8)
+    whole = ~X.missing.to_numpy().any(axis=1)  # whatever the other rows lack
+    assert_allclose(cca.transform(X[whole]), expected[whole], atol=1e-8)
+
+
+def test_units_of_columns_do_not_change_directions(converged):
+    X, _ = with_gaps({n: v * np.logspace(-3, 3, v.shape[1]) for n, v in make().items()}, "both")
+    divided, plain = CCA(2).fit(X), CCA(2, scale=False).fit(X)
+    for name, W in divided.weights_.items():
+        deviations = np.sqrt(np.nanvar(X[name], axis=0))[:, None]
+        same_up_to_sign(plain.weights_[name] * deviations, W * deviations, 1e-4)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +333,28 @@ def test_a_column_without_an_entry_is_refused():
     data["b"][:, 1] = np.nan
     with pytest.raises(ValueError, match="'b' is NaN in every training row in 1 of its columns: 1"):
         CCA(2).fit(data)
+    data["b"][:5, 1] = 1.0
+    with pytest.raises(ValueError, match="'b' is NaN in every training row in 1 of its columns: 1"):
+        CCA(2).fit(data, sample_weight=np.arange(50) >= 5)
+
+
+@pytest.mark.parametrize("names", ["b", "abc"])
+def test_a_constant_modality_with_gaps_is_refused(names):
+    data = make() | {name: np.ones((50, 2)) for name in names}
+    data["b"][:5] = np.nan
+    with pytest.raises(ValueError, match=f"{names[0]!r} is constant: it has nothing to align"):
+        CCA(1).fit(data)
+
+
+def test_a_fold_that_lacks_a_column_leaves_the_others_to_judge():
+    data = make(200)
+    expected = (
+        CCA("auto", random_state=0).fit(Modalities(data).with_missing("c", [0])).n_components_
+    )
+    data["a"] = np.c_[data["a"], np.full(200, np.nan)]
+    data["a"][7, 3] = 1.0
+    data["c"][0] = np.nan
+    assert CCA("auto", random_state=0).fit(data).n_components_ == expected == 2
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -1,5 +1,6 @@
 """The normal distribution of rows with gaps, against formulas and direct maximisation."""
 
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
+from sklearn import config_context
 
 from skmm._gaussian import _distribution, _fit
 from skmm._gaussian._distribution import fit_gaussian
@@ -106,6 +108,20 @@ def test_the_order_of_the_rows_does_not_matter():
     first, second = fit_gaussian(rows, BLOCKS), fit_gaussian(rows[order], BLOCKS)
     assert first.shrinkages == second.shrinkages
     assert_allclose(first.complete(rows), second.complete(rows), atol=1e-9)
+
+
+def test_many_gaps_are_filled_some_rows_at_a_time():
+    rows = np.random.default_rng(0).standard_normal((300, 200))
+    rows[np.random.default_rng(1).uniform(size=rows.shape).argsort(axis=1) < 45] = np.nan
+    peaks, found = [], []
+    for memory in (1024, 8):
+        with config_context(working_memory=memory):
+            tracemalloc.start()
+            found.append(fit_normal(rows, [slice(0, 200)], shrinkage=0.2, max_iter=2))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert_allclose(found[1].covariance, found[0].covariance, atol=1e-10)
+    assert peaks[1] < peaks[0] / 2
 
 
 def test_weights_are_repetitions():

@@ -42,6 +42,7 @@ from skmm._cca._solution import (
     check_alignable,
     check_n_components,
     check_shared_rows,
+    check_varying,
     choose_route,
     distribution,
     rows_of,
@@ -192,7 +193,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
     expectation-maximisation (Dempster, Laird and Rubin 1977), penalised towards uncorrelated
     columns as c says. The directions are those of complete rows with these moments, unpenalised
     if more rows have all modalities than there are columns. Later, `transform` fills single gaps
-    by what the modality itself tells, `translate` and `impute` by all that the row has.
+    by what the modality itself tells; ``fusion="posterior"``, `translate` and `impute` take all
+    that the row has.
     `partial_fit` and data in pieces need complete rows.
 
     Under scikit-learn's array API dispatch, arrays of other libraries (forms 3 and 4 of
@@ -285,7 +287,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row; an integer is a number of repetitions. Their sum counts as the
-            number of rows where shrinkage is analytic.
+            number of rows where shrinkage is analytic and for that of the distribution: weights
+            that add up to 1 say that there is one row.
 
         Returns
         -------
@@ -433,7 +436,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         Raises
         ------
         ValueError
-            If `X` has fewer than two modalities.
+            If `X` has fewer than two modalities, or a pair of them fewer than two common rows.
         """
         warn_of_other_rows(X, sample_weight=sample_weight)
         X = self._check(X, y)
@@ -545,7 +548,8 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         check_alignable(X.names, shared)
         route = self._route_of_complete(X, rows, shrinkages)
         if incomplete := route is None:
-            column_statistics(X, self._schema)  # refuses empty columns
+            columns = column_statistics(X, self._schema, weight)  # refuses empty ones
+            check_varying(list(columns), [int(one.varies.sum()) for one in columns.values()])
             known = known or estimate(X, rows, self.scale)
             gaussian = known.predicting
             shrinkages = analytic_shrinkages(X, gaussian, shrinkages, rows, self.scale)
@@ -614,8 +618,7 @@ class CCA(ClassNamePrefixFeaturesOutMixin, FollowsInput, TransformerMixin, BaseE
         if sample_weight is not None:
             options: dict[str, Any] = {"dtype": np.float64, "ensure_non_negative": True}
             sample_weight = check_weight(to_numpy(sample_weight), len(X), **options)
-        rows = rows_of(X, sample_weight)
-        return rows
+        return rows_of(X, sample_weight)
 
     def _shrinkages(self) -> list[float | str]:
         names = self.modality_names_in_

@@ -17,9 +17,9 @@ from skmm._cca._solution import choose_route
 from skmm._gaussian._distribution import (
     Gaussian,
     fit_gaussian,
-    side_by_side,
     without_prior,
 )
+from skmm._gaussian._patterns import side_by_side
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._values import is_sparse
 

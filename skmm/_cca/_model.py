@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skmm._cca._device import Home, to_numpy
+from skmm._cca._incomplete import has_gaps
 from skmm._cca._solution import Solution, component_slice, rows_of
 from skmm._gaussian._distribution import Gaussian, Unshrunk
 from skmm._linalg import CONSTANT, canonical_axes, pearson
@@ -62,7 +63,7 @@ class Model:
 
     def fuse(self, X: Modalities, fusion: str) -> Array:
         """Return the fused projections; for "concat", X must be complete."""
-        if fusion == "posterior" and missing_mask(X).any() | (len(X.names) < len(self.names)):
+        if fusion == "posterior" and (len(X.names) < len(self.names) or has_gaps(X)):
             codes = self._expected_codes(X)
         else:
             codes = self.codes(X)

@@ -24,7 +24,8 @@ def n_beyond_chance(
     A component does if its held-out correlation, pooled over the folds and the pairs of modalities,
     is above two standard errors of what unrelated modalities give. Folds share training rows, so
     that their correlations vary together: the error is that of the corrected resampled t-test of
-    Nadeau and Bengio (2003). `model` takes all components.
+    Nadeau and Bengio (2003). `model` takes all components, and can be fitted to all rows; folds
+    whose rows cannot tell it are left out.
     """
     weight = np.ones(len(X)) if weight is None else weight
     X, weight = X[weight > 0], weight[weight > 0]
@@ -36,7 +37,10 @@ def n_beyond_chance(
     for train, test in folds.split(X):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the fit of all rows warns as well
-            model.fit(X[train], sample_weight=weight[train])
+            try:
+                model.fit(X[train], sample_weight=weight[train])
+            except ValueError:  # all rows can be fitted: these lack a column, or a pair, entirely
+                continue
         with arrays_only():
             codes = model.transform_each(X[test])
         found += _held_out_correlations(codes, weight[test])

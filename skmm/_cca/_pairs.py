@@ -1,8 +1,8 @@
 """Pearson's correlations of the training projections, on the rows that have both of a pair.
 
-Where modalities are missing they differ from those of the solution, whose variances come from more
-rows than its covariances. Projections are centred around the means of each modality and have about
-unit variance, so that plain sums cost no digits.
+Where something is missing they differ from those of the solution, which are of complete rows as
+their distribution expects them. Projections are centred around the means of each modality and have
+about unit variance, so that plain sums cost no digits.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Rows of all modalities behind one interface, and the rows that NumPy's arrays hold.
 
 Sparse rows (`_sparse`) and rows on a device (`_device`) answer the same questions in their own way,
-so that no route asks where rows lie. They are complete. Each row is multiplied by the root of its
-weight: plain products are then weighted sums.
+so that no route asks where rows lie. Routes read complete rows; those with gaps are projected only.
+Each row is multiplied by the root of its weight: plain products are then weighted sums.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from skmm._cca._root import RootRoute
 from skmm._cca._rows import DenseRows, Rows
 from skmm._cca._sparse import SparseRows
 from skmm._cca._whitening import IllConditionedError, MomentRoute, Route
-from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit, side_by_side
+from skmm._gaussian._distribution import Gaussian, Unshrunk, common_unit
 from skmm._gaussian._normal import DenseNormal
+from skmm._gaussian._patterns import side_by_side
 from skmm._gaussian._wide import Axes, DenseAxes, WideNormal
 from skmm._linalg import dominant_signs, psd_pinv
 from skmm._modalities import Modalities
@@ -40,7 +41,8 @@ class Solution:
     between : list of ndarray (d_m, M k)
         Covariance of each modality's columns with the projections of all.
     codes : ndarray (M k, M k)
-        Covariance of the projections on the training rows.
+        Covariance of the projections on the training rows; if these have gaps, on complete rows as
+        their distribution expects them.
     eigenvalues : ndarray (k,)
     scales : list of ndarray (d_m,)
         By which columns were divided.
@@ -186,9 +188,7 @@ def check_n_components(
     The bound is the sum of the ranks if components may belong to few modalities (`additive`),
     else the smallest.
     """
-    for name, rank in zip(names, ranks, strict=True):
-        if rank == 0:
-            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
+    check_varying(names, ranks)
     if wanted is None:
         return min(ranks)
     bound = sum(ranks) if additive else min(ranks)
@@ -199,6 +199,13 @@ def check_n_components(
             f"{dict(zip(names, ranks, strict=True))}."
         )
     return int(wanted)
+
+
+def check_varying(names: Sequence[str], ranks: Sequence[int]) -> None:
+    """Refuse modalities without a column that varies."""
+    for name, rank in zip(names, ranks, strict=True):
+        if rank == 0:
+            raise ValueError(f"Modality {name!r} is constant: it has nothing to align.")
 
 
 def check_alignable(names: Sequence[str], shared: Array) -> None:
@@ -275,7 +282,7 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
         S[:, block] = S[:, block] @ change.T if change.ndim == 2 else S[:, block] * change
     core = DenseNormal(S, own)
     inner = side_by_side([len(factor) for factor in factors])
-    spare = [_spare(Q, S[b, b], s) for Q, b, s in zip(axes, own, squares, strict=True)]
+    spare = [_mean_outside(Q, S[b, b], s) for Q, b, s in zip(axes, own, squares, strict=True)]
     wide = any(Q is not None for Q in axes)
     normal = WideNormal(core, axes, spare, inner) if wide else core
     blocks = side_by_side([len(u) for u in units])
@@ -284,7 +291,7 @@ def distribution(route: Route, scale: bool) -> Unshrunk:
     )
 
 
-def _spare(axes: Axes | None, inside: Array, square: float) -> float:
+def _mean_outside(axes: Axes | None, inside: Array, square: float) -> float:
     """Return the mean variance outside the axes, of columns whose variances add up to `square`.
 
     It is rounding where the axes span the rows.

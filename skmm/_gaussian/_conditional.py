@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from skmm._gaussian._patterns import Gaps, Group
+from skmm._gaussian._patterns import Group
 
 Array = np.ndarray
 LOG_2_PI = float(np.log(2 * np.pi))
@@ -68,30 +68,31 @@ class Conditional:
         """Return L⁻¹ x of rows (m, p), (p, m)."""
         return linalg.solve_triangular(self.factor, rows.T, lower=True, check_finite=False)
 
-    def fill(self, rows: Array) -> Filled:
-        """Return centred rows (m, p), 0 in gaps, with their gaps filled."""
-        rows, covariances, log_dets = rows.copy(), [], np.zeros(len(rows))
-        for gap in self.group.gaps:
+    def fill(
+        self, rows: Array, weights: Array | None = None, scatter: Array | None = None
+    ) -> Filled:
+        """Return centred rows (m, p), 0 in gaps, with their gaps filled.
+
+        Where a matrix `scatter` (p, p) is given, the covariances of what is filled in are added to
+        it, with `weights` (m,).
+        """
+        rows, log_dets = rows.copy(), np.zeros(len(rows))
+        for gap in (part for gaps in self.group.gaps for part in gaps.parts()):
             at, e = gap.rows[:, None], gap.columns  # (m, 1), (m, k)
             pushed = np.take_along_axis(rows[gap.rows] @ self.precision, e, axis=1)
             blocks = self.precision[e[:, :, None], e[:, None, :]]  # P_ee (m, k, k)
             inverses = np.linalg.inv(blocks)
             rows[at, e] = -np.einsum("mij,mj->mi", inverses, pushed)
             log_dets[gap.rows] = np.linalg.slogdet(blocks)[1]
-            covariances.append((gap, inverses))
-        return Filled(rows, covariances, log_dets)
+            if weights is not None and scatter is not None:
+                weighted = weights[gap.rows, None, None] * inverses
+                np.add.at(scatter, (e[:, :, None], e[:, None, :]), weighted)
+        return Filled(rows, log_dets)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """Rows with their gaps filled, the covariance of what was filled in, and log|P_ee| (m,)."""
+    """Rows with their gaps filled, and log|P_ee| (m,)."""
 
     rows: Array
-    covariances: list[tuple[Gaps, Array]]
     log_dets: Array
-
-    def add_covariances(self, scatter: Array, weights: Array) -> None:
-        """Add the weighted covariances of the entries to a matrix (p, p)."""
-        for gap, inverses in self.covariances:
-            e, weighted = gap.columns, weights[gap.rows, None, None] * inverses
-            np.add.at(scatter, (e[:, :, None], e[:, None, :]), weighted)

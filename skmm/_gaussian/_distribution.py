@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from skmm._gaussian._fit import NEGLIGIBLE, Estimate, fit_and_shrink, fit_normal
 from skmm._gaussian._normal import DenseNormal, Normal
+from skmm._gaussian._patterns import side_by_side
 from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
 from skmm._gaussian._wide import DenseAxes, WideNormal
 from skmm._modalities._columns import ColumnStatistics
@@ -72,7 +72,10 @@ class Gaussian:
         return self.normal.log_density(Z, self.shrinkage) - ~np.isnan(Z) @ log_scales
 
     def typical_rows(self) -> Array:
-        """Return complete rows whose mean and covariance are exactly those of S, unshrunk."""
+        """Return complete rows whose mean and covariance are exactly those of S, unshrunk.
+
+        Modalities that are given along axes have S within these alone.
+        """
         return self._in_units(self.normal.typical_rows())
 
     def covariance_along(self, directions: Array) -> Array:
@@ -169,7 +172,7 @@ def fit_gaussian(
     if not scale:
         units = np.concatenate([common_unit(units[block]) for block in blocks])
     Z = (rows[:, keep] - columns.mean[keep]) / units[keep]
-    inner = compact(blocks, keep)
+    inner = side_by_side([int(keep[block].sum()) for block in blocks])
     axes = [_axes(Z[:, block], weights) for block in inner]
     parts = [
         Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
@@ -188,7 +191,7 @@ def fit_gaussian(
     normal: Normal = core
     shift = [estimate.mean[b] for b in own]
     if wide:
-        spare = [_spare(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
+        spare = [_spare_of_lacking(Z[:, b], Z, weights, estimate.shrinkage) for b in inner]
         normal = WideNormal(core, axes, spare, inner)
         shift = [s if Q is None else Q.expand(s) for s, Q in zip(shift, axes, strict=True)]
     mean = columns.mean.copy()
@@ -208,29 +211,23 @@ def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None)
     normal, keep = gaussian.normal, gaussian.scale > 0
     if not isinstance(normal, DenseNormal) or complete.sum() <= keep.sum():
         return gaussian
-    Z = (rows[:, keep] - gaussian.mean[keep]) / gaussian.scale[keep]
-    start = Estimate(np.zeros(Z.shape[1]), normal.covariance, NEGLIGIBLE)
+    # Each column in its own deviation, or even a negligible prior would outweigh small units.
+    mean, scale = gaussian.mean.copy(), ColumnStatistics.of(rows, weight=weights).scale
+    Z = (rows[:, keep] - mean[keep]) / scale[keep]
+    deviations = np.sqrt(np.diag(normal.covariance))
+    correlation = normal.covariance / np.outer(deviations, deviations)
+    start = Estimate(np.zeros(Z.shape[1]), correlation, NEGLIGIBLE)
     found = fit_normal(Z, normal.blocks, shrinkage=NEGLIGIBLE, weights=weights, start=start)
-    mean = gaussian.mean.copy()
-    mean[keep] += gaussian.scale[keep] * found.mean
-    return replace(gaussian, mean=mean, normal=DenseNormal(found.covariance, normal.blocks))
+    mean[keep] += scale[keep] * found.mean
+    return replace(
+        gaussian, mean=mean, scale=scale, normal=DenseNormal(found.covariance, normal.blocks)
+    )
 
 
 def common_unit(deviations: Array) -> Array:
     """Return for all columns of a modality the root of their mean variance, 0 for constants."""
     varies = deviations > 0
     return np.where(varies, np.sqrt(np.sum(deviations**2) / max(1, varies.sum())), 0.0)
-
-
-def compact(blocks: Sequence[slice], keep: Array) -> list[slice]:
-    """Return the blocks among the columns that are kept."""
-    return side_by_side([int(keep[block].sum()) for block in blocks])
-
-
-def side_by_side(widths: Sequence[int]) -> list[slice]:
-    """Return the columns of modalities of these widths."""
-    ends = np.cumsum([0, *widths]).tolist()
-    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _axes(part: Array, weights: Array | None) -> DenseAxes | None:
@@ -242,7 +239,7 @@ def _axes(part: Array, weights: Array | None) -> DenseAxes | None:
     return DenseAxes.spanning(part[usable])
 
 
-def _spare(part: Array, rows: Array, weights: Array | None, shrinkage: float) -> float:
+def _spare_of_lacking(part: Array, rows: Array, weights: Array | None, shrinkage: float) -> float:
     """Return the variance in S of a modality outside its axes, which rows that lack it have.
 
     Of the fixed point ``a = (1 - c) s + c`` with ``s`` the share of rows that lack it times a.

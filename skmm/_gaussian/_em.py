@@ -136,8 +136,7 @@ def _add_expected(
     log_dets, quadratic = pattern.weight * given.log_det, 0.0
     if pattern.summed:
         quadratic = float(np.einsum("ij,ij->", given.precision, second))
-    filled = given.fill(np.nan_to_num(pattern.rows - mean[seen]))
-    filled.add_covariances(second, weights)
+    filled = given.fill(np.nan_to_num(pattern.rows - mean[seen]), weights, second)
     log_dets += float(weights @ filled.log_dets)
     solved = given.whiten(filled.rows)  # (p, m)
     quadratic += float((solved**2).sum(axis=0) @ weights)

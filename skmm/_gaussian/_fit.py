@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
+from skmm._gaussian._patterns import side_by_side
 from skmm._gaussian._shrinkage import (
     STRENGTHS,
     best_strength,
@@ -165,7 +165,8 @@ def _errors(
     X, Y, w = rows[usable][:, ~columns], rows[usable][:, columns], weights[usable]
     S = estimate.covariance[np.ix_(~columns, ~columns)]
     X -= estimate.mean[~columns]
-    X = DenseNormal(S, _without(blocks, target)).complete(X, estimate.shrinkage)
+    others = side_by_side([b.stop - b.start for m, b in enumerate(blocks) if m != target])
+    X = DenseNormal(S, others).complete(X, estimate.shrinkage)
     errors = np.zeros(len(STRENGTHS))
     judged = _judged(~np.isnan(Y))
     for known, chosen in judged:
@@ -195,10 +196,3 @@ def _of_rows(X: Array, Y: Array, weights: Array) -> Array:
     square, n_rows = float((Y**2).sum()), float(weights.sum())
     errors = prediction_errors(X.T @ X, X.T @ Y, square, n_rows)
     return errors if np.isfinite(errors).any() else np.zeros_like(errors)
-
-
-def _without(blocks: Sequence[slice], left: int) -> list[slice]:
-    """Return the blocks but one, as slices of their columns side by side."""
-    sizes = [block.stop - block.start for m, block in enumerate(blocks) if m != left]
-    ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(a, b) for a, b in pairwise(ends)]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+
+from skmm._modalities._chunks import row_chunks
 
 Array = np.ndarray
 MOST_GAPS = 0.25  # of the columns of its modalities: a row that lacks more is a pattern of its own
@@ -17,6 +20,12 @@ class Gaps:
 
     rows: Array  # (m,) into the rows of the group
     columns: Array  # (m, k) into the columns of the group
+
+    def parts(self) -> Iterator[Gaps]:
+        """Yield the rows some at a time, of which matrices (k, k) fit into memory."""
+        n_rows, k = self.columns.shape
+        for part in row_chunks(n_rows, k * k):
+            yield Gaps(self.rows[part], self.columns[part])
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,12 @@ def groups(values: Array, blocks: Sequence[slice]) -> Iterator[Group]:
         observed = np.flatnonzero(mask)
         gaps = _gaps(~seen[np.ix_(rows, observed)])
         yield Group(rows, observed, np.flatnonzero(~mask), gaps)
+
+
+def side_by_side(widths: Sequence[int]) -> list[slice]:
+    """Return the columns of modalities of these widths."""
+    ends = np.cumsum([0, *widths]).tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:

@@ -13,8 +13,9 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
-from skmm._gaussian._distribution import Gaussian, fit_gaussian, side_by_side
+from skmm._gaussian._distribution import Gaussian, fit_gaussian
 from skmm._gaussian._mosaic import warn_of_pairs
+from skmm._gaussian._patterns import side_by_side
 from skmm._modalities import Modalities, check_modalities, observed_rows
 from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
