@@ -10,13 +10,14 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from sklearn import config_context
 
+from skmm import CCA
 from skmm._gaussian import _distribution, _fit
 from skmm._gaussian._distribution import fit_gaussian
 from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._fit import fit_normal
 from skmm._gaussian._mosaic import never_together
 from skmm._gaussian._normal import shrunk
-from skmm._gaussian._shrinkage import STRENGTHS, column_errors, prediction_errors
+from skmm._gaussian._shrinkage import FIRST, STRENGTHS, column_errors, prediction_errors
 
 BLOCKS = [slice(0, 2), slice(2, 4), slice(4, 7)]
 TIGHT = {"max_iter": 20_000, "tol": 1e-15}
@@ -354,3 +355,13 @@ def test_one_modality_and_one_that_is_constant():
     rows[:, BLOCKS[0]] = np.where(np.isnan(rows[:, BLOCKS[0]]), np.nan, 2.0)
     constant = fit_gaussian(rows, BLOCKS)
     assert_array_equal(constant.complete(rows)[:, BLOCKS[0]], 2.0)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_weights_of_about_one_row_leave_the_usual_shrinkage(gaps):
+    rng = np.random.default_rng(0)
+    X = {name: rng.standard_normal((40, 3)) for name in "ab"}
+    if gaps:
+        X["a"][:5] = np.nan
+    cca = CCA(1).fit(X, sample_weight=np.full(40, 1 / 40))
+    assert cca.model_shrinkage_ == {"a": FIRST, "b": FIRST}

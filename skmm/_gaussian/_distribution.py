@@ -10,7 +10,7 @@ import numpy as np
 from skmm._gaussian._fit import NEGLIGIBLE, Estimate, fit_and_shrink, fit_normal
 from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._patterns import side_by_side
-from skmm._gaussian._shrinkage import best_strength, prediction_errors, shrinkage_of
+from skmm._gaussian._shrinkage import best_shrinkages, prediction_errors
 from skmm._gaussian._wide import DenseAxes, WideNormal
 from skmm._modalities._columns import ColumnStatistics
 
@@ -131,12 +131,9 @@ class Unshrunk:
 
     def shrunk(self) -> Gaussian:
         """Return the distribution with the shrinkages that predict modalities best."""
-        errors = np.array([self._errors(m) for m in range(len(self.blocks))])
-        joint, *each = [
-            shrinkage_of(best_strength(error), self.n_rows)
-            for error in [errors.sum(axis=0), *errors]
-        ]
-        return Gaussian(self.mean, self.scale, self.blocks, self.normal, joint, tuple(each))
+        errors = [self._errors(m) for m in range(len(self.blocks))]
+        joint, each = best_shrinkages(errors, self.n_rows)
+        return Gaussian(self.mean, self.scale, self.blocks, self.normal, joint, each)
 
     def _errors(self, target: int) -> Array:
         S, block = self.normal.core.covariance, self.normal.core.blocks[target]

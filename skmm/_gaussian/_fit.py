@@ -11,15 +11,14 @@ from skmm._gaussian._em import Prior, patterns, step
 from skmm._gaussian._normal import DenseNormal, shrunk
 from skmm._gaussian._patterns import side_by_side
 from skmm._gaussian._shrinkage import (
+    FIRST,
     STRENGTHS,
-    best_strength,
+    best_shrinkages,
     column_errors,
     prediction_errors,
-    shrinkage_of,
 )
 
 Array = np.ndarray
-FIRST = 0.3  # shrinkage with which inputs are completed before one is chosen
 ROUGH, FINE = 1e-3, 1e-5  # tolerances of the first estimate, and of the next ones
 MANY = 50  # rows per column, with which no shrinkage does harm
 LEAST = 1e-4  # shrinkage where rows are too few for a likelihood that has a maximum
@@ -143,12 +142,7 @@ def _best_shrinkages(
     total = np.sum(errors, axis=0)
     if not total.any() and not rotated:
         total = column_errors(estimate.covariance, weight)
-
-    def best(error: Array, otherwise: float) -> float:
-        return shrinkage_of(best_strength(error), weight) if error.any() else otherwise
-
-    joint = best(total, FIRST)
-    return joint, tuple(best(error, joint) for error in errors)
+    return best_shrinkages(errors, weight, total)
 
 
 def _errors(

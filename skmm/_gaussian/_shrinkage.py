@@ -16,16 +16,33 @@ ridge parameter", Technometrics 21 (1979).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import linalg
 
 Array = np.ndarray
 STRENGTHS = np.logspace(-3, 6, 73)
+FIRST = 0.3  # shrinkage that suits few rows, before one is chosen
 
 
-def best_strength(errors: Array) -> float:
-    """Return the strength of least error; `errors` are those of `prediction_errors`."""
-    return float(STRENGTHS[np.argmin(errors)])
+def best_shrinkages(
+    errors: Sequence[Array], n_rows: float, total: Array | None = None
+) -> tuple[float, tuple[float, ...]]:
+    """Return the shrinkage of least error for all modalities together, and for each.
+
+    `errors` are those of `prediction_errors`, for each modality; their sum judges them together,
+    or `total`. Where no row could judge (all are 0, or infinite) it is FIRST, or the joint one.
+    """
+
+    def best(error: Array, otherwise: float) -> float:
+        if not error.any() or not np.isfinite(error).any():
+            return otherwise
+        strength = float(STRENGTHS[np.argmin(error)])
+        return strength / (n_rows + strength)
+
+    joint = best(np.sum(errors, axis=0) if total is None else total, FIRST)
+    return joint, tuple(best(error, joint) for error in errors)
 
 
 def prediction_errors(inputs: Array, across: Array, square: float, n_rows: float) -> Array:
@@ -69,8 +86,3 @@ def column_errors(covariance: Array, n_rows: float) -> Array:
     usable = free > 1e-3
     errors = np.where(usable, left / np.where(usable, free, 1.0) ** 2, np.inf)
     return np.asarray(errors.sum(axis=1))
-
-
-def shrinkage_of(strength: float, n_rows: float) -> float:
-    """Return the c of so many pseudo-observations beside so many rows."""
-    return strength / (n_rows + strength)
