@@ -5,6 +5,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from scipy import linalg, stats
 from sklearn.datasets import load_linnerud
 from sklearn.pipeline import make_pipeline
@@ -255,10 +256,11 @@ def test_shared_column_has_the_smallest_p_value():
 
 def test_same_seed_same_result_whatever_n_jobs():
     X = Modalities(dict(zip("ab", _pair(40, 3, 3), strict=True)))
-    one, two, other = (
-        permutation_test(CCA(), X, n_permutations=21, random_state=seed, n_jobs=jobs).null
-        for seed, jobs in ((0, 1), (0, 2), (1, 1))
-    )
+    with parallel_config("multiprocessing"):  # forks, which need not import all again
+        one, two, other = (
+            permutation_test(CCA(), X, n_permutations=21, random_state=seed, n_jobs=jobs).null
+            for seed, jobs in ((0, 1), (0, 2), (1, 1))
+        )
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
 
