@@ -174,7 +174,7 @@ def test_level_beyond_the_true_components(data, options):
     for seed in range(n_tests):
         blocks = _pair(**data, seed=seed)
         result = step_down_permutation(
-            blocks, n_components=step + 1, n_permutations=39, random_state=seed, **options
+            blocks, n_components=step + 1, n_permutations=19, random_state=seed, **options
         )
         found += result.p_values[step] <= 0.05
     assert found / n_tests <= _at(n_tests)
@@ -189,9 +189,9 @@ def test_level_of_three_modalities():
         for block in blocks:
             block[:, :1] += 3 * z
         result = step_down_permutation(
-            blocks, n_components=2, n_permutations=39, statistic="pillai", random_state=seed
+            blocks, n_components=2, n_permutations=19, statistic="pillai", random_state=seed
         )
-        assert result.p_values[0] == 1 / 40
+        assert result.p_values[0] == 1 / 20
         found += result.p_values[1] <= 0.05
     assert found / n_tests <= _at(n_tests)
 
