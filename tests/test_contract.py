@@ -113,7 +113,7 @@ def _sklearn_checks():
             ):
                 name = check.func.__name__
                 if instance == "brief":
-                    estimator = case.brief_for(name)  # noqa: PLW2901
+                    estimator = case.brief_for(name)
                 if name not in case.exempt:
                     yield pytest.param(
                         estimator, check, id=f"{case.name}-{instance}-{name}", marks=marks
