@@ -55,6 +55,15 @@ class Effect:
     given: dict[str, Any] = field(default_factory=dict)
 
 
+# Checks of scikit-learn that look at how well a predictor has learned.
+LEARNING = (
+    "check_class_weight_classifiers",
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_regressors_train",
+)
+
+
 @dataclass(frozen=True)
 class Case:
     """What the laws need to know about an estimator."""
@@ -83,10 +92,14 @@ class Case:
 
     @property
     def brief(self) -> BaseEstimator:
-        """Return the class that users have, for scikit-learn's checks: some want it to learn."""
+        """Return the class that users have, for scikit-learn's checks."""
         quick = {name: value for name, value in self.quick.items() if name != "target"}
-        learns = {"max_epochs": 30, "lr": 0.03} if self.target else {}
-        return clone(self.default).set_params(**{**quick, **learns})
+        return clone(self.default).set_params(**quick)
+
+    def brief_for(self, check: str) -> BaseEstimator:
+        """Return it trained for as long as this check of scikit-learn wants it to learn."""
+        learns = self.target and check in LEARNING
+        return self.brief.set_params(**{"max_epochs": 30, "lr": 0.03} if learns else {})
 
 
 CHECKPOINTS = tempfile.mkdtemp(prefix="skmm-tests-")

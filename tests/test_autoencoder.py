@@ -46,8 +46,9 @@ def make_data(n=300, seed=0):
 def trained():
     X = make_data(600)
     model = MultimodalAutoencoder(
-        3, hidden_layer_sizes=(64,), max_epochs=80, lr=5e-3, random_state=0, latent_density=None
-    ).fit(X[:500])
+        3, hidden_layer_sizes=(64,), max_epochs=80, lr=1e-2, batch_size=100, random_state=0,
+        latent_density=None,
+    ).fit(X[:500])  # fmt: skip
     return model, X[500:]
 
 
@@ -242,9 +243,9 @@ def test_samples_look_like_the_data(trained):
 
 def test_alignment_brings_codes_together():
     X = make_data(400).select(["a", "b"])
-    gaps = []
+    brief, gaps = {"max_epochs": 30, "lr": 1e-2, "batch_size": 100}, []
     for weight in (0.0, 5.0):
-        model = small(alignment_weight=weight, max_epochs=30, lr=1e-2, modality_dropout=0.0).fit(X)
+        model = small(alignment_weight=weight, modality_dropout=0.0, **brief).fit(X)
         codes = model.transform_each(X)
         gaps.append(float(disagreement([torch.tensor(codes[name]) for name in "ab"])))
     assert gaps[1] < 0.3 * gaps[0]

@@ -13,7 +13,7 @@ from skmm import CCA, Modalities
 from skmm._cca import _iterative, _sparse
 from skmm._cca._sparse import SparseRows, project_sparse
 
-SHAPES = {"tall": (500, 120, 80), "wide": (150, 400, 300), "between": (500, 400, 300)}
+SHAPES = {"tall": (250, 60, 40), "wide": (75, 200, 150), "between": (250, 200, 150)}
 METHODS = ("transform", "transform_each", "score", "score_samples")
 
 
@@ -77,7 +77,7 @@ def test_unshrunk():
     X = make(*SHAPES["tall"])
     expected = CCA(solver="svd").fit(dense(X))
     model = CCA().fit(X)
-    assert model.n_components_ == expected.n_components_ == 80
+    assert model.n_components_ == expected.n_components_ == 40
     assert_same(model, expected, X)
     wide = make(*SHAPES["wide"])
     with pytest.warns(UserWarning, match="correlations are 1 and mean nothing"):
@@ -127,7 +127,7 @@ def test_rows_with_gaps_are_those_of_a_dense_array(monkeypatch):
 def test_weights(iterate, monkeypatch):
     monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", 10 if iterate else 5000)
     X, tol = make(*SHAPES["between"]), 1e-5 if iterate else 1e-8
-    weight = np.random.default_rng(1).integers(0, 3, 500)
+    weight = np.random.default_rng(1).integers(0, 3, 250)
     expected = CCA(4, shrinkage=0.3, solver="svd").fit(dense(X), sample_weight=weight)
     model = CCA(4, shrinkage=0.3, random_state=0).fit(X, sample_weight=weight)
     assert_same(model, expected, X, tol)
@@ -269,7 +269,7 @@ def test_nan_inside_rows_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("n", "d", "limit"), [(200, 40_000, 5000), (1000, 6000, 10)], ids=["products", "iteration"]
+    ("n", "d", "limit"), [(200, 20_000, 5000), (600, 4000, 10)], ids=["products", "iteration"]
 )
 def test_memory_stays_below_a_dense_copy(n, d, limit, monkeypatch):
     monkeypatch.setattr(_sparse, "LARGEST_PRODUCTS", limit)

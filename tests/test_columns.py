@@ -24,7 +24,7 @@ from skmm.baselines import RidgeSampler
 from skmm.metrics import get_scorer, over_imputation_score
 
 BRIEF = {"hidden_layer_sizes": (16,), "max_epochs": 30, "random_state": 0}
-BRIEFEST = {**BRIEF, "max_epochs": 10}  # where two models are the same but for units
+BRIEFEST = {**BRIEF, "max_epochs": 10}  # where it does not matter what has been learned
 pytestmark = pytest.mark.filterwarnings("ignore:.* collapsed:sklearn.exceptions.ConvergenceWarning")
 
 
@@ -129,8 +129,7 @@ def test_a_comparison_with_nan_says_so(monkeypatch):
 # Constants
 
 
-@pytest.mark.parametrize("offset", [0.0, 3.0])
-def test_a_constant_column_changes_no_score_by_much(offset):
+def test_a_constant_column_changes_no_score_by_much():
     """Units far below those of the constant: its rounding would be worth more than the rest."""
     a, b = pairs()
     a = 1e-6 * a
@@ -141,7 +140,9 @@ def test_a_constant_column_changes_no_score_by_much(offset):
         names = ("cross_reconstruction", "over_imputation")
         return [model.score(X), *(get_scorer(name)(model, X) for name in names)]
 
-    assert_allclose(scores(np.c_[a, np.full(len(a), offset)]), scores(a), atol=0.05)
+    expected = scores(a)
+    for offset in (0.0, 3.0):
+        assert_allclose(scores(np.c_[a, np.full(len(a), offset)]), expected, atol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_what_was_constant_in_training_is_not_judged_later(model):
 def test_a_constant_modality_enters_no_score():
     a, b = pairs()
     X = Modalities({"a": a, "b": b, "c": np.full((len(a), 2), 4.0)})
-    model = MultimodalAutoencoder(2, **BRIEF).fit(X)
+    model = MultimodalAutoencoder(2, **BRIEFEST).fit(X)
     skill = model._skill(X, model._decode(model._codes(X), X.names))
     assert list(skill) == ["a", "b"]
     assert_array_equal(model.sample(20)["c"], 4.0)
@@ -209,7 +210,7 @@ def test_a_generator_draws_constants_as_they_are(kind):
 def test_constant_targets_are_predicted_exactly():
     a, _ = pairs()
     y = np.c_[a[:, 0], np.full(len(a), 0.1)]
-    found = MultimodalRegressor(**BRIEF).fit({"a": a}, y).predict({"a": a})
+    found = MultimodalRegressor(**BRIEFEST).fit({"a": a}, y).predict({"a": a})
     assert_array_equal(found[:, 1], 0.1)
 
 
@@ -233,12 +234,12 @@ def test_offsets_of_targets(dtype):
     a, _ = pairs()
     a = a.astype(dtype)
     y = a[:, 0].astype(np.float64)
-    expected = MultimodalRegressor(**BRIEF).fit({"a": a}, y).predict({"a": a})
-    found = MultimodalRegressor(**BRIEF).fit({"a": a}, y + 1.7e9).predict({"a": a})
+    expected = MultimodalRegressor(**BRIEFEST).fit({"a": a}, y).predict({"a": a})
+    found = MultimodalRegressor(**BRIEFEST).fit({"a": a}, y + 1.7e9).predict({"a": a})
     assert_allclose(found - 1.7e9, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("model", [CCA(2), MultimodalAutoencoder(2, **BRIEF)])
+@pytest.mark.parametrize("model", [CCA(2), MultimodalAutoencoder(2, **BRIEFEST)])
 def test_results_that_single_precision_cannot_hold_are_doubles(model):
     a, b = pairs()
     a = a.astype(np.float32)
@@ -284,7 +285,7 @@ def test_units_of_any_size():
 def test_offsets_survive_a_file(tmp_path):
     a, b = pairs()
     X = {"a": a + 1e9, "b": np.c_[b, np.full(len(b), 0.1)]}
-    model = MultimodalAutoencoder(2, **BRIEF).fit(X)
+    model = MultimodalAutoencoder(2, **BRIEFEST).fit(X)
     io.dump(model, tmp_path / "model.skmm")
     again = io.load(tmp_path / "model.skmm")
     assert_array_equal(again.translate({"b": X["b"]}, "a"), model.translate({"b": X["b"]}, "a"))
@@ -325,7 +326,7 @@ def test_expectations_for_strange_inputs_are_no_worse_than_inputs_at_the_edge(mo
 
 def test_a_deep_cca_with_decoders_stays_near():
     (a, b), (later, _) = pairs(), pairs(300, seed=1)
-    model = DeepCCA(2, reconstruction_weight=1.0, **BRIEF).fit({"a": a, "b": b})
+    model = DeepCCA(2, reconstruction_weight=1.0, **BRIEFEST).fit({"a": a, "b": b})
     found = model.translate({"a": 1e6 * later}, "b")
     assert (found <= b.max(axis=0) + b.std(axis=0)).all()
     assert (found >= b.min(axis=0) - b.std(axis=0)).all()

@@ -1189,7 +1189,7 @@ def test_search_over_linear_and_deep(form):
     if form == "array":
         for part in grid:
             part["align__modalities"] = [slices]
-    search = GridSearchCV(pipeline, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(X, y)
     assert len(search.cv_results_["params"]) == 1 + 4 + 4
     best = search.best_estimator_
     assert isinstance(best["align"], DeepCCA)

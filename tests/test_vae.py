@@ -166,13 +166,13 @@ def test_random_subsets_are_uniform_and_never_empty():
 @cache
 def linear_model():
     """Return a linear model that tests share: they only ask it."""
-    return small(hidden_layer_sizes=(), max_epochs=40, lr=0.02).fit(factor_data())
+    return small(hidden_layer_sizes=(), max_epochs=40, lr=0.02, batch_size=100).fit(factor_data())
 
 
 @cache
 def trained(posterior):
     """Return a model that has learned something, which tests share."""
-    return small(posterior=posterior, max_epochs=20, lr=0.01).fit(factor_data())
+    return small(posterior=posterior, max_epochs=20, lr=0.01, batch_size=100).fit(factor_data())
 
 
 def linear_gaussian(model, X):
@@ -200,7 +200,7 @@ def linear_gaussian(model, X):
 def test_the_bound_is_the_exact_likelihood_of_a_linear_model(posterior):
     X = factor_data()
     model = small(
-        hidden_layer_sizes=(), max_epochs=60, lr=0.02, posterior=posterior,
+        hidden_layer_sizes=(), max_epochs=60, lr=0.02, batch_size=100, posterior=posterior,
         n_importance_samples=4000, modality_weights=None, weight_decay=0.0,
     ).fit(X)  # fmt: skip
     exact, rows = linear_gaussian(model, X)
@@ -488,7 +488,7 @@ def test_labels_are_a_modality(posterior):
     X, test = labelled(), labelled(seed=1)
     train = X.with_missing("label", np.arange(0, 400, 2))
     model = MultimodalVAE(
-        2, posterior=posterior, hidden_layer_sizes=(32,), max_epochs=60, lr=5e-3, random_state=0
+        2, posterior=posterior, hidden_layer_sizes=(32,), max_epochs=30, lr=1e-2, random_state=0
     ).fit(train)
     assert_array_equal(model.categories_["label"], ["blue", "green", "red"])
     probabilities = model.translate_proba(test.select(["x"]), to="label")
@@ -539,7 +539,7 @@ def test_active_units():
 def test_collapse_is_named():
     X = factor_data()
     with pytest.warns(ConvergenceWarning, match="posterior has collapsed"):
-        small(beta=1e4, kl_warmup=0.0, max_epochs=20, lr=0.01).fit(X)
+        small(beta=1e4, kl_warmup=0.0, max_epochs=10, lr=0.01).fit(X)
     noise = np.random.default_rng(5).standard_normal((len(X), 1))
     both = Modalities({"a": X["a"], "noise": noise})
     with pytest.warns(ConvergenceWarning, match=r"Modalities \['noise'\] have collapsed"):
