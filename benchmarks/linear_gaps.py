@@ -10,6 +10,8 @@ pairs: two modalities of 10 and 8 columns, 150 rows of which 60 % are complete, 
 directions: held-out total correlation of three components, 30 % of the modalities missing, with and
 without the prior of the predictions;
 few: R² of `translate` with few training rows against tuned ridge;
+projections: R² of `translate` on complete data against ridge regression on k projections and on all
+columns, and the chosen strength of the prior in pseudo-rows;
 hidden: R² of hidden blocks of mfeat and CLL against the strongest rivals;
 seconds: processor seconds and memory of large fits.
 """
@@ -31,7 +33,14 @@ from sklearn.impute import IterativeImputer
 from sklearn.linear_model import RidgeCV
 
 from skmm import CCA, GroupFactorAnalysis, Modalities
-from skmm.datasets import fetch_breast_tcga, fetch_cll, fetch_nutrimouse, fetch_scmt
+from skmm.datasets import (
+    fetch_breast_tcga,
+    fetch_cll,
+    fetch_mfeat,
+    fetch_nutrimouse,
+    fetch_scmt,
+    load_digits_halves,
+)
 
 Array = np.ndarray
 MODELS: dict[str, Callable[[], Any]] = {"CCA": CCA, "GroupFactorAnalysis": GroupFactorAnalysis}
@@ -175,6 +184,50 @@ def task_few(seeds: range) -> None:
                     guesses |= {m: translated(model, test, to) for m, model in fitted.items()}
                     for m, guess in guesses.items():
                         scores[m].append(1 - np.sum((test[to] - guess) ** 2) / total)
+            report(f"{name}, {size} rows", scores)
+
+
+def through(k: int, train: Modalities, test: Modalities, to: str) -> Array:
+    """Return predictions by tuned ridge regression on k projections of each other modality."""
+    cca = CCA(k, shrinkage="auto").fit(train)
+    codes = []
+    for X in (train, test):
+        each = cca.transform_each(X)
+        codes.append(np.hstack([each[name] for name in X.names if name != to]))
+    return RidgeCV(np.logspace(-3, 4, 15)).fit(codes[0], train[to]).predict(codes[1])
+
+
+def task_projections(seeds: range) -> None:
+    numbers = ["fac", "fou", "kar", "pix", "zer"]
+    data = {
+        "nutrimouse": (fetch_nutrimouse().data, (30,)),
+        "breast_tcga": (
+            fetch_breast_tcga().data.select(["mirna", "mrna", "protein"]),
+            (30, 60, 120),
+        ),
+        "digits halves": (load_digits_halves().data, (600,)),
+        "mfeat": (fetch_mfeat().data.select(numbers), (40, 100, 300, 1000)),
+    }
+    for name, (X, sizes) in data.items():
+        complete = ~X.missing.to_numpy().any(axis=1)
+        X = Modalities({n: np.asarray(v, float) for n, v in X[complete].items()})
+        for size in sizes:
+            scores: dict[str, list[float]] = {}
+            for seed in seeds:
+                order = np.random.default_rng(seed).permutation(len(X))
+                train, test = X[order[:size]], X[order[size : size + 500]]
+                cca = CCA(1).fit(train)
+                c = cca._model.gaussian.shrinkage
+                scores.setdefault("pseudo-rows", []).append(size * c / (1 - c))
+                for to in X.names:
+                    scale = train[to].std(axis=0)
+                    scale = np.where(scale > 0, scale, np.inf)
+                    guesses = {f"k = {k}": through(k, train, test, to) for k in (5, 20)}
+                    guesses |= {"CCA": translated(cca, test, to), "ridge": ridge(train, test, to)}
+                    total = np.sum(((test[to] - train[to].mean(axis=0)) / scale) ** 2)
+                    for method, guess in guesses.items():
+                        left = np.sum(((test[to] - guess) / scale) ** 2)
+                        scores.setdefault(method, []).append(1 - left / total)
             report(f"{name}, {size} rows", scores)
 
 

@@ -365,3 +365,18 @@ def test_weights_of_about_one_row_leave_the_usual_shrinkage(gaps):
         X["a"][:5] = np.nan
     cca = CCA(1).fit(X, sample_weight=np.full(40, 1 / 40))
     assert cca.model_shrinkage_ == {"a": FIRST, "b": FIRST}
+
+
+@pytest.mark.parametrize("repeats", [np.full(30, 2), np.r_[2, 2, np.ones(28, int)]])
+def test_repeated_rows_of_many_columns_do_not_look_interpolated_well(repeats):
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((30, 2))
+    X = {n: z @ rng.standard_normal((2, 60)) + 2.0 * rng.standard_normal((30, 60)) for n in "ab"}
+    once = CCA(1, shrinkage=0.5).fit(X).model_shrinkage_
+    repeated = {name: np.repeat(x, repeats, axis=0) for name, x in X.items()}
+    for cca in (
+        CCA(1, shrinkage=0.5).fit(repeated),
+        CCA(1, shrinkage=0.5).fit(X, sample_weight=repeats),
+    ):
+        for name, c in cca.model_shrinkage_.items():
+            assert c > 0.5 * once[name] > 0.05
