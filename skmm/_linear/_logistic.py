@@ -1,7 +1,8 @@
 """Logistic regression of classes and labels, its penalty chosen by folds.
 
-The model of all rows is scikit-learn's LogisticRegression with its C, on the matrix of columns. Where
-rows are fewer than columns they are rotated to the axes of their span, where the minimum is the same.
+The model of all rows is scikit-learn's LogisticRegression with this C, on the matrix of columns.
+Where rows are fewer than columns they are rotated to the axes of their span: it has the same
+minimum.
 Weights have the mean 1, so that C does not depend on their size.
 """
 

@@ -87,11 +87,14 @@ class LinearFit:
         Out-of-fold outputs: the mean over the folds that hold out a row, NaN where none does.
     penalties : ndarray
         Of the model of all rows: C of each task of classes, or the penalty of each number.
+    left_out : ndarray (n, q) or None
+        Leave-one-out outputs of numbers, NaN in rows of weight 0.
     """
 
     model: LinearModel
     oof: Array
     penalties: Array
+    left_out: Array | None = None
 
 
 class Rotated(NamedTuple):

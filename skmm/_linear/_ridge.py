@@ -2,15 +2,15 @@
 
 With the eigenvalues l of the centred Gram matrix and the rows U of its eigenvectors, the fit of a
 row at penalty k has the leverage h = sum U² l / (l + k), and 1 / n for the mean. Its error when it
-is left out is its residual over 1 - h. Penalties are chosen within the rows that a fit sees, so that
-out-of-fold outputs are of models that know nothing of the rows held out.
+is left out is its residual over 1 - h. Penalties are chosen within the rows that a fit sees: models
+whose outputs are out-of-fold know nothing of the rows held out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from skmm._modalities._values import Array
 
 # Multiples of the sum of the eigenvalues, from hardly any penalty to nothing but the mean.
 PENALTIES = np.logspace(-6, 2, 17)
+COMMON = 0.5  # share of the errors of all targets in the choice for one
 EXACT = 1e-9  # share of a row that its own fit leaves free, where it interpolates
 
 
@@ -58,8 +59,10 @@ def fit_ridge(
         held_out.append((valid, part.outputs(Z[valid])))
     used = weight > 0
     whole = Ridge.of(Z[used], target[used], weight[used])
-    model = LinearModel(columns, *whole.coefficients())
-    return LinearFit(model, pooled(held_out, len(Z), target.shape[1]), whole.penalties)
+    left_out = np.full(target.shape, np.nan)
+    left_out[used] = whole.left_out
+    oof = pooled(held_out, *target.shape)
+    return LinearFit(LinearModel(columns, *whole.coefficients()), oof, whole.penalties, left_out)
 
 
 @dataclass(frozen=True)
@@ -94,21 +97,24 @@ class Ridge:
         A, Y = (Z - mean) * root, (target - level) * root
         spectrum = Spectrum.of(A)
         along = spectrum.rows.T @ Y  # (r, q)
-        least = np.full(Y.shape[1], np.inf)
-        penalties, residuals = np.zeros(Y.shape[1]), Y.copy()
-        total = float(spectrum.values.sum())
-        for penalty in PENALTIES * (total if total > 0 else 1.0):
+        lever = weight / weight.sum()
+
+        def left_out(penalty: float, chosen: Any = slice(None)) -> Array:
             gain = spectrum.values / (spectrum.values + penalty)
-            left = Y - spectrum.rows @ (gain[:, None] * along)
-            free = 1.0 - spectrum.rows**2 @ gain - weight / weight.sum()
-            left /= np.maximum(free, EXACT)[:, None]
-            errors = np.einsum("ij,ij->j", left, left)
-            better = errors < least
-            least[better], penalties[better] = errors[better], penalty
-            residuals[:, better] = left[:, better]
+            residuals = Y[:, chosen] - spectrum.rows @ (gain[:, None] * along[:, chosen])
+            free = 1.0 - spectrum.rows**2 @ gain - lever
+            return residuals / np.maximum(free, EXACT)[:, None]
+
+        grid = PENALTIES * (spectrum.values.sum() or 1.0)
+        best = best_penalties(np.array([(left_out(k) ** 2).sum(axis=0) for k in grid]))
+        residuals = np.empty_like(Y)
+        for k in np.unique(best):
+            residuals[:, best == k] = left_out(grid[k], best == k)
+        penalties = grid[best]
         size = np.sqrt(spectrum.values)[:, None]
         found = size * along / (spectrum.values[:, None] + penalties)
-        return cls(spectrum.axes, found, mean, level, penalties, target - residuals / root)
+        left = target - residuals / root
+        return cls(spectrum.axes, found, mean, level, penalties, left)
 
     def outputs(self, Z: Array) -> Array:
         """Return the outputs (n, q) of rows."""
@@ -118,6 +124,18 @@ class Ridge:
         """Return coefficients (p, q) and intercept (q,)."""
         found = self.axes @ self.along
         return found, self.level - self.mean @ found
+
+
+def best_penalties(errors: Array) -> Array:
+    """Return which penalty (q,) each target takes, by errors (n_penalties, q) of all.
+
+    A target is judged half by its own errors, half by those of all targets together, each relative
+    to that of the strongest penalty, nearly the mean's: few rows cannot tell what one column needs.
+    """
+    worst = errors[-1]
+    relative = errors / np.where(worst > 0, worst, 1.0)
+    judged = (1.0 - COMMON) * relative + COMMON * relative.mean(axis=1, keepdims=True)
+    return np.argmin(judged, axis=0)
 
 
 class Spectrum(NamedTuple):
