@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from skmm._gaussian._patterns import Group
+from skmm._gaussian._patterns import Group, block_at
 
 Array = np.ndarray
 LOG_2_PI = float(np.log(2 * np.pi))
@@ -35,9 +35,9 @@ class Conditional:
     def of(cls, group: Group, covariance: Array) -> Conditional:
         """Decompose the covariance of the observed columns."""
         seen, rest = group.observed, group.missing
-        factor = linalg.cholesky(covariance[np.ix_(seen, seen)], lower=True, check_finite=False)
+        factor = linalg.cholesky(block_at(covariance, seen, seen), lower=True, check_finite=False)
         half = linalg.solve_triangular(
-            factor, covariance[np.ix_(seen, rest)], lower=True, check_finite=False
+            factor, block_at(covariance, seen, rest), lower=True, check_finite=False
         )
         return cls(group, factor, half)
 

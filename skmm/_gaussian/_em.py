@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg
 
 from skmm._gaussian._conditional import LOG_2_PI, Conditional
-from skmm._gaussian._patterns import Group, groups
+from skmm._gaussian._patterns import Group, add_at, block_at, groups
 
 Array = np.ndarray
 
@@ -150,12 +150,12 @@ def _add_expected(
         ahead = second @ given.slope
         across, beyond = across + ahead, beyond + given.slope.T @ ahead
         expected = expected + first @ given.slope
-    left = covariance[np.ix_(rest, rest)] - given.half.T @ given.half
-    scatter[np.ix_(seen, seen)] += second + weighted.T @ filled.rows
+    left = block_at(covariance, rest, rest) - given.half.T @ given.half
+    add_at(scatter, seen, seen, second + weighted.T @ filled.rows)
     if len(rest):
-        scatter[np.ix_(seen, rest)] += across
-        scatter[np.ix_(rest, seen)] += across.T
-        scatter[np.ix_(rest, rest)] += beyond + pattern.weight * left
+        add_at(scatter, seen, rest, across)
+        add_at(scatter, rest, seen, across.T)
+        add_at(scatter, rest, rest, beyond + pattern.weight * left)
     total[seen] += first + weighted.sum(axis=0)
     total[rest] += expected
     return -0.5 * (pattern.n_entries * LOG_2_PI + log_dets + quadratic)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from skmm._modalities._chunks import row_chunks
 
 Array = np.ndarray
+MOST_SLICES = 64  # of a block that is moved slice by slice
 MOST_GAPS = 0.25  # of the columns of its modalities: a row that lacks more is a pattern of its own
 
 
@@ -82,6 +84,41 @@ def side_by_side(widths: Sequence[int]) -> list[slice]:
     """Return the columns of modalities of these widths."""
     ends = np.cumsum([0, *widths]).tolist()
     return [slice(a, b) for a, b in pairwise(ends)]
+
+
+def block_at(matrix: Array, rows: Array, columns: Array) -> Array:
+    """Return ``matrix[np.ix_(rows, columns)]``, by slices where most numbers follow each other."""
+    found = np.empty((len(rows), len(columns)))
+    for part, place in _slices(rows, columns):
+        found[part] = matrix[place]
+    return found
+
+
+def add_at(matrix: Array, rows: Array, columns: Array, block: Array) -> None:
+    """Add to ``matrix[np.ix_(rows, columns)]``, by slices where most numbers follow each other."""
+    for part, place in _slices(rows, columns):
+        matrix[place] += block[part]
+
+
+def _slices(rows: Array, columns: Array) -> Iterator[tuple[Any, Any]]:
+    """Yield parts of a block, and their places in the matrix; fancy indexing is slower."""
+    here, there = _runs(rows), _runs(columns)
+    if len(here) * len(there) > MOST_SLICES:
+        yield slice(None), np.ix_(rows, columns)
+        return
+    for i, k in here:
+        for j, m in there:
+            yield (i, j), (k, m)
+
+
+def _runs(numbers: Array) -> list[tuple[slice, slice]]:
+    """Return where consecutive numbers stand, and the slices that they make."""
+    cuts = [0, *(np.flatnonzero(np.diff(numbers) != 1) + 1).tolist(), len(numbers)]
+    return [
+        (slice(a, b), slice(int(numbers[a]), int(numbers[a]) + b - a))
+        for a, b in pairwise(cuts)
+        if b > a
+    ]
 
 
 def _alike(masks: Array) -> Iterator[tuple[Array, Array]]:

@@ -34,7 +34,6 @@ from skmm._modalities._values import Array
 PENALTIES = np.logspace(-3, 4, 8)  # C; those beside the best are tried as well
 FINER = 10**0.5
 USUAL = 1.0  # C where no fold can choose one
-PATIENCE = 2  # values of C that are tried although they are worse than one before
 ROUGH, EXACT = 1e-5, 1e-8  # tolerances on the path, and of the model of all rows
 MOST_STEPS = 10_000
 HALVES = np.array([-0.5, 0.5])
@@ -207,13 +206,13 @@ def search(judge: Callable[[float], tuple[float, Held]]) -> tuple[float, Held]:
     From strong penalties to weak ones, until losses rise; then between the neighbours of the best.
     """
     found: dict[float, tuple[float, Held]] = {}
+    best = 0.0
     for C in PENALTIES.tolist():
         found[C] = judge(C)
-        losses = [loss for loss, _ in found.values()]
-        if len(losses) - int(np.argmin(losses)) > PATIENCE:
+        if best and found[C][0] > found[best][0]:
             break
-    best = min(found, key=lambda C: found[C][0])
-    for C in (best / FINER, best * FINER):
+        best = C
+    for C in (best * FINER, best / FINER):  # the solution nearest to the last one first
         found[C] = judge(C)
     best = min(found, key=lambda C: found[C][0])
     return best, found[best][1]

@@ -109,9 +109,11 @@ class Rotated(NamedTuple):
         """Rotate rows (n, p) to the span of those of weight above 0, about their mean."""
         used = Z[weight > 0]
         mean = used.mean(axis=0)
-        if len(used) > Z.shape[1]:
+        if len(used) > Z.shape[1] > 0:
             return cls(Z, None, mean)
         axes = DenseAxes.spanning(used - mean).matrix
+        if not axes.shape[1]:  # scikit-learn wants a column
+            axes = np.zeros((Z.shape[1], 1))
         return cls((Z - mean) @ axes, axes, mean)
 
     def back(self, coefficients: Array, intercept: Array) -> tuple[Array, Array]:
