@@ -179,7 +179,7 @@ def classes(n=90, p=6, k=3, seed=0):
     return Z, (Z[:, :k] + r.gumbel(size=(n, k))).argmax(axis=1)[:, None]
 
 
-@pytest.mark.parametrize(("k", "p"), [(2, 6), (3, 6), (2, 150), (3, 150)])
+@pytest.mark.parametrize(("k", "p"), [(2, 6), (3, 150)])
 def test_classes_are_scikit_learns(k, p):
     Z, y = classes(p=p, k=k)
     splits, task = folds(90), [Task("classes", k)]
@@ -194,7 +194,7 @@ def test_classes_are_scikit_learns(k, p):
     for c in np.logspace(-3.5, 4.5, 17):  # the whole grid with the finer steps
         outputs = np.zeros((90, k))
         for train, valid in splits:
-            part = LogisticRegression(C=c, tol=1e-8, max_iter=10_000).fit(Z[train], y[train, 0])
+            part = LogisticRegression(C=c, tol=1e-6, max_iter=10_000).fit(Z[train], y[train, 0])
             outputs[valid] = part.predict_log_proba(Z[valid])
         losses[c] = log_loss(y[:, 0], np.exp(outputs))
         if np.isclose(c, C):
@@ -248,6 +248,14 @@ def test_no_folds_and_no_classes():
     fit = fit_logistic(NO_COLUMNS, Z, np.ones_like(y), task, folds(90))
     chances = np.exp(fit.model.outputs_of(Z))
     assert_allclose(chances / chances.sum(axis=1, keepdims=True), [[1 / 93, 91 / 93, 1 / 93]] * 90)
+
+
+def test_columns_that_say_nothing_leave_the_class_frequencies():
+    _, y = classes()
+    X = Modalities({"a": np.ones((90, 2))})
+    columns = fit_columns(X, {})
+    fit = fit_logistic(columns, columns.matrix(X), y, [Task("classes", 3)], folds(90))
+    assert_allclose(softmax(fit.model.outputs(X), axis=1)[0], np.bincount(y[:, 0]) / 90, atol=1e-5)
 
 
 def test_classes_that_a_fold_lacks_have_a_floor():

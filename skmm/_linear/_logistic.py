@@ -1,9 +1,8 @@
 """Logistic regression of classes and labels, its penalty chosen by folds.
 
 The model of all rows is scikit-learn's LogisticRegression with this C, on the matrix of columns.
-Where rows are fewer than columns they are rotated to the axes of their span: it has the same
-minimum.
-Weights have the mean 1, so that C does not depend on their size.
+Where rows are fewer than columns they are rotated to the axes of their span, which leaves the
+minimum where it is. Weights have the mean 1, so that C does not depend on their size.
 """
 
 from __future__ import annotations
@@ -203,13 +202,13 @@ def _fit_task(
 def search(judge: Callable[[float], tuple[float, Held]]) -> tuple[float, Held]:
     """Return the C of least loss, and what belongs to it.
 
-    From strong penalties to weak ones, until losses rise; then between the neighbours of the best.
+    From strong penalties to weak ones, until losses fall no more, and then on both sides of the best.
     """
     found: dict[float, tuple[float, Held]] = {}
     best = 0.0
     for C in PENALTIES.tolist():
         found[C] = judge(C)
-        if best and found[C][0] > found[best][0]:
+        if best and found[C][0] >= found[best][0]:
             break
         best = C
     for C in (best * FINER, best / FINER):  # the solution nearest to the last one first

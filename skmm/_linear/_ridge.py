@@ -22,7 +22,7 @@ from skmm._modalities._values import Array
 # Multiples of the sum of the eigenvalues, from hardly any penalty to nothing but the mean.
 PENALTIES = np.logspace(-6, 2, 17)
 COMMON = 0.5  # share of the errors of all targets in the choice for one
-EXACT = 1e-9  # share of a row that its own fit leaves free, where it interpolates
+LEAST_FREE = 1e-9  # share of a row that its own fit leaves free, where it interpolates
 
 
 def fit_ridge(
@@ -103,7 +103,7 @@ class Ridge:
             gain = spectrum.values / (spectrum.values + penalty)
             residuals = Y[:, chosen] - spectrum.rows @ (gain[:, None] * along[:, chosen])
             free = 1.0 - spectrum.rows**2 @ gain - lever
-            return residuals / np.maximum(free, EXACT)[:, None]
+            return residuals / np.maximum(free, LEAST_FREE)[:, None]
 
         grid = PENALTIES * (spectrum.values.sum() or 1.0)
         best = best_penalties(np.array([(left_out(k) ** 2).sum(axis=0) for k in grid]))
