@@ -443,26 +443,33 @@ def test_shares_of_classes_are_of_least_log_loss(kind):
     assert share_of_classes(kind, y, sure, network) == 0.0
 
 
-def test_powers_of_labels_are_a_regression_on_both_logits():
-    y, linear, network = logits("labels")
+@pytest.mark.parametrize("kind", ["classes", "labels"])
+def test_powers_are_of_least_log_loss(kind):
+    y, linear, network = logits(kind)
     weight = rng().uniform(0.5, 2.0, 300)
-    both = np.column_stack([linear.ravel(), network.ravel()])
-    model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
-    model.fit(both, y.ravel(), np.repeat(weight, 3))
-    found = powers_of_classes("labels", y, linear, network, weight)
-    assert_allclose(found, model.coef_[0], rtol=1e-3)
+    weight /= weight.sum()
 
+    def losses(powers):
+        return -np.log(chances(kind, powers[0] * linear + powers[1] * network, y)).mean(axis=1)
 
-def test_powers_of_classes():
-    y, linear, network = logits("classes")
-    found = powers_of_classes("classes", y, linear, 0.5 * network)
-
-    def loss(powers):
-        return -np.log(chances("classes", powers[0] * linear + powers[1] * network / 2, y)).mean()
-
-    known = minimize(loss, [1.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-6})
-    assert_allclose(found, known.x, rtol=1e-3)
-    assert powers_of_classes("classes", y, linear, -network)[1] == 0.0
+    best = minimize(lambda p: weight @ losses(p), [1.0, 1.0], tol=1e-9).x
+    step = 1e-4 * np.eye(2)
+    slopes = np.array([(losses(best + e) - losses(best - e)) / 2e-4 for e in step])
+    curvature = np.array(
+        [
+            [weight @ (losses(best + e + f) - losses(best + e - f) - losses(best - e + f)
+                       + losses(best - e - f)) / 4e-8 for f in step]
+            for e in step
+        ]
+    )  # fmt: skip
+    inverse = np.linalg.inv(curvature)
+    covariance = inverse @ (slopes * weight**2) @ slopes.T @ inverse
+    away = best - [1.0, 0.0]
+    factor = 1 - 2 / (away @ np.linalg.inv(covariance) @ away)
+    assert 0.5 < factor < 0.999
+    found = powers_of_classes(kind, y, linear, network, weight)
+    assert_allclose(found, [1.0, 0.0] + factor * away, rtol=1e-3)
+    assert powers_of_classes(kind, y, linear, -network) == (1.0, 0.0)
 
 
 def test_energy_share_is_of_least_score():

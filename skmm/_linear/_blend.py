@@ -102,7 +102,9 @@ def powers_of_classes(
 ) -> tuple[float, float]:
     """Return non-negative a and b of logits ``a linear + b network``, of least log-loss.
 
-    That is the geometric pool of both, with a temperature. Parameters are those of
+    That is the geometric pool of both, with a temperature. They are shrunk towards 1 and 0, the
+    linear model, by the factor ``1 - 2 / (d' V⁻¹ d)``, with their distance d from there and its
+    sandwich covariance V; without a part of the network they are 1 and 0. Parameters are those of
     `share_of_classes`.
     """
     weight = np.ones(len(truth)) if weight is None else weight
@@ -117,8 +119,23 @@ def powers_of_classes(
 
     found = optimize.minimize(
         loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2
-    )
-    return float(found.x[0]), float(found.x[1])
+    ).x
+    if found[1] == 0.0:
+        return 1.0, 0.0
+    pair = np.stack([linear, network])  # (2, n, width)
+    chances = _chances(kind, found[0] * linear + found[1] * network)
+    left = chances - _indicators(kind, truth, chances)
+    slopes = share * (pair * left).sum(axis=2) / count  # (2, n)
+    if kind == "classes":
+        centred = pair - (pair * chances).sum(axis=2, keepdims=True)
+        spread = chances
+    else:
+        centred, spread = pair, chances * (1.0 - chances)
+    curvature = np.einsum("n,inc,jnc,nc->ij", share, centred, centred, spread) / count
+    away = curvature @ (found - [1.0, 0.0])  # whose covariance is that of the slopes
+    certain = float(away @ np.linalg.pinv(slopes @ slopes.T, hermitian=True) @ away)
+    factor = max(0.0, 1.0 - 2.0 / certain) if certain > 0 else 0.0
+    return 1.0 + factor * float(found[0] - 1.0), factor * float(found[1])
 
 
 def mixed_logits(kind: str, linear: Array, network: Array, share: float) -> Array:

@@ -202,7 +202,7 @@ def _fit_task(
 def search(judge: Callable[[float], tuple[float, Held]]) -> tuple[float, Held]:
     """Return the C of least loss, and what belongs to it.
 
-    From strong penalties to weak ones, until losses fall no more, and then on both sides of the best.
+    From strong penalties to weak ones, until losses fall no more; then on both sides of the best.
     """
     found: dict[float, tuple[float, Held]] = {}
     best = 0.0
