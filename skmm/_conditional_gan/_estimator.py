@@ -22,6 +22,7 @@ from skmm._conditional_gan._diagnostics import (
     warn_of_lost_labels,
     warn_of_lost_values,
 )
+from skmm._conditional_gan._linear import LinearSampler, fit_sampler
 from skmm._conditional_gan._network import gan_network
 from skmm._deep._estimator import (
     DEEP_CONSTRAINTS,
@@ -32,11 +33,15 @@ from skmm._deep._estimator import (
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
 from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
-from skmm._modalities import Modalities
+from skmm._linear._blend import energy_distances, mixture_scores, share_of_distances
+from skmm._linear._completion import completed
+from skmm._modalities import Modalities, observed_rows
+from skmm._modalities._stream import is_streamed
 from skmm._nets import AdversarialNet, TensorData, n_rows_at_once
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
+from skmm.metrics._energy import energy_scores, marginal_scores
 from skmm.nn._adversarial import (
     N_DRAWS_IN_VALIDATION,
     AdversarialObjective,
@@ -49,8 +54,11 @@ Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")
 PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "auto"
 BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
+N_EPOCHS, N_EPOCHS_OF_FOLDS = 200, 50  # of "auto": the mean of several needs less
 N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
-N_JUDGED = 1000  # rows at most that the spread of the samples is judged by
+N_JUDGED = 1000  # rows at most that draws are judged by
+N_HELD_OUT = 50  # draws of either kind for each row that was held out
+NOBODY = -1  # in the place of the number of a network
 N_COMPARED = 20  # draws per row that their marginals are judged by
 N_JUDGED_VALUES = 2**24  # and values in the draws for them
 COLLAPSED = 0.5  # spread over error below which there is a warning
@@ -133,7 +141,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
         A class is one of `torch.optim`'s kind.
 
-    lr : float, default=2e-3
+    lr : float, default=4e-3
         Learning rate.
 
     lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="cosine"
@@ -147,8 +155,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
         at least 32 and at most 512.
 
-    max_epochs : int, default=200
-        Passes through the training rows at most.
+    max_epochs : int or "auto", default="auto"
+        Passes through the training rows at most. "auto" is 50 for networks of several splits, else
+        200.
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
@@ -286,10 +295,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "ema_decay": [Numbers(Real, 0, 1, closed="left")],
         "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
         "decoders": [StrOptions({"auto"}), dict],
+        "max_epochs": [POSITIVE, StrOptions({"auto"})],
     }
     _net_class = AdversarialNet
-    _remedy = "drop or impute these, or fit with modality_dropout > 0"
     _reads_blocks = True
+    _takes_partial = True
     net_: AdversarialNet
 
     def __init__(
@@ -310,11 +320,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         normalization: str | None = None,
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
-        lr: float = 2e-3,
+        lr: float = 4e-3,
         lr_schedule: str | Callable[[float], float] = "cosine",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
-        max_epochs: int = 200,
+        max_epochs: int | str = "auto",
         early_stopping: bool = True,
         cv: Any = "auto",
         validation_fraction: float = 0.1,
@@ -395,7 +405,12 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _read_fit(self, X: Any, y: Any) -> FitData:
         X, values = self._read(X, y)
-        return FitData(X, values)
+        conditions = self._without_target(X)
+        lacked = [n for n in conditions.names if not observed_rows(conditions, n).all()]
+        self._may_lack = frozenset(conditions.names if self.modality_dropout else lacked)
+        self._filler = self._fit_columns(conditions, None)
+        labels = X[self._target].reshape(-1, 1) if self._target in self.categories_ else None
+        return FitData(self._filled(X), values, labels=labels)
 
     def _check_continues(self, previous: Any) -> None:
         if previous._target != self._target:
@@ -420,6 +435,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             noise_dim=self.noise_dim,
             modality_dropout=self.modality_dropout,
             ema_decay=self.ema_decay,
+            may_lack=bool(self._may_lack),
         )
         return module, AdversarialObjective(self.loss, self._penalty())
 
@@ -430,19 +446,92 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         return {
             "iterator_valid__batch_size": max(1, n_rows),
             "n_critic": self.n_critic,
+            "max_epochs": self._n_epochs(len(splits)),
             **self._betas(),
         }
+
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> tuple[LinearSampler, Array] | None:
+        """Fit the linear sampler, where rows are held out that can judge it."""
+        self._remember(data.target, rng)
+        if splits[0].valid is None or self._filler is None or is_streamed(data.X):
+            return None
+        kind, X = self._schema.kinds[self._target], self._without_target(data.X)
+        known = self._columns[self._target]
+        return fit_sampler(X, self._filler, data.target, kind, known, splits)
+
+    def _blend(
+        self,
+        data: FitData,
+        splits: Sequence[Split],
+        linear: tuple[LinearSampler, Array] | None,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Choose the share of the linear sampler on rows that neither has seen."""
+        n, self._share, self.oof_score_ = len(data.X), 1.0, np.nan
+        self.held_out_ = np.zeros((len(splits), n), dtype=bool)
+        for held_out, split in zip(self.held_out_, splits, strict=True):
+            held_out[[] if split.valid is None else split.valid] = True
+        self._linear = None if linear is None else linear[0]
+        usable = self.held_out_.any(axis=0)
+        if linear is not None:
+            usable &= np.isfinite(linear[1]).all(axis=1)
+        rows = np.flatnonzero(usable)
+        if len(rows):
+            rows = self._some_rows(rows, N_HELD_OUT, rng)
+            self._judge_held_out(data, rows, None if linear is None else linear[1], rng)
+        self.linear_share_ = 1.0 - self._share
+
+    def _judge_held_out(
+        self, data: FitData, rows: Array, oof: Array | None, rng: np.random.RandomState
+    ) -> None:
+        """Set the share, the score and the spread by draws for rows that were held out."""
+        X = self._held(self._without_target(data.X), rows)
+        last = len(self.held_out_) - 1 - self.held_out_[::-1, rows].argmax(axis=0)
+        network = self._placed(X, np.repeat(last[:, None], N_HELD_OUT, axis=1), N_HELD_OUT, rng)
+        draws = scaled = self._scaled(network)
+        truth = np.asarray(data.target[rows], dtype=np.float64)[:, self._judged] / self._spread
+        if self._linear is None or oof is None:
+            scores = energy_scores(truth, scaled)
+        else:
+            drawn = self._linear.draw(X, oof[rows], N_HELD_OUT, rng)
+            drawn[..., self._of_networks] = network[..., self._of_networks]
+            linear = self._scaled(drawn)
+            distances = energy_distances(truth, linear, scaled)
+            self._share = share_of_distances(distances)
+            scores = mixture_scores(distances, self._share)
+            chosen = rng.uniform(size=draws.shape[:2]) < self._share
+            draws = np.where(chosen[..., None], scaled, linear)
+        marginal = marginal_scores(truth, self._reference / self._spread).mean()
+        self.oof_score_ = float(1.0 - scores.mean() / marginal) if marginal else np.nan
+        self._judge(truth, draws)
+
+    def _scaled(self, draws: Array) -> Array:
+        """Return draws (n, n_draws, width) as those (n_draws, n, width) that are scored."""
+        return (draws[:, :, self._judged] / self._spread).swapaxes(0, 1)
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         """Fix the noise of predictions, and compare draws with the targets."""
         X, values = data.X, data.target
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
         self._noise = sobol.random(N_NOISE)[:, None]
-        self._chances = self._even_chances(values.shape[1], rng) if self._has_atoms else None
-        self._remember(values, rng)
-        train, valid = splits[0]
-        self._judge(X, values, train if valid is None else valid)
+        self._chances = (
+            self._even_chances(values.shape[1], rng) if self._atoms is not None else None
+        )
+        self._normal = None if self._linear is None else self._linear.noise(N_NOISE, rng)
+        if not self.held_out_.any():
+            rows = self._some_rows(splits[0].train, N_DRAWS, rng)
+            part = self._without_target(X[rows])
+            draws = [self._drawn(some, N_DRAWS, rng) for _, some in self._chunks(part, N_DRAWS)]
+            truth = np.asarray(values[rows], dtype=np.float64)[:, self._judged] / self._spread
+            self._judge(truth, self._scaled(np.concatenate(draws)))
         self._compare(X, values)
+
+    def _n_epochs(self, n_splits: int) -> int:
+        if isinstance(self.max_epochs, str):
+            return N_EPOCHS if n_splits == 1 else N_EPOCHS_OF_FOLDS
+        return self.max_epochs
 
     def _penalty(self) -> float:
         if isinstance(self.gradient_penalty, str):
@@ -458,32 +547,34 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         columns = [rng.permutation(N_NOISE) for _ in range(width)]
         return ((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
 
-    def _some_rows(self, rows: Array, width: int, rng: np.random.RandomState) -> Array:
-        """Return as many rows at random as marginals are compared by."""
-        most = max(20, N_JUDGED_VALUES // (N_COMPARED * width))
-        return np.sort(rng.permutation(rows)[: min(2 * N_JUDGED, most)])
+    def _some_rows(self, rows: Array, n_draws: int, rng: np.random.RandomState) -> Array:
+        """Return at random as many rows as so many draws of each are judged by."""
+        most = max(20, N_JUDGED_VALUES // (n_draws * len(self._judged)))
+        return np.sort(rng.permutation(rows)[: min(N_JUDGED, most)])
 
-    def _judge(self, X: Modalities, values: Array, rows: Array) -> None:
-        """Compare the spread of the samples with their error."""
-        most = max(20, N_JUDGED_VALUES // (N_DRAWS * values.shape[1]))
-        rows = np.random.RandomState(self._seed).permutation(rows)[: min(N_JUDGED, most)]
-        X, truth = self._without_target(X[rows]), values[rows][:, self._judged] / self._spread
-        rng = np.random.RandomState(self._seed)
-        draws = [self._drawn(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
-        drawn = np.concatenate(draws)[:, :, self._judged].swapaxes(0, 1) / self._spread
-        self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
+    def _judge(self, truth: Array, draws: Array) -> None:
+        """Compare the spread of draws with the error of their mean."""
+        self.spread_error_ratio_ = float(spread_error_ratio(truth, draws))
         if self.spread_error_ratio_ < COLLAPSED:
             warn_caller(
                 f"The samples of {self._target!r} have collapsed: their spread is "
-                f"{self.spread_error_ratio_:.2f} of the error of their mean. Use loss='energy', "
-                "more epochs, or a larger gradient_penalty.",
+                f"{self.spread_error_ratio_:.2f} of the error of their mean. "
+                f"{self._against_collapse()}",
                 ConvergenceWarning,
             )
+
+    def _against_collapse(self) -> str:
+        """Return what helps where draws have collapsed."""
+        if self.loss != "energy":
+            return "Use loss='energy', more epochs, or a larger gradient_penalty."
+        if self._linear is None and not self.early_stopping:
+            return "Use early_stopping=True, which holds rows out, or fewer epochs."
+        return "Use more rows, fewer epochs, or a larger noise_dim."
 
     def _compare(self, X: Modalities, values: Array) -> None:
         """Compare the marginals of draws with those of training."""
         kind, rng = self._schema.kinds[self._target], np.random.RandomState(self._seed)
-        rows = self._some_rows(np.arange(len(values)), values.shape[1], rng)
+        rows = self._some_rows(np.arange(len(values)), N_COMPARED, rng)
         X, truth = self._without_target(X[rows]), np.asarray(values[rows], dtype=np.float64)
         parts = [self._drawn(part, N_COMPARED, rng) for _, part in self._chunks(X, N_COMPARED)]
         draws = np.concatenate(parts)
@@ -494,33 +585,123 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             warn_of_lost_values(self._target, columns_with_lost_values(truth, draws), ratios)
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        noise = rng.standard_normal((n_samples, len(X), self.noise_dim))
-        uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
-        turns = rng.permutation(n_samples) % self._n_members
-        return self._draws_of(X, noise, uniform, turns, n_rows=len(X))
+        X = self._filled(self._held(X))
+        shares = self._shares(X)[:, None]
+        linear = rng.uniform(size=(len(X), n_samples)) >= shares
+        turns = rng.randint(self._n_members, size=linear.shape)
+        if not self._of_networks.any():
+            turns[linear] = NOBODY
+        turns[shares[:, 0] == 0] = NOBODY
+        found = self._placed(X, turns, n_samples, rng)
+        if self._linear is not None and linear.any():
+            most = int(linear.sum(axis=1).max())
+            draws = self._linear.draw(X, self._linear.expected(X), most, rng)
+            row, inside = np.nonzero(linear)
+            own = draws[row, linear.cumsum(axis=1)[row, inside] - 1]
+            kept = self._of_networks & (turns[row, inside] != NOBODY)[:, None]
+            found[row, inside] = np.where(kept, found[row, inside], own)
+        return found
 
     def _draw_again(self, X: Modalities) -> Array:
-        return self._draws_of(X, self._noise, self._chances, np.arange(N_NOISE) % self._n_members)
-
-    def _draws_of(
-        self, X: Modalities, noise: Array, uniform: Array | None, turns: Array, **options: Any
-    ) -> Array:
-        """Return draws (n, n_draws, width), each of the network whose turn it is."""
-        found = np.empty(0)
-        for member in np.unique(turns):
-            own = turns == member
-            values = self._apply(
-                Generator.values,
-                X,
-                member=int(member),
-                noise=torch.from_numpy(noise[own]),
-                uniform=None if uniform is None else torch.from_numpy(uniform[own]),
-                **options,
-            )
-            if not found.size:
-                found = np.empty((len(X), len(turns), values.shape[2]), dtype=values.dtype)
-            found[:, own] = values
+        X = self._filled(self._held(X))
+        if self._linear is None or self._normal is None:
+            return self._fixed_draws(X)
+        expected, n_network = self._linear.expected(X), round(self._share * N_NOISE)
+        alone = self._shares(X) == 0
+        if n_network == 0 or alone.all():
+            return self._linear.draw_again(X, expected, self._normal)
+        network = self._fixed_draws(X)
+        found = self._linear.draw_again(X, expected, self._normal[n_network:])
+        found[..., self._of_networks] = network[:, n_network:, self._of_networks]
+        found = np.concatenate([network[:, :n_network], found], axis=1)
+        if alone.any():
+            found[alone] = self._linear.draw_again(X[alone], expected[alone], self._normal)
         return found
+
+    def _mean(self, X: Modalities) -> Array:
+        columns = self._columns[self._target]
+        parts = [self._expected(part) for _, part in self._chunks(X, N_DRAWS)]
+        return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
+
+    def _expected(self, X: Modalities) -> Array:
+        """Return the mean target (n, width); exactly the linear one where the share is all of it."""
+        X = self._filled(self._held(X))
+        shares = self._shares(X)[:, None]
+        if self._linear is None:
+            return self._fixed_draws(X).mean(axis=1)
+        linear = self._linear.expected(X)
+        if not shares.any():
+            return linear
+        network = self._fixed_draws(X).mean(axis=1)
+        shares = np.where(self._of_networks & (shares > 0), 1.0, shares)
+        return np.where(shares > 0, linear + shares * (network - linear), linear)
+
+    def _shares(self, X: Modalities) -> Array:
+        """Return the share (n,) of the networks in each row's draws.
+
+        None where a condition is missing that no training row lacked: the linear model knows what
+        is to be expected then, the networks were never asked.
+        """
+        shares = np.full(len(X), self._share)
+        if self._linear is None:
+            return shares
+        for name in self.modality_names_in_:
+            if name != self._target and name not in self._may_lack:
+                shares[~observed_rows(X, name) if name in X else slice(None)] = 0.0
+        return shares
+
+    def _fixed_draws(self, X: Modalities) -> Array:
+        """Return draws (n, N_NOISE, width) of the networks in turn, all rows by the same noise."""
+        found = np.empty((len(X), N_NOISE, len(self._judged)))
+        for member in range(self._n_members):
+            own = slice(member, None, self._n_members)
+            chances = None if self._chances is None else self._chances[own]
+            found[:, own] = self._values(X, member, self._noise[own], chances)
+        return found
+
+    def _placed(
+        self, X: Modalities, turns: Array, n_draws: int, rng: np.random.RandomState
+    ) -> Array:
+        """Return draws (n, n_draws, width), each of the network whose turn it is in its row."""
+        found = np.empty((len(X), n_draws, len(self._judged)))
+        for member in range(self._n_members):
+            own = turns == member
+            rows = np.flatnonzero(own.any(axis=1))
+            if not len(rows):
+                continue
+            shape = (int(own.sum(axis=1).max()), len(rows))
+            noise = rng.standard_normal((*shape, self._noise_dim))
+            chances = rng.uniform(size=(*shape, found.shape[2])) if self._discrete else None
+            part = X if len(rows) == len(X) else X[rows]
+            draws = self._values(part, member, noise, chances, n_rows=len(rows))
+            at, inside = np.nonzero(own[rows])
+            found[rows[at], inside] = draws[at, own[rows].cumsum(axis=1)[at, inside] - 1]
+        return found
+
+    def _values(
+        self, X: Modalities, member: int, noise: Array, chances: Array | None, **options: Any
+    ) -> Array:
+        """Return draws (n, n_draws, width) of a network for noise, in the original units."""
+        return self._apply(
+            Generator.values,
+            X,
+            member=member,
+            noise=torch.from_numpy(noise),
+            uniform=None if chances is None else torch.from_numpy(chances),
+            **options,
+        )
+
+    def _filled(self, X: Modalities) -> Modalities:
+        """Return rows whose missing conditions are completed by linear expectations."""
+        if self._filler is None or is_streamed(X):
+            return X
+        return completed(X, self._filler, self._schema.shapes)
+
+    def _held(self, X: Modalities, rows: Array | None = None) -> Modalities:
+        """Return rows, or all, in memory."""
+        if rows is not None:
+            return X[rows]
+        return X[np.arange(len(X))] if is_streamed(X) else X
 
     def _precision(self, X: Modalities) -> np.dtype:
         return numpy_type(X)
@@ -530,15 +711,37 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     @property
     def _discrete(self) -> bool:
-        return self._has_atoms or self._schema.kinds[self._target] in ("binary", "categorical")
+        return self._atoms is not None or self._schema.kinds[self._target] in (
+            "binary",
+            "categorical",
+        )
 
     @property
-    def _has_atoms(self) -> bool:
-        return members_of(self.net_.module_)[0].average.atoms is not None
+    def _atoms(self) -> Any:
+        return members_of(self.net_.module_)[0].average.atoms
+
+    @property
+    def _of_networks(self) -> Array:
+        """Which columns (width,) of the target have one value in nearly all rows.
+
+        A normal distribution knows nothing of that: where networks have a share they draw these.
+        """
+        found, atoms = np.zeros(len(self._judged), dtype=bool), self._atoms
+        found[[] if atoms is None else atoms.columns] = True
+        return found
+
+    @property
+    def _noise_dim(self) -> int:
+        return int(members_of(self.net_.module_)[0].average.noise_dim)
 
     @property
     def _takes_missing(self) -> bool:
-        return self.modality_dropout > 0
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_noise")

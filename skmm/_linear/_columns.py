@@ -112,17 +112,24 @@ class Columns:
         """Width of the matrix."""
         return sum(one.width + (one.missing > 0) for one in self.modalities.values())
 
+    def completed(self, X: Modalities) -> dict[str, Array]:
+        """Return the standardised columns (n, width) of each modality, gaps filled."""
+        Z = _side_by_side(self.modalities, X)
+        if np.isnan(Z).any():
+            Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
+        blocks = side_by_side([one.width for one in self.modalities.values()])
+        return {
+            name: np.clip(Z[:, block], one.low, one.high)
+            for (name, one), block in zip(self.modalities.items(), blocks, strict=True)
+        }
+
     def matrix(self, X: Modalities) -> Array:
         """Return the columns (n, n_columns) of checked rows whose labels are numbers of classes.
 
         Indicators of what is missing come last. Modalities that X lacks are missing in every row.
         """
-        Z = _side_by_side(self.modalities, X)
-        if np.isnan(Z).any():
-            Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
-        parts = list(self.modalities.values())
-        for one, block in zip(parts, side_by_side([one.width for one in parts]), strict=True):
-            Z[:, block] = np.clip(Z[:, block], one.low, one.high) / np.sqrt(max(1, one.width))
+        parts = self.completed(X)
+        Z = np.hstack([Z / np.sqrt(max(1, Z.shape[1])) for Z in parts.values()])
         marks = [
             (~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing
             for name, one in self.modalities.items()
