@@ -624,7 +624,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
 
     def _expected(self, X: Modalities) -> Array:
-        """Return the mean target (n, width); exactly the linear one where the share is all of it."""
+        """Return the mean target (n, width); where all is linear exactly the linear one."""
         X = self._filled(self._held(X))
         shares = self._shares(X)[:, None]
         if self._linear is None:
