@@ -271,8 +271,8 @@ class DeepEstimator(BaseEstimator):
         """Fit a linear model before the networks; None where there is none."""
         return None
 
-    def _linear_columns(self, X: Modalities, weight: Array | None) -> tuple[Columns, Array] | None:
-        """Return the columns of a linear model, and their values (n, p); None if they are many."""
+    def _linear_columns(self, X: Modalities, weight: Array | None = None) -> Columns | None:
+        """Return the columns of a linear model; None if they are too many, or not in memory."""
         if is_streamed(X):
             return None
         modalities = describe(X, self._columns, self.categories_, self._network_spec().encoders)
@@ -280,8 +280,7 @@ class DeepEstimator(BaseEstimator):
         width = sum(one.width * max(1, one.n_classes) for one in modalities)
         if len(X) * width > LARGEST_LINEAR:
             return None
-        columns = fit_columns(X, n_classes, weight)
-        return columns, columns.matrix(X)
+        return fit_columns(X, n_classes, weight)
 
     def _build(self, data: FitData, seed: int) -> tuple[Any, torch.nn.Module]:
         """Return the module to train, and the objective that training minimises; abstract."""

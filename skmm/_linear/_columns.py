@@ -9,7 +9,7 @@ know it, those of new rows do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -75,6 +75,19 @@ class Encoded:
         """Number of columns that vary."""
         return len(self.low)
 
+    def in_units(self, Z: Array) -> Array:
+        """Return standardised columns (n, width) as they were (n, d), labels as probabilities."""
+        found = np.tile(self.mean, (len(Z), 1))
+        found[:, self.unit > 0] += Z * self.unit[self.unit > 0]
+        if self.kind == "binary":
+            return np.clip(found, 0.0, 1.0)
+        if self.kind == "count":
+            return np.maximum(found, 0.0)
+        if self.kind == "categorical":
+            found = np.maximum(found, 0.0)
+            found /= found.sum(axis=1, keepdims=True)
+        return found
+
     def columns(self, X: Modalities, name: str) -> Array:
         """Return the columns of a modality, which X may lack."""
         if name not in X:
@@ -112,6 +125,21 @@ class Columns:
         """Width of the matrix."""
         return sum(one.width + (one.missing > 0) for one in self.modalities.values())
 
+    def expected(self, X: Modalities, names: Sequence[str]) -> dict[str, Array]:
+        """Return modalities (n, d) in their units, expected where rows lack them; labels (n, C).
+
+        A modality is a number for each column, of labels the probability of each class.
+        """
+        Z = _side_by_side(self.modalities, X)
+        blocks = dict(zip(self.modalities, self._blocks(), strict=True))
+        wanted = [list(self.modalities).index(name) for name in names]
+        gaussian = self.gaussian
+        Z = np.nan_to_num(Z if gaussian is None else gaussian.complete(Z, wanted), copy=False)
+        return {name: self.modalities[name].in_units(Z[:, blocks[name]]) for name in names}
+
+    def _blocks(self) -> list[slice]:
+        return side_by_side([one.width for one in self.modalities.values()])
+
     def matrix(self, X: Modalities) -> Array:
         """Return the columns (n, n_columns) of checked rows whose labels are numbers of classes.
 
@@ -120,8 +148,7 @@ class Columns:
         Z = _side_by_side(self.modalities, X)
         if np.isnan(Z).any():
             Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
-        parts = list(self.modalities.values())
-        for one, block in zip(parts, side_by_side([one.width for one in parts]), strict=True):
+        for one, block in zip(self.modalities.values(), self._blocks(), strict=True):
             Z[:, block] = np.clip(Z[:, block], one.low, one.high) / np.sqrt(max(1, one.width))
         marks = [
             (~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing

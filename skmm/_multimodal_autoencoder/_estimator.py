@@ -372,8 +372,8 @@ class MultimodalAutoencoder(LatentEstimator):
         codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
 
-    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return self._decode(self._codes(X), names)
+    def _expect_by(self, member: int, X: Modalities, names: Sequence[str]) -> Parts:
+        return self._decode(self._codes(X, member=member), names, member=member)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._decode(

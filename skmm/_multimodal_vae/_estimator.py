@@ -435,10 +435,15 @@ class MultimodalVAE(LatentEstimator):
         )
         return module, objective
 
+    def _blend(
+        self, data: FitData, splits: Sequence[Split], linear: Any, rng: np.random.RandomState
+    ) -> None:
+        self._noise_seed = seed_of(rng)
+        super()._blend(data, splits, linear, rng)
+
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         super()._finish(data, splits, rng)
         X = data.X
-        self._noise_seed = seed_of(rng)
         constant = {
             name: np.flatnonzero(~known.varies)
             for name, known in self._columns.items()
@@ -462,13 +467,13 @@ class MultimodalVAE(LatentEstimator):
         half = rng.standard_normal((-(-n_draws // 2), self.n_components))
         return np.concatenate([half, -half])[:n_draws]
 
-    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        noise, index = self._noise(N_MEAN), self.net_.module_.index
+    def _expect_by(self, member: int, X: Modalities, names: Sequence[str]) -> Parts:
+        noise, index = self._noise(N_MEAN), self.modality_names_in_.index
         width = max(64, *self.hidden_layer_sizes) if len(self.hidden_layer_sizes) else 64
         n_rows = rows_within(LARGE, width * N_MEAN)
         found = {}
         for name in names:
-            mean = self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise)
+            mean = self._apply(_mean, X, member=member, n_rows=n_rows, m=index(name), noise=noise)
             found[name] = plausible(mean, self._columns.get(name), numpy_type(X))
         return found
 
