@@ -25,7 +25,8 @@ import ast
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -140,10 +141,8 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path, self._known = path, {}
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-            if line.endswith("}"):  # a run that was killed may leave part of a line
-                found = json.loads(line)
-                self._known[self._key(found)] = found
+        for found in _whole_lines(path):
+            self._known[_key(found)] = found
 
     def __getitem__(self, key: Key) -> dict[str, Any] | None:
         return self._known.get(key)
@@ -151,7 +150,7 @@ class Results:
     def add(self, key: Key, method: Method, split: Split) -> dict[str, Any]:
         """Run a method and keep what comes out, an error as well."""
         start = time.process_time()
-        found: dict[str, Any] = dict(zip(self.FIELDS, key, strict=True))
+        found: dict[str, Any] = dict(zip(FIELDS, key, strict=True))
         try:
             found["figures"] = method(split)
         except Exception as error:  # one failure must not end a run of hours
@@ -160,7 +159,7 @@ class Results:
         self._known[key] = found
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" * self._is_torn() + json.dumps(found, ensure_ascii=False) + "\n")
+            file.write("\n" * _is_torn(self.path) + json.dumps(found, ensure_ascii=False) + "\n")
         return found
 
     def forget(self, keys: list[Key]) -> None:
@@ -170,19 +169,31 @@ class Results:
             lines = [json.dumps(found, ensure_ascii=False) for found in self._known.values()]
             self.path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
-    FIELDS = ("data", "n", "gaps", "split", "method")
+    def frame(self, keys: list[Key]) -> pd.DataFrame:
+        """Return what is known: a row per split, a column per figure, and the seconds."""
+        known = {key[3]: found for key in keys if (found := self[key]) is not None}
+        rows = [found["figures"] | {"seconds": found["seconds"]} for found in known.values()]
+        return pd.DataFrame(rows, index=list(known))
 
-    def _key(self, found: dict[str, Any]) -> Key:
-        data, n, gaps, split, method = (found[name] for name in self.FIELDS)
-        return data, n, gaps, split, method
 
-    def _is_torn(self) -> bool:
-        """Return whether the last line has no end."""
-        if not self.path.exists() or not self.path.stat().st_size:
-            return False
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read() != b"\n"
+FIELDS = ("data", "n", "gaps", "split", "method")
+
+
+def _key(found: Mapping[str, Any]) -> Key:
+    data, n, gaps, split, method = (found[name] for name in FIELDS)
+    return data, n, gaps, split, method
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the results of a file; a run that was killed may leave part of a line."""
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
+def _is_torn(path: Path) -> bool:
+    """Return whether the last line of a file has no end."""
+    return path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
 
 
 # --- cells ---
@@ -239,53 +250,26 @@ def run(cell: Cell, methods: Mapping[str, Method], results: Results, n_splits: i
 
 
 def verdicts(
-    cell: Cell, name: str, estimator: Estimator, ours: Results, rivals: Results, n_splits: int
+    cell: Cell, label: str, lacks: Sequence[str], ours: Results, rivals: Results, n_splits: int
 ) -> Iterator[tuple[dict[str, Any], Verdict]]:
-    """Yield what is known of a cell: a row of the table for each figure."""
-    linear = {rival: rivals_of(cell, rival, rivals, n_splits) for rival in RIVALS[cell.task]}
-    mine = rivals_of(cell, name, ours, n_splits)
-    there = [s for s in mine if all(s in found for found in linear.values())]
-    beside = linear.pop(BESIDE, None)
-    figures = dict.fromkeys(
-        f for s in there for found in linear.values() for f in found[s]["figures"]
-    )
-    for figure in figures:
-        if figure in estimator.lacks:
+    """Yield a row of the table for each figure of a cell, on the splits that all have finished."""
+    known = {name: rivals.frame(cell.keys(name, n_splits)) for name in RIVALS[cell.task]}
+    mine, beside = ours.frame(cell.keys(label, n_splits)), known.pop(BESIDE, None)
+    for figure in dict.fromkeys(column for frame in known.values() for column in frame):
+        if figure == "seconds" or figure in lacks:
             continue
-        known = {
-            rival: found
-            for rival, found in linear.items()
-            if any(figure in found[s]["figures"] for s in there)
-        }
-        splits = [
-            s for s in there if all(figure in found[s]["figures"] for found in known.values())
-        ]
-        values = [values_of(figure, found, splits) for found in (mine, *known.values())]
-        verdict = judge(
-            values[0], dict(zip(known, values[1:], strict=True)), figure, cell.test_to_rest
-        )
+        linear = pd.DataFrame({n: frame[figure] for n, frame in known.items() if figure in frame})
+        linear = linear.dropna().loc[lambda found: found.index.isin(mine.index)]
+        if linear.empty:
+            continue
+        own = mine.reindex(index=linear.index, columns=[figure, "seconds"])
+        verdict = judge(own[figure].to_numpy(), dict(linear.items()), figure, cell.test_to_rest)
         about = {"data": cell.data, "n": cell.n, "gaps": cell.gaps, "figure": figure}
-        about |= {"splits": len(splits), "seconds": mean_seconds(mine, splits)}
-        about["linear seconds"] = mean_seconds(known[verdict.rival], splits)
-        if beside is not None:
-            about[BESIDE] = float(np.mean(values_of(figure, beside, splits)))
+        about |= {"splits": len(linear), "seconds": own["seconds"].mean()}
+        about["linear seconds"] = known[verdict.rival]["seconds"].mean()
+        if beside is not None and figure in beside:
+            about[BESIDE] = beside[figure].reindex(linear.index).mean()
         yield about, verdict
-
-
-def rivals_of(
-    cell: Cell, method: str, results: Results, n_splits: int
-) -> dict[int, dict[str, Any]]:
-    """Return the results of a method by split."""
-    found = {key[3]: results[key] for key in cell.keys(method, n_splits)}
-    return {split: result for split, result in found.items() if result is not None}
-
-
-def values_of(figure: str, found: dict[int, dict[str, Any]], splits: list[int]) -> list[float]:
-    return [found[s]["figures"].get(figure, np.nan) for s in splits]
-
-
-def mean_seconds(found: dict[int, dict[str, Any]], splits: list[int]) -> float:
-    return float(np.mean([found[s]["seconds"] for s in splits]))
 
 
 COLUMNS = ["data", "n", "gaps", "figure", "rival", "linear", "ours", "gain", "low", "high"]
@@ -356,7 +340,7 @@ def main() -> None:
         rows = [
             row
             for cell in todo
-            for row in verdicts(cell, label, estimator, ours, rivals, options.splits)
+            for row in verdicts(cell, label, estimator.lacks, ours, rivals, options.splits)
         ]
         if rows:
             frame = table(rows)
