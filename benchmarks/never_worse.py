@@ -255,7 +255,7 @@ def verdicts(
     """Yield a row of the table for each figure of a cell, on the splits that all have finished."""
     known = {name: rivals.frame(cell.keys(name, n_splits)) for name in RIVALS[cell.task]}
     mine, beside = ours.frame(cell.keys(label, n_splits)), known.pop(BESIDE, None)
-    for figure in dict.fromkeys(column for frame in known.values() for column in frame):
+    for figure in dict.fromkeys(str(column) for frame in known.values() for column in frame):
         if figure == "seconds" or figure in lacks:
             continue
         linear = pd.DataFrame({n: frame[figure] for n, frame in known.items() if figure in frame})
@@ -263,7 +263,12 @@ def verdicts(
         if linear.empty:
             continue
         own = mine.reindex(index=linear.index, columns=[figure, "seconds"])
-        verdict = judge(own[figure].to_numpy(), dict(linear.items()), figure, cell.test_to_rest)
+        verdict = judge(
+            own[figure].to_numpy(),
+            {str(n): linear[n].to_numpy() for n in linear},
+            figure,
+            cell.test_to_rest,
+        )
         about = {"data": cell.data, "n": cell.n, "gaps": cell.gaps, "figure": figure}
         about |= {"splits": len(linear), "seconds": own["seconds"].mean()}
         about["linear seconds"] = known[verdict.rival]["seconds"].mean()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_diabetes, make_friedman1, make_regression
@@ -59,8 +60,8 @@ class Case:
     """
 
     X: Modalities
-    y: Array | None = None
-    target: str | None = None
+    y: Any = None
+    target: Any = None
 
     def __getitem__(self, rows: Array) -> Case:
         return replace(self, X=self.X[rows], y=None if self.y is None else self.y[rows])
@@ -152,7 +153,7 @@ def some(X: Modalities, y: Array | None = None, target: str | None = None) -> Ca
 
 
 def real(
-    fetch: Callable[..., Modalities],
+    fetch: Callable[..., Any],
     names: list[str] | None = None,
     target: str | None = None,
     **options: str,
@@ -161,9 +162,7 @@ def real(
     return some(numbers(fetch(**options).data, names)[0], target=target)
 
 
-def labelled(
-    fetch: Callable[..., Modalities], names: list[str] | None = None, **options: str
-) -> Case:
+def labelled(fetch: Callable[..., Any], names: list[str] | None = None, **options: str) -> Case:
     """Return modalities and classes; rows without a class are left out."""
     bunch = fetch(**options)
     X, rows = numbers(bunch.data, names)

@@ -16,12 +16,14 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skmm import CCA, GroupFactorAnalysis, Modalities
 from skmm.baselines import NeighborsSampler, RidgeSampler
 from skmm.benchmark import BlockScaler
 from skmm.benchmark._completed import GaussianModel, RBFRidge
 from skmm.compose import ConcatModalities, GaussianImputer, PerModality
+from skmm.compose._gaussian_imputer import MARKS
 from skmm.metrics import get_scorer
 
 Array = np.ndarray
@@ -31,6 +33,7 @@ CS = np.logspace(-2, 5, 15)  # of columns as below
 PENALTIES = np.logspace(-4, 4, 25)  # columns of a modality have variances that sum to 1
 SHRINKAGES = [0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9]
 N_COMPONENTS = 10
+INDICATORS = 0.1  # root of their variances' sum
 FEWEST = 5  # rows to which a ridge regression is fitted
 N_FOLDS = 5
 
@@ -92,11 +95,20 @@ def nats(model: Any, split: Split) -> Figures:
 
 
 def completed(X: Modalities, *, single: bool = False) -> list[Any]:
-    """Return the steps to one matrix: EM-completed, standardised, over the root of the width."""
-    fill = (
-        [GaussianImputer(add_indicator=True)] if X.missing.to_numpy().any() and not single else []
-    )
-    return [*fill, PerModality(BlockScaler()), ConcatModalities()]
+    """Return the steps to one matrix: EM-completed, standardised, over the root of the width.
+
+    Indicators of what is missing are made small: where they weigh as much as a modality,
+    log-losses of mfeat with 120 rows are .28 instead of .23.
+    """
+    scaled = [PerModality(BlockScaler())]
+    if X.missing.to_numpy().any() and not single:
+        small = PerModality({MARKS: FunctionTransformer(made_small)})
+        scaled = [GaussianImputer(add_indicator=True), *scaled, small]
+    return [*scaled, ConcatModalities()]
+
+
+def made_small(indicators: Array) -> Array:
+    return INDICATORS * indicators
 
 
 def tuned_logistic(y: Array) -> Any:
@@ -174,7 +186,7 @@ def filled_conditions(split: Split) -> list[Modalities]:
     if not split.gappy:
         return [case.X for case in cases]
     target, inputs = split.train.target, split.train.inputs
-    imputer = GaussianImputer(add_indicator=True).fit(split.train.X.select(inputs))
+    imputer = GaussianImputer().fit(split.train.X.select(inputs))
     return [
         Modalities(
             {**dict(imputer.transform(case.X.select(inputs)).items()), target: case.X[target]}

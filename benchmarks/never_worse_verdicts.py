@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skmm.metrics._paired import CorrectedMean
 
@@ -59,8 +60,8 @@ def kind_of(figure: str) -> str:
 
 
 def judge(
-    ours: Sequence[float],
-    rivals: Mapping[str, Sequence[float]],
+    ours: ArrayLike,
+    rivals: Mapping[str, ArrayLike],
     figure: str,
     test_to_rest: float,
 ) -> Verdict:
@@ -68,9 +69,9 @@ def judge(
 
     Parameters
     ----------
-    ours : sequence of float
+    ours : array-like of shape (n_splits,)
         A figure per split; NaN where the fit failed.
-    rivals : dict of str to sequence of float
+    rivals : dict of str to array-like of shape (n_splits,)
         Those of the linear methods.
     figure : str
         What they are.
