@@ -34,7 +34,7 @@ from skmm.metrics import total_correlation
 from skmm.nn import MLP, FeedForward, cca_loss
 from skmm.nn import Dropout as SeededDropout
 
-QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0}
+QUICK = {"hidden_layer_sizes": (16,), "max_epochs": 3, "random_state": 0, "cv": None}
 
 
 def make_arrays(n=60, dtype=np.float32, seed=0):
@@ -517,7 +517,7 @@ def test_the_score_with_missing_modalities():
 def test_outputs_are_those_of_the_module_whatever_the_chunks():
     data = TensorData(make_arrays())
     net = make_net(iterator_valid__batch_size=7).initialize()
-    found, observed = net.outputs(data)
+    ((found, observed),) = net.outputs(data)
     assert observed is None
     with torch.no_grad():
         expected = net.module_.eval()(**data.batch(slice(0, 60))[0])
@@ -535,7 +535,7 @@ class Scores:
         self.values = values
         self.weights = []
 
-    def __call__(self, net, outputs, observed):
+    def __call__(self, net, found):
         self.weights.append(weights(net.module_))
         return self.values[len(self.weights) - 1]
 

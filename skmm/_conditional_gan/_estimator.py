@@ -27,7 +27,6 @@ from skmm._deep._estimator import (
     DEEP_CONSTRAINTS,
     DeepEstimator,
     FitData,
-    FitOfSplit,
     numpy_type,
 )
 from skmm._deep._spec import describe
@@ -44,6 +43,7 @@ from skmm.nn._adversarial import (
     ConditionalGANNetwork,
 )
 from skmm.nn._generator import Generator
+from skmm.nn._members import members_of
 
 Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")
@@ -152,6 +152,13 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
+
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
+        or pairs of row numbers train a network for each split, in step. None holds out
+        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
+        in blocks, and for several processes.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -309,6 +316,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         batch_size: int | str = "auto",
         max_epochs: int = 200,
         early_stopping: bool = True,
+        cv: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 50,
         checkpoint_dir: str | Path | None = None,
@@ -342,6 +350,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
+        self.cv = cv
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.checkpoint_dir = checkpoint_dir
@@ -415,7 +424,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         return module, AdversarialObjective(self.loss, self._penalty())
 
     def _settings(
-        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+        self, data: FitData, splits: Sequence[Split], rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
         n_rows = n_rows_at_once(rows.inputs) // N_DRAWS_IN_VALIDATION
         return {
@@ -424,16 +433,14 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             **self._betas(),
         }
 
-    def _finish(
-        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
-    ) -> None:
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         """Fix the noise of predictions, and compare draws with the targets."""
         X, values = data.X, data.target
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
-        self._noise = torch.from_numpy(sobol.random(N_NOISE))[:, None]
+        self._noise = sobol.random(N_NOISE)[:, None]
         self._chances = self._even_chances(values.shape[1], rng) if self._has_atoms else None
         self._remember(values, rng)
-        train, valid = fits[0].split
+        train, valid = splits[0]
         self._judge(X, values, train if valid is None else valid)
         self._compare(X, values)
 
@@ -446,10 +453,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         adam = isinstance(self.optimizer, str) and self.optimizer.startswith("adam")
         return {"optimizer__betas": BETAS} if adam and self.loss != "energy" else {}
 
-    def _even_chances(self, width: int, rng: np.random.RandomState) -> torch.Tensor:
+    def _even_chances(self, width: int, rng: np.random.RandomState) -> Array:
         """Return uniform numbers (N_NOISE, 1, width), in each column evenly spaced."""
         columns = [rng.permutation(N_NOISE) for _ in range(width)]
-        return torch.from_numpy((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
+        return ((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
 
     def _some_rows(self, rows: Array, width: int, rng: np.random.RandomState) -> Array:
         """Return as many rows at random as marginals are compared by."""
@@ -487,18 +494,33 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             warn_of_lost_values(self._target, columns_with_lost_values(truth, draws), ratios)
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        noise = rng.standard_normal((n_samples, len(X), self.net_.module_.average.noise_dim))
+        noise = rng.standard_normal((n_samples, len(X), self.noise_dim))
         uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
-        return self._apply(
-            Generator.values,
-            X,
-            n_rows=len(X),
-            noise=torch.from_numpy(noise),
-            uniform=torch.from_numpy(uniform),
-        )
+        turns = rng.permutation(n_samples) % self._n_members
+        return self._draws_of(X, noise, uniform, turns, n_rows=len(X))
 
     def _draw_again(self, X: Modalities) -> Array:
-        return self._apply(Generator.values, X, noise=self._noise, uniform=self._chances)
+        return self._draws_of(X, self._noise, self._chances, np.arange(N_NOISE) % self._n_members)
+
+    def _draws_of(
+        self, X: Modalities, noise: Array, uniform: Array | None, turns: Array, **options: Any
+    ) -> Array:
+        """Return draws (n, n_draws, width), each of the network whose turn it is."""
+        found = np.empty(0)
+        for member in np.unique(turns):
+            own = turns == member
+            values = self._apply(
+                Generator.values,
+                X,
+                member=int(member),
+                noise=torch.from_numpy(noise[own]),
+                uniform=None if uniform is None else torch.from_numpy(uniform[own]),
+                **options,
+            )
+            if not found.size:
+                found = np.empty((len(X), len(turns), values.shape[2]), dtype=values.dtype)
+            found[:, own] = values
+        return found
 
     def _precision(self, X: Modalities) -> np.dtype:
         return numpy_type(X)
@@ -512,7 +534,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     @property
     def _has_atoms(self) -> bool:
-        return self.net_.module_.average.atoms is not None
+        return members_of(self.net_.module_)[0].average.atoms is not None
 
     @property
     def _takes_missing(self) -> bool:

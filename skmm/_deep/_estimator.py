@@ -19,14 +19,15 @@ from sklearn.utils._param_validation import StrOptions
 from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
 from skmm._deep._spec import NetworkSpec
-from skmm._deep._split import Split, split_rows
+from skmm._deep._split import Rows, Split, automatic_folds, fold_splits, split_rows
 from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics
-from skmm._modalities._stream import Stream
+from skmm._modalities._stream import Stream, is_streamed
 from skmm._nets import (
     SCHEDULES,
     BestWeights,
     Checkpoint,
+    FoldData,
     LazyData,
     Net,
     Progress,
@@ -46,6 +47,7 @@ from skmm._nets import (
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import check_random_state, seed_of
 from skmm.nn import ACTIVATIONS
+from skmm.nn._members import Members, MembersObjective, members_of
 from skmm.nn._processes import Processes
 
 Array = np.ndarray
@@ -66,6 +68,7 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "batch_size": [POSITIVE, StrOptions({"auto"})],
     "max_epochs": [POSITIVE],
     "early_stopping": ["boolean"],
+    "cv": ["cv_object", StrOptions({"auto"})],
     "validation_fraction": [Numbers(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [POSITIVE],
     "checkpoint_dir": [str, Path, None],
@@ -90,7 +93,7 @@ class FitData:
 
     `target` holds the numbers (n, width) to predict or to generate, `y` the target as it was
     passed, `weight` the weights of rows, `labels` the classes (n, n_tasks) by which splits are
-    stratified.
+    stratified, `groups` those of rows that are held out together.
     """
 
     X: Modalities
@@ -98,6 +101,7 @@ class FitData:
     y: Any = None
     weight: Array | None = None
     labels: Array | None = None
+    groups: Any = None
 
 
 class Run(NamedTuple):
@@ -113,22 +117,19 @@ class Run(NamedTuple):
     processes: Processes | None
 
 
-class FitOfSplit(NamedTuple):
-    """The models fitted to the training rows of a split: a linear one if any, and networks."""
-
-    split: Split
-    linear: Any
-    nets: Sequence[Net]
-
-
 class DeepEstimator(BaseEstimator):
     """An estimator that has a net. The parameters are those of the subclasses.
 
     `_fit` is the one way through a fit; subclasses fill in its steps: `_read_fit`, `_fit_linear`,
     `_build`, `_extra`, `_settings`, `_blend` and `_finish`.
+
+    Several splits train a network each, in step, in one net; together they have judged all rows by
+    networks that have not seen them. Where the networks are no ensemble (`_is_ensemble`), one that
+    is trained on all rows takes their place.
     """
 
     _net_class: type[Net] = Net
+    _is_ensemble = True
     modality_names_in_: tuple[str, ...]
     _schema: Any
     _columns: dict[str, ColumnStatistics]
@@ -159,42 +160,91 @@ class DeepEstimator(BaseEstimator):
         device, processes = join(self.device)
         rng = self._rng(device, processes)
         run = Run(previous, rng, device, processes)
-        fits = [self._fit_split(data, split, run) for split in self._splits(data, rng)]
-        self.net_ = fits[0].nets[0]
-        self._blend(data, fits, rng)
-        self._finish(data, fits, rng)
+        splits = self._splits(data, run)
+        linear = self._fit_linear(data, splits, rng)
+        self.net_ = self._fit_net(data, splits, run)
+        self._blend(data, splits, linear, rng)
+        if len(splits) > 1 and not self._is_ensemble and self._needs_network():
+            self.net_ = self._fit_on_all(data, run)
+        self._finish(data, splits, rng)
 
-    def _splits(self, data: FitData, rng: np.random.RandomState) -> list[Split]:
-        """Return the splits that networks are trained on: one, of the rows that have weight."""
-        rows = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
+    def _splits(self, data: FitData, run: Run) -> list[Split]:
+        """Return the splits that networks are trained on, of the rows that have weight."""
+        weight, n = data.weight, len(data.X)
+        usable = np.arange(n) if weight is None else np.flatnonzero(weight > 0)
         if not self.early_stopping:
-            return [Split(rows)]
-        return [split_rows(rows, self.validation_fraction, rng, data.labels)]
+            return [Split(usable)]
+        rows = Rows(n, usable, data.labels, data.y, data.groups)
+        together = run.processes is not None or is_streamed(data.X)
+        cv = self.cv
+        if isinstance(cv, str):
+            cv = 0 if together else automatic_folds(rows)
+        if cv is None or (isinstance(cv, int) and cv == 0):
+            return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
+        if together:
+            raise ValueError(
+                f"cv={self.cv!r} needs data in memory and one process: use cv=None, which holds "
+                "out validation_fraction of the rows."
+            )
+        return fold_splits(cv, rows, run.rng)
 
-    def _fit_split(self, data: FitData, split: Split, run: Run) -> FitOfSplit:
-        """Fit the linear model, and one network for each seed."""
-        linear = self._fit_linear(data, split, run.rng)
-        seeds = [seed_of(run.rng)]
-        return FitOfSplit(split, linear, [self._fit_net(data, split, seed, run) for seed in seeds])
-
-    def _fit_net(self, data: FitData, split: Split, seed: int, run: Run) -> Net:
-        """Build a network, or take up the previous one, and train it."""
-        (module, objective), names = self._build(data, seed), self.modality_names_in_
-        check_tokens(data.X, self._predictor(module))
+    def _fit_net(self, data: FitData, splits: Sequence[Split], run: Run) -> Net:
+        """Build a network for each split, or take up the previous ones, and train them in step."""
+        built = [self._build(data, seed_of(run.rng)) for _ in splits]
+        module, objective = built[0]
+        if len(built) > 1:
+            module = Members([module for module, _ in built])
+            objective = MembersObjective([objective for _, objective in built])
         if run.previous is not None:
             continue_from(run.previous.net_.module_, module)
-        extra, ahead = self._extra(data, split), module.ahead()
-        rows = tensors(data.X, run.device, self._dtype(), names, extra, ahead=ahead)
+        rows = self._tensors(data, module, run)
+        valid = None if splits[0].valid is None else of_splits(rows, [s.valid for s in splits])
         return self._train(
             module,
             objective,
-            rows.subset(split.train),
-            None if split.valid is None else rows.subset(split.valid),
+            of_splits(rows, [split.train for split in splits]),
+            valid,
             run.processes,
-            batch_size=self._n_rows_per_step(len(split.train)),
-            seed=seed,
-            **self._settings(data, split, rows, run.rng),
+            batch_size=self._n_rows_per_step(min(len(split.train) for split in splits)),
+            seed=seed_of(run.rng),
+            **self._settings(data, splits, rows, run.rng),
         )
+
+    def _fit_on_all(self, data: FitData, run: Run) -> Net:
+        """Train a network on all rows, for as many epochs as were best for rows held out.
+
+        After Ctrl-C the first of the networks stays.
+        """
+        folds = self.net_
+        if folds.interrupted_:
+            return folds.replace(members_of(folds.module_)[0])
+        usable = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
+        module, objective = self._build(data, seed_of(run.rng))
+        if run.previous is not None:
+            continue_from(run.previous.net_.module_, module)
+        rows = self._tensors(data, module, run)
+        net = self._train(
+            module,
+            objective,
+            rows.subset(usable),
+            None,
+            run.processes,
+            n_epochs=best_epoch(folds),
+            batch_size=self._n_rows_per_step(len(usable)),
+            seed=seed_of(run.rng),
+            **self._settings(data, [Split(usable)], rows, run.rng),
+        )
+        for stage, rows_of_stage in (("folds", folds.history), ("all rows", net.history)):
+            for row in rows_of_stage:
+                row["stage"] = stage
+        net.history[:0] = folds.history
+        return net
+
+    def _tensors(self, data: FitData, module: Any, run: Run) -> TensorData:
+        network = members_of(module)[0]
+        check_tokens(data.X, self._predictor(network))
+        names, extra, ahead = self.modality_names_in_, self._extra(data), network.ahead()
+        return tensors(data.X, run.device, self._dtype(), names, extra, ahead=ahead)
 
     def _read_fit(self, *arguments: Any) -> FitData:
         """Check the arguments of `fit`, and set the attributes that describe the data; abstract."""
@@ -213,7 +263,9 @@ class DeepEstimator(BaseEstimator):
                     "others: use warm_start=False."
                 )
 
-    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> Any:
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> Any:
         """Fit a linear model before the networks; None where there is none."""
         return None
 
@@ -221,12 +273,12 @@ class DeepEstimator(BaseEstimator):
         """Return the module to train, and the objective that training minimises; abstract."""
         raise NotImplementedError
 
-    def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
+    def _extra(self, data: FitData) -> dict[str, Array]:
         """Return arrays with a row per sample that are no modalities: a target, weights."""
         return {}
 
     def _settings(
-        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+        self, data: FitData, splits: Sequence[Split], rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
         """Return settings of the net beyond those of all deep estimators."""
         return {}
@@ -241,12 +293,16 @@ class DeepEstimator(BaseEstimator):
         """Return the rows per step of "auto": about twenty steps of an epoch."""
         return max(32, min(n_samples // 20, 512))
 
-    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
-        """Choose among the fitted models, or combine them; `net_` is the first network."""
-
-    def _finish(
-        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
+    def _blend(
+        self, data: FitData, splits: Sequence[Split], linear: Any, rng: np.random.RandomState
     ) -> None:
+        """Choose among the linear model and the networks of the splits, or combine them."""
+
+    def _needs_network(self) -> bool:
+        """Whether a network has a part in what was chosen."""
+        return True
+
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         """Set the fitted attributes that need the trained net."""
 
     def _network_spec(self) -> NetworkSpec:
@@ -267,9 +323,10 @@ class DeepEstimator(BaseEstimator):
         self,
         module: torch.nn.Module,
         criterion: torch.nn.Module,
-        train: TensorData,
-        valid: TensorData | None,
+        train: TensorData | FoldData,
+        valid: TensorData | FoldData | None,
         processes: Processes | None,
+        n_epochs: int | None = None,
         **settings: Any,
     ) -> Net:
         """Train a module; `interrupted_` of the net tells whether Ctrl-C ended it."""
@@ -316,7 +373,8 @@ class DeepEstimator(BaseEstimator):
         if processes is not None:
             numbers = {"n_samples": len(train), "seed": net.seed, "epochs done": done}
             check_agreement(processes, net.device, net.module_, **numbers)
-        net.partial_fit(train, epochs=net.max_epochs - done)
+        n_epochs = net.max_epochs if n_epochs is None else n_epochs
+        net.partial_fit(train, epochs=max(0, n_epochs - done))
         # They hold the data, and from now on the net computes in this process alone.
         return net.set_params(train_split=None, scoring=None, processes=None).forget()
 
@@ -324,7 +382,7 @@ class DeepEstimator(BaseEstimator):
         """Return the network of a trained module that predictions come from."""
         return module
 
-    def _key(self, train: TensorData) -> str:
+    def _key(self, train: TensorData | FoldData) -> str:
         """Return the name of a checkpoint: of this estimator with these parameters and data."""
         params = {k: v for k, v in self.get_params().items() if k not in _NOT_IN_THE_KEY}
         try:
@@ -334,7 +392,9 @@ class DeepEstimator(BaseEstimator):
         # Lists and arrays: hashes of dicts ignore the order, those of tensors differ in copies.
         # As they came: values on a device depend on its precision.
         data = [(name, _content(value)) for name, value in train.arrays.items()]
-        rest = [None if t is None else t.cpu().numpy() for t in (train.rows, train.observed)]
+        parts = train.parts if isinstance(train, FoldData) else [train]
+        tensors = [*(part.rows for part in parts), train.observed]
+        rest = [None if t is None else t.cpu().numpy() for t in tensors]
         return (
             f"{type(self).__name__.lower()}-{joblib.hash((said, self._schema.kinds, data, rest))}"
         )
@@ -346,20 +406,45 @@ class DeepEstimator(BaseEstimator):
         X: Modalities,
         rows: Array | slice | None = None,
         *,
+        member: int = 0,
         n_rows: int | None = None,
         **options: Any,
     ) -> Array:
         """Evaluate ``function(network, inputs, observed)`` for rows of X, in the precision of X.
 
-        Rows are numbers, or a slice.
+        Rows are numbers, or a slice. Of several networks it is the one with the number `member`.
         """
         dtype = precision_of(X)
-        module: Any = in_precision(self._predictor(self.net_.module_), dtype)
+        network = members_of(self.net_.module_)[member]
+        module: Any = in_precision(self._predictor(network), dtype)
         check_tokens(X, module)
         data = tensors(X, device_of(module), dtype, module.names, ahead=module.ahead())
         if rows is not None and not (isinstance(rows, slice) and rows == slice(None)):
             data = data.subset(np.arange(len(X))[rows])
         return apply_in_chunks(partial(function, module, **options), data, n_rows)
+
+    @property
+    def _n_members(self) -> int:
+        return len(members_of(self.net_.module_))
+
+    def _held_out(
+        self, function: Callable[..., Any], X: Modalities, splits: Sequence[Split], **options: Any
+    ) -> Array:
+        """Evaluate a function for each row by the networks that have not seen it, on average.
+
+        NaN in rows that no split holds out.
+        """
+        found, times = np.zeros(0), np.zeros(len(X))
+        for member, split in enumerate(splits):
+            if split.valid is None:
+                continue
+            values = self._apply(function, X, split.valid, member=member, **options)
+            if not found.size:
+                found = np.zeros((len(X), *values.shape[1:]))
+            found[split.valid] += values
+            times[split.valid] += 1
+        with np.errstate(invalid="ignore"):
+            return found / times.reshape(-1, *[1] * (found.ndim - 1))
 
     def _apply_each(self, function: Callable[..., Any], X: Modalities) -> dict[str, Array]:
         """Evaluate a function for each modality alone; NaN in rows that lack it."""
@@ -372,8 +457,19 @@ class DeepEstimator(BaseEstimator):
         return found
 
 
-def _beside(valid: TensorData, train: TensorData) -> tuple[TensorData, TensorData]:
+def _beside(valid: Any, train: Any) -> tuple[Any, Any]:
     return train, valid
+
+
+def of_splits(rows: TensorData, parts: Sequence[Any]) -> TensorData | FoldData:
+    """Return the rows of each split."""
+    each = [rows.subset(part) for part in parts]
+    return FoldData(each) if len(each) > 1 else each[0]
+
+
+def best_epoch(net: Net) -> int:
+    """Return the epoch whose validation score is the best."""
+    return int(max(net.history, key=lambda row: row["valid_score"])["epoch"])
 
 
 def _content(value: Any) -> Any:
@@ -421,9 +517,11 @@ def tensors(
 
 
 def continue_from(old: torch.nn.Module, new: torch.nn.Module) -> None:
-    """Copy the weights of a fitted network."""
+    """Copy the weights of fitted networks; one is copied to all."""
     try:
-        new.load_state_dict(old.state_dict())
+        networks = [new] if isinstance(old, Members) else members_of(new)
+        for network in networks:
+            network.load_state_dict(old.state_dict())
     except RuntimeError as error:
         raise ValueError(
             "warm_start=True needs networks and modalities as in the fit before; with other "

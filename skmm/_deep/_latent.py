@@ -11,8 +11,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._deep._decoding import decode
-from skmm._deep._estimator import DeepEstimator, FitData, FitOfSplit
+from skmm._deep._estimator import DeepEstimator, FitData
 from skmm._deep._spec import ModalitySpec, NetworkSpec, describe
+from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts, ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
 from skmm._modalities._columns import column_statistics
@@ -146,9 +147,7 @@ class LatentEstimator(
         spec = self._network_spec()
         return spec, describe(X, self._columns, self.categories_, spec.encoders, self.likelihoods)
 
-    def _finish(
-        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
-    ) -> None:
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         self.means_ = {name: self._mean(data.X, name) for name in data.X.names}
         self._n_features_out = self.n_components
 

@@ -1,13 +1,21 @@
-"""Which rows are held out in fit."""
+"""Which rows are held out in fit: one part of them, or each in its turn."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length
+
+from skmm._random import seed_of
 
 Array = np.ndarray
+N_FOLDS = 5  # of cv="auto"
+MANY_ROWS = 3000  # from which cv="auto" holds out a part once
+FEWEST_ROWS = 4  # that are divided into folds of two rows or more
 
 
 class Split(NamedTuple):
@@ -15,6 +23,98 @@ class Split(NamedTuple):
 
     train: Array
     valid: Array | None = None
+
+
+class Rows(NamedTuple):
+    """Properties of the n rows of a fit by which they are divided.
+
+    `usable` are the numbers of those that have weight, `labels` the classes (n, n_tasks) of all,
+    `y` the target and `groups` the groups as they were passed.
+    """
+
+    n: int
+    usable: Array
+    labels: Array | None = None
+    y: Any = None
+    groups: Any = None
+
+
+def fold_splits(cv: Any, rows: Rows, rng: np.random.RandomState) -> list[Split]:
+    """Return the splits of `cv`: a number of folds, a splitter, or pairs of row numbers."""
+    if isinstance(cv, int | np.integer):
+        return _folds(int(cv), rows, rng)
+    X, usable = np.zeros((rows.n, 1)), np.zeros(rows.n, dtype=bool)
+    usable[rows.usable] = True
+    numbers, splits = np.arange(rows.n), []
+    for pair in cv.split(X, rows.y, rows.groups) if hasattr(cv, "split") else cv:
+        train, valid = (numbers[_rows_of(part)] for part in pair)
+        train, valid = train[usable[train]], valid[usable[valid]]
+        if not (len(train) and len(valid)):
+            raise ValueError(
+                f"cv={cv!r} leaves a part of a split without rows of weight above 0: use fewer "
+                "splits, or cv=None."
+            )
+        if np.isin(valid, train).any():
+            raise ValueError(f"cv={cv!r} holds out rows of its own training part.")
+        splits.append(Split(train, valid))
+    if not splits:
+        raise ValueError(f"cv={cv!r} has no split.")
+    return splits
+
+
+def automatic_folds(rows: Rows) -> int:
+    """Return the number of folds of cv="auto"; below 2 says none."""
+    if len(rows.usable) > MANY_ROWS:
+        return 0
+    n_folds = min(N_FOLDS, len(rows.usable) // 2)
+    if rows.groups is not None:
+        n_folds = min(n_folds, len(np.unique(np.asarray(rows.groups)[rows.usable])))
+    return n_folds if len(rows.usable) >= FEWEST_ROWS else 0
+
+
+def _folds(n_folds: int, rows: Rows, rng: np.random.RandomState) -> list[Split]:
+    """Divide rows into folds, stratified by labels, groups kept together."""
+    if n_folds < 2 or n_folds > len(rows.usable):
+        raise ValueError(
+            f"cv={n_folds} cannot divide {len(rows.usable)} rows: it must be 2 or more, and no "
+            "more than there are rows."
+        )
+    if rows.groups is not None:
+        return _group_folds(n_folds, rows, rng)
+    order = rng.permutation(rows.usable)
+    folds = np.arange(len(order)) % n_folds
+    if rows.labels is not None:
+        order = order[np.lexsort(rows.labels[order].T)]  # rows of a class are dealt out in turn
+        folds = np.where(_is_only_one(rows.labels[order]), -1, folds)
+    held = [np.sort(order[folds == k]) for k in range(n_folds)]
+    splits = [Split(np.setdiff1d(rows.usable, valid), valid) for valid in held if len(valid)]
+    return splits or [Split(rows.usable)]
+
+
+def _group_folds(n_folds: int, rows: Rows, rng: np.random.RandomState) -> list[Split]:
+    check_consistent_length(np.empty(rows.n), rows.groups)
+    groups, seed = np.asarray(rows.groups)[rows.usable], seed_of(rng) % 2**32
+    X = np.zeros((len(groups), 1))
+    if rows.labels is not None and rows.labels.shape[1] == 1:
+        stratified = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        pairs = stratified.split(X, rows.labels[rows.usable, 0], groups)
+    else:
+        pairs = GroupKFold(n_folds, shuffle=True, random_state=seed).split(X, groups=groups)
+    return [Split(rows.usable[train], rows.usable[valid]) for train, valid in pairs]
+
+
+def _is_only_one(labels: Array) -> Array:
+    """Return which rows (n,) are the only one of a class of any task."""
+    alone = np.zeros(len(labels), dtype=bool)
+    for column in labels.T:
+        _, numbers, counts = np.unique(column, return_inverse=True, return_counts=True)
+        alone |= counts[numbers] == 1
+    return alone
+
+
+def _rows_of(part: Any) -> Array:
+    """Return one side of a split as it indexes rows."""
+    return np.asarray(check_array(part, ensure_2d=False, dtype=None, ensure_min_samples=0))
 
 
 def split_rows(

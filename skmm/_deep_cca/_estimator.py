@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmm._cca import CCA
 from skmm._deep._decoding import decode, decode_draws
 from skmm._deep._density import draw, fit_density
-from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, FitOfSplit
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, of_splits
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
 from skmm._deep_cca._linear import (
@@ -154,6 +154,13 @@ class DeepCCA(
         Whether rows are held out to choose the epoch and to compare with linear CCA. False trains
         on all rows for `max_epochs` and keeps the network.
 
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
+        or pairs of row numbers train a network for each split, in step. None holds out
+        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
+        in blocks, and for several processes.
+
     validation_fraction : float, default=0.1
         Share of the rows that is held out. With fewer than 20 such rows nothing can be compared:
         the linear solution is kept, with a warning.
@@ -271,6 +278,7 @@ class DeepCCA(
 
     net_: Net
 
+    _is_ensemble = False
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -307,6 +315,7 @@ class DeepCCA(
         batch_size: int | str = "auto",
         max_epochs: int = 30,
         early_stopping: bool = True,
+        cv: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         checkpoint_dir: str | Path | None = None,
@@ -340,6 +349,7 @@ class DeepCCA(
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
+        self.cv = cv
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.checkpoint_dir = checkpoint_dir
@@ -488,7 +498,10 @@ class DeepCCA(
     def _has_nets(self) -> bool:
         return not getattr(self, "is_linear_", True)
 
-    def _fit_linear(self, data: FitData, split: Split, rng: np.random.RandomState) -> CCA | None:
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> CCA | None:
+        split = splits[0]
         if split.valid is None or self.reconstruction_weight > 0 or not is_cheap(data.X):
             return None
         return tuned_linear(data.X, self.n_components, split, seed_of(rng))
@@ -505,11 +518,10 @@ class DeepCCA(
         return deep_network(spec, modalities, *layers, seed, decode=weight > 0), objective
 
     def _settings(
-        self, data: FitData, split: Split, rows: TensorData, rng: np.random.RandomState
+        self, data: FitData, splits: Sequence[Split], rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
-        n_axes = min(N_AXES, len(split.train))
-        axes = np.sort(rng.choice(split.train, n_axes, replace=False))
-        return {"scoring": partial(score, axes=rows.subset(axes))}
+        axes = [rng.choice(s.train, min(N_AXES, len(s.train)), replace=False) for s in splits]
+        return {"scoring": partial(score, axes=of_splits(rows, [np.sort(part) for part in axes]))}
 
     def _n_rows_per_step(self, n_samples: int) -> int:
         batch_size = super()._n_rows_per_step(n_samples)
@@ -520,9 +532,11 @@ class DeepCCA(
         """Return the rows per step of "auto": several per component, and five steps or more."""
         return max(200, 10 * self.n_components, min(n_samples // 5, 1000))
 
-    def _blend(self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState) -> None:
-        """Keep the network if it surely is better than linear CCA, and close."""
-        X, (split, linear, _) = data.X, fits[0]
+    def _blend(
+        self, data: FitData, splits: Sequence[Split], linear: Any, rng: np.random.RandomState
+    ) -> None:
+        """Keep the network if it surely is better than linear CCA."""
+        X, split = data.X, splits[0]
         codes = self._encode(X)
         check_codes(codes, X)
         self.is_linear_ = linear is not None and not is_surely_better(
@@ -530,7 +544,13 @@ class DeepCCA(
         )
         if self.is_linear_:
             self.net_.replace(linear_network(X, refit(linear, X)))
-            codes = self._encode(X)
+
+    def _needs_network(self) -> bool:
+        return not self.is_linear_
+
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
+        codes = self._encode(data.X)
+        check_codes(codes, data.X)
         self._close(codes, rng)
 
     def _close(self, codes: dict[str, Array], rng: np.random.RandomState) -> None:

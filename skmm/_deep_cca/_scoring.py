@@ -5,23 +5,31 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from skmm._nets import Net, TensorData
+from skmm._nets import FoldData, Net, Outputs, TensorData
 from skmm.metrics import total_correlation
 from skmm.nn._alignment import Alignment
+from skmm.nn._members import members_of
 
 Array = np.ndarray
 N_AXES = 10_000  # training rows at most that the axes of the score are fitted on
 
 
-def score(net: Net, outputs: Alignment, observed: Tensor | None, *, axes: TensorData) -> float:
+def score(net: Net, found: list[Outputs], *, axes: TensorData | FoldData) -> float:
     """Return the total correlation of validation codes along the axes of training codes.
 
-    With decoders the errors of reconstruction are subtracted, as in the objective.
+    With decoders the errors of reconstruction are subtracted, as in the objective. Of several
+    networks it is the mean over their rows.
     """
     row = net.history[-1]
     errors = sum(row[key] for key in row if key.startswith("valid_reconstruction_"))
-    names, fitted = net.module_.names, net.outputs(axes)
-    return total_correlation(_arrays(names, *fitted), _arrays(names, outputs, observed)) - errors
+    fitted = net.outputs(axes)
+    names = members_of(net.module_)[0].names
+    each = [
+        total_correlation(_arrays(names, *known), _arrays(names, *new))
+        for known, new in zip(fitted, found, strict=True)
+    ]
+    n_rows = [len(outputs.codes[0]) for outputs, _ in found]
+    return float(np.average(each, weights=n_rows)) - errors
 
 
 def _arrays(

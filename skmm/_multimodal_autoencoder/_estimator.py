@@ -14,9 +14,10 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skmm._deep._decoding import decode_draws
 from skmm._deep._density import draw, fit_density, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._deep._networks import fusion_network, modality_networks
+from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._stream import check_held
@@ -120,6 +121,13 @@ class MultimodalAutoencoder(LatentEstimator):
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
+
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
+        or pairs of row numbers train a network for each split, in step. None holds out
+        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
+        in blocks, and for several processes.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -231,6 +239,7 @@ class MultimodalAutoencoder(LatentEstimator):
 
     _encoder = staticmethod(AutoencoderNetwork.encode)
 
+    _is_ensemble = False
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -269,6 +278,7 @@ class MultimodalAutoencoder(LatentEstimator):
         batch_size: int | str = "auto",
         max_epochs: int = 100,
         early_stopping: bool = True,
+        cv: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 20,
         checkpoint_dir: str | Path | None = None,
@@ -303,6 +313,7 @@ class MultimodalAutoencoder(LatentEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
+        self.cv = cv
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.checkpoint_dir = checkpoint_dir
@@ -356,10 +367,8 @@ class MultimodalAutoencoder(LatentEstimator):
         names = self.modality_names_in_
         return module, ReconstructionObjective(names, weights, self.alignment_weight)
 
-    def _finish(
-        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
-    ) -> None:
-        super()._finish(data, fits, rng)
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
+        super()._finish(data, splits, rng)
         codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from torch import Tensor
 
 from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData
 from skmm._deep._networks import fusion_network, modality_networks, n_features
@@ -28,13 +28,12 @@ from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin
-from skmm._nets import Net, build
+from skmm._nets import Net, Outputs, build
 from skmm._parameters import Numbers
 from skmm.nn import ACTIVATIONS, FeedForward
 from skmm.nn._prediction import (
     TARGET,
     WEIGHT,
-    Prediction,
     PredictionObjective,
     PredictorNetwork,
 )
@@ -165,20 +164,18 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         )
         return module, PredictionObjective(self._target.tasks)
 
-    def _extra(self, data: FitData, split: Split) -> dict[str, Array]:
+    def _extra(self, data: FitData) -> dict[str, Array]:
         if data.weight is None:
             return {TARGET: data.target}
-        return {
-            TARGET: data.target,
-            WEIGHT: (data.weight / data.weight[split.train].mean())[:, None],
-        }
+        mean = data.weight[data.weight > 0].mean()
+        return {TARGET: data.target, WEIGHT: (data.weight / mean)[:, None]}
 
     def _settings(
-        self, data: FitData, split: Split, rows: Any, rng: np.random.RandomState
+        self, data: FitData, splits: Sequence[Split], rows: Any, rng: np.random.RandomState
     ) -> dict[str, Any]:
-        if self.scoring is None or split.valid is None:
+        if self.scoring is None or splits[0].valid is None:
             return {}
-        truth = _safe_indexing(data.y, split.valid)
+        truth = _safe_indexing(data.y, np.concatenate([split.valid for split in splits]))
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
 
@@ -198,21 +195,20 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         return tags
 
 
-def judge(
-    model: Any, scorer: Any, truth: Any, net: Net, outputs: Prediction, observed: Tensor | None
-) -> float:
+def judge(model: Any, scorer: Any, truth: Any, net: Net, found: list[Outputs]) -> float:
     """Return the score, by a scorer of scikit-learn, of outputs for validation rows."""
-    known = Known(outputs.outputs.double().cpu().numpy())
+    outputs = torch.cat([prediction.outputs for prediction, _ in found])
+    known = Known(outputs.double().cpu().numpy())
     try:
-        found = float(scorer(model, known, truth))
+        score = float(scorer(model, known, truth))
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"scoring={model.scoring!r} fails on the {len(known.outputs)} validation rows: "
             f"{error} Use another scorer, or a larger validation_fraction."
         ) from error
-    if not np.isfinite(found):
+    if not np.isfinite(score):
         raise ValueError(
-            f"scoring={model.scoring!r} is {found} on the {len(known.outputs)} validation rows; "
+            f"scoring={model.scoring!r} is {score} on the {len(known.outputs)} validation rows; "
             "they may lack a class. Use another scorer, or a larger validation_fraction."
         )
-    return found
+    return score

@@ -90,6 +90,13 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
 
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
+        or pairs of row numbers train a network for each split, in step. None holds out
+        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
+        in blocks, and for several processes.
+
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
 
@@ -200,6 +207,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         batch_size: int | str = "auto",
         max_epochs: int = 100,
         early_stopping: bool = True,
+        cv: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 20,
         checkpoint_dir: str | Path | None = None,
@@ -229,6 +237,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
+        self.cv = cv
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.checkpoint_dir = checkpoint_dir

@@ -13,8 +13,9 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from skmm._deep._decoding import decode_draws, plausible
 from skmm._deep._density import draw, fit_density, some_rows
-from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, FitOfSplit, numpy_type
+from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
+from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts
 from skmm._modalities import Modalities
 from skmm._modalities._chunks import LARGE, rows_within
@@ -143,6 +144,13 @@ class MultimodalVAE(LatentEstimator):
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
+
+    cv : "auto", int, splitter, iterable or None, default="auto"
+        How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
+        or pairs of row numbers train a network for each split, in step. None holds out
+        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
+        in blocks, and for several processes.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -274,6 +282,7 @@ class MultimodalVAE(LatentEstimator):
 
     _encoder = staticmethod(VAENetwork.codes)
 
+    _is_ensemble = False
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -314,6 +323,7 @@ class MultimodalVAE(LatentEstimator):
         batch_size: int | str = "auto",
         max_epochs: int = 100,
         early_stopping: bool = True,
+        cv: Any = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 20,
         checkpoint_dir: str | Path | None = None,
@@ -349,6 +359,7 @@ class MultimodalVAE(LatentEstimator):
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.early_stopping = early_stopping
+        self.cv = cv
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.checkpoint_dir = checkpoint_dir
@@ -424,10 +435,8 @@ class MultimodalVAE(LatentEstimator):
         )
         return module, objective
 
-    def _finish(
-        self, data: FitData, fits: Sequence[FitOfSplit], rng: np.random.RandomState
-    ) -> None:
-        super()._finish(data, fits, rng)
+    def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
+        super()._finish(data, splits, rng)
         X = data.X
         self._noise_seed = seed_of(rng)
         constant = {

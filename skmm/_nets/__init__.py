@@ -5,6 +5,7 @@ from skmm._nets._callbacks import BestWeights, Checkpoint, Progress, resume
 from skmm._nets._data import Batches, TensorData, as_tensor
 from skmm._nets._device import usable
 from skmm._nets._distributed import check_agreement, join
+from skmm._nets._folds import FoldData
 from skmm._nets._foreign import check_callbacks, check_net_params
 from skmm._nets._lazy import LazyData
 from skmm._nets._modules import (
@@ -15,7 +16,7 @@ from skmm._nets._modules import (
     n_rows_at_once,
     private_generator,
 )
-from skmm._nets._net import Net
+from skmm._nets._net import Net, Outputs
 from skmm._nets._schedules import SCHEDULES, constant
 from skmm._nets._settings import plain_torch
 
@@ -25,8 +26,10 @@ __all__ = [
     "Batches",
     "BestWeights",
     "Checkpoint",
+    "FoldData",
     "LazyData",
     "Net",
+    "Outputs",
     "Progress",
     "TensorData",
     "apply_in_chunks",

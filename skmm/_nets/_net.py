@@ -17,13 +17,16 @@ from skmm._nets._data import Batches, epoch_generator
 from skmm._nets._distributed import Share, check_sizes, sum_gradients
 from skmm._nets._errors import diverged, enough_rows, is_early_stop
 from skmm._nets._files import packed, unpacked
+from skmm._nets._folds import FoldData
 from skmm._nets._schedules import Schedule, constant
 from skmm._nets._steps import StepTerms, Terms, concatenate
 from skmm.nn import seed_draws
 from skmm.nn._layers import at_least_single
+from skmm.nn._members import members_of, objectives_of
 from skmm.nn._processes import Processes, share
 
-Scoring = Callable[["Net", Any, Tensor | None], float]
+Outputs = tuple[Any, Tensor | None]
+Scoring = Callable[["Net", list[Outputs]], float]
 DROPOUT = 1  # stream of random numbers beside that of the order of rows
 
 
@@ -45,8 +48,9 @@ class Net(NeuralNet):
     precision : {"float32", "bf16", "float64"}, default="float32"
         "bf16" runs the module under autocast.
     scoring : callable, default=None
-        ``scoring(net, outputs, observed)`` with the module's outputs for all validation rows and
-        which modalities these have; higher is better. None takes minus the sum of the terms.
+        ``scoring(net, found)`` with, for each network that is trained, its outputs for all its
+        validation rows and which modalities these have; higher is better. None takes minus the sum
+        of the terms.
     processes : Processes, default=None
         Those that train together, if there are several: each has a share of the rows of a batch,
         and all have the terms and gradients of the whole.
@@ -113,6 +117,14 @@ class Net(NeuralNet):
                 size, drop_last = iterator.batch_size, iterator.drop_last
                 check_sizes(self.processes, len(dataset), size, drop_last)
             return iterator
+        if isinstance(dataset, FoldData) and not (
+            isinstance(iterator, type) and issubclass(iterator, Batches)
+        ):
+            role = "iterator_train" if training else "iterator_valid"
+            raise ValueError(
+                f"Several networks that train in step need skmm's Batches, but {role} is "
+                f"{iterator!r}: use cv=None."
+            )
         if training and self.processes is not None:
             raise ValueError(
                 "With several processes iterator_train must be a subclass of skmm's Batches, got "
@@ -250,7 +262,7 @@ class Net(NeuralNet):
             for parameter in group["params"]:
                 parameter.grad = None
         loss: Any = sum(terms.values())
-        loss.backward()
+        (len(objectives_of(self.criterion_)) * loss).backward()  # as each network would alone
         if self.processes is not None:
             same = set(self.criterion_.parameters())  # of a loss that all have computed as a whole
             groups = optimizer.param_groups
@@ -286,29 +298,56 @@ class Net(NeuralNet):
         except torch.linalg.LinAlgError as error:
             raise diverged("correlation", self.history[-1]["epoch"]) from error
 
-    def outputs(self, dataset: Any) -> tuple[Any, Tensor | None]:
-        """Return the module's outputs for all rows, and which modalities they have."""
+    def outputs(self, dataset: Any) -> list[Outputs]:
+        """Return, for each network, its outputs for all its rows, and their modalities."""
         self._set_training(False)
-        parts = []
+        networks = members_of(self.module_)
+        rows = dataset.parts if isinstance(dataset, FoldData) else [dataset]
         with torch.inference_mode():
-            for batch in self.get_iterator(self._share(dataset)):
-                arguments, _ = unpack_data(batch)
-                part = self.infer(arguments), arguments.get("observed")
-                parts.append(self._gathered(part, arguments))
+            return [self._outputs_of(*pair) for pair in zip(networks, rows, strict=True)]
+
+    def _outputs_of(self, network: torch.nn.Module, dataset: Any) -> Outputs:
+        parts = []
+        for batch in self.get_iterator(self._share(dataset)):
+            arguments, _ = unpack_data(batch)
+            # Only skorch's own `infer` knows what users' iterators may give.
+            alone = network is self.module_
+            outputs = self.infer(arguments) if alone else network(**arguments)
+            part = outputs, arguments.get("observed")
+            parts.append(self._gathered(part, arguments))
         return concatenate(parts)
 
     def _validate(self, dataset: Any) -> None:
-        """Record the terms and the score of all rows, not the mean over batches."""
-        outputs, observed = self.outputs(dataset)
+        """Record the terms and the score of all rows, not the mean over batches.
+
+        Of several networks the terms are weighed by their rows, so that all rows count the same.
+        """
+        found = self.outputs(dataset)
         with torch.inference_mode():
-            terms = self.criterion_(outputs, observed=observed)
+            terms = self._terms_of(found, dataset)
         self._record("valid", StepTerms().add(terms))
         score = -self.history[-1]["valid_loss"]
         if self.scoring is not None:
-            score = self.scoring(self, outputs, observed)
+            score = self.scoring(self, found)
         if self.processes is not None:  # an ulp more or less, and some would stop, others not
             score = self.processes.first(score, self.device)
         self.history.record("valid_score", score)
+
+    def _terms_of(self, found: list[Outputs], dataset: Any) -> Terms:
+        """Return the terms of the outputs of each network, on average over all rows."""
+        each = [
+            objective(outputs, observed=observed)
+            for objective, (outputs, observed) in zip(
+                objectives_of(self.criterion_), found, strict=True
+            )
+        ]
+        if not isinstance(dataset, FoldData):
+            return each[0]
+        shares = [len(part) / sum(map(len, dataset.parts)) for part in dataset.parts]
+        return {
+            name: sum(s * terms[name] for s, terms in zip(shares, each, strict=True))
+            for name in each[0]
+        }
 
     def _record(self, prefix: str, steps: StepTerms) -> None:
         """Record the mean of each term over the steps, read from the device all at once."""
