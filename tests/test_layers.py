@@ -15,6 +15,7 @@ FLOORS = {
     "_base": 0,
     "_gaussian": 0,
     "_linalg": 0,
+    "_linear": 0,
     "_modalities": 0,
     "_parameters": 0,
     "_permutation": 0,

@@ -12,12 +12,17 @@ from skmm._gaussian._normal import DenseNormal, Normal
 from skmm._gaussian._patterns import side_by_side
 from skmm._gaussian._shrinkage import best_shrinkages, prediction_errors
 from skmm._gaussian._wide import DenseAxes, WideNormal
+from skmm._linalg import covariance
 from skmm._modalities._columns import ColumnStatistics
 
 Array = np.ndarray
 # More make steps of minutes and matrices of gigabytes. Modalities with fewer rows than columns and
 # no single gaps count by their rows.
 MOST_COLUMNS = 5000
+
+
+class TooManyColumnsError(ValueError):
+    """A covariance of all columns would be too large."""
 
 
 @dataclass(frozen=True)
@@ -170,17 +175,7 @@ def fit_gaussian(
         units = np.concatenate([common_unit(units[block]) for block in blocks])
     Z = (rows[:, keep] - columns.mean[keep]) / units[keep]
     inner = side_by_side([int(keep[block].sum()) for block in blocks])
-    axes = [_axes(Z[:, block], weights) for block in inner]
-    parts = [
-        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(inner, axes, strict=True)
-    ]
-    own = side_by_side([part.shape[1] for part in parts])
-    if own[-1].stop > MOST_COLUMNS:
-        raise ValueError(
-            f"A covariance of {own[-1].stop} columns with single gaps is too large (at most "
-            f"{MOST_COLUMNS}): use GroupFactorAnalysis, which needs none, or fill the single gaps "
-            "first, so that a modality is missing in whole rows only."
-        )
+    axes, parts, own = _coordinates(Z, inner, weights)
     wide = any(Q is not None for Q in axes)
     fitted = fit_and_shrink(np.hstack(parts), own, weights, rotated=wide)
     estimate = fitted.estimate
@@ -194,6 +189,21 @@ def fit_gaussian(
     mean = columns.mean.copy()
     mean[keep] += units[keep] * np.concatenate(shift)
     return Gaussian(mean, units, tuple(blocks), normal, estimate.shrinkage, fitted.shrinkages)
+
+
+def complete_gaussian(
+    rows: Array, blocks: Sequence[slice], weights: Array | None = None
+) -> Unshrunk:
+    """Return the normal distribution of rows without gaps, as `fit_gaussian`, not yet shrunk."""
+    columns = ColumnStatistics.of(rows, weight=weights)
+    keep, weights = columns.varies, np.ones(len(rows)) if weights is None else weights
+    Z = (rows[:, keep] - columns.mean[keep]) / columns.scale[keep]
+    inner = side_by_side([int(keep[block].sum()) for block in blocks])
+    axes, parts, own = _coordinates(Z, inner, weights)
+    core = DenseNormal(covariance(np.hstack(parts), sample_weight=weights), own)
+    wide = any(Q is not None for Q in axes)
+    normal = WideNormal(core, axes, [0.0] * len(axes), inner) if wide else core
+    return Unshrunk(columns.mean, columns.scale, tuple(blocks), normal, float(weights.sum()))
 
 
 def without_prior(gaussian: Gaussian, rows: Array, weights: Array | None = None) -> Gaussian:
@@ -225,6 +235,24 @@ def common_unit(deviations: Array) -> Array:
     """Return for all columns of a modality the root of their mean variance, 0 for constants."""
     varies = deviations > 0
     return np.where(varies, np.sqrt(np.sum(deviations**2) / max(1, varies.sum())), 0.0)
+
+
+def _coordinates(
+    Z: Array, blocks: Sequence[slice], weights: Array | None
+) -> tuple[list[DenseAxes | None], list[Array], list[slice]]:
+    """Return the axes of modalities, standardised rows along them, and their places there."""
+    axes = [_axes(Z[:, block], weights) for block in blocks]
+    parts = [
+        Z[:, b] if Q is None else Q.coordinates(Z[:, b]) for b, Q in zip(blocks, axes, strict=True)
+    ]
+    own = side_by_side([part.shape[1] for part in parts])
+    if own[-1].stop > MOST_COLUMNS:
+        raise TooManyColumnsError(
+            f"A covariance of {own[-1].stop} columns with single gaps is too large (at most "
+            f"{MOST_COLUMNS}): use GroupFactorAnalysis, which needs none, or fill the single gaps "
+            "first, so that a modality is missing in whole rows only."
+        )
+    return axes, parts, own
 
 
 def _axes(part: Array, weights: Array | None) -> DenseAxes | None:

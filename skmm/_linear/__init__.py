@@ -1,0 +1,1 @@
+"""The linear part of deep estimators: columns, tuned linear models, their share in predictions."""

@@ -1,0 +1,223 @@
+"""How much of a prediction is the network's, by held-out outputs of it and of the linear model.
+
+A share s makes ``(1 - s) linear + s network``: of expected numbers, of probabilities, or of draws.
+Where the score is a convex function of s its derivative in a row, g, and second derivative, h, give
+the best share and by how much chance moves it, the sandwich variance ``sum g² / (sum h)²``. By
+this variance shares are shrunk towards the linear model, as Stein's estimator of a mean towards
+zero: what a few rows happen to like is no reason for a network. All linear is the linear model.
+
+References
+----------
+W. James and C. Stein, "Estimation with quadratic loss", Berkeley Symposium 4 (1961). P. J. Huber,
+"The behavior of maximum likelihood estimates under nonstandard conditions", Berkeley Symposium 5
+(1967).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import optimize
+from scipy.spatial.distance import cdist, pdist
+from scipy.special import expit, log_expit, logsumexp
+
+from skmm._modalities._values import Array
+
+COMMON = 0.5  # weight of all columns together in the share of one
+STEPS = 60  # of bisection, to the last digit
+
+
+def share_of_numbers(
+    truth: Array, linear: Array, network: Array, weight: Array | None = None
+) -> Array:
+    """Return the network's share (q,) of each expected number, of least squared error.
+
+    Parameters
+    ----------
+    truth, linear, network : ndarray of shape (n, q)
+        Held-out rows: standardised targets and both outputs.
+    weight : ndarray of shape (n,), default=None
+        Of the rows.
+
+    Returns
+    -------
+    share : ndarray of shape (q,)
+        In [0, 1]. A column is judged half by itself, half by all columns together.
+    """
+    weight = np.ones(len(truth)) if weight is None else weight
+    apart = network - linear
+    slope = weight[:, None] * apart * (truth - linear)  # (n, q), at share 0, less its sign
+    curvature = weight[:, None] * apart**2
+    common = COMMON / (1.0 - COMMON) / truth.shape[1]
+    own = slope.sum(axis=0) + common * slope.sum()
+    total = curvature.sum(axis=0) + common * curvature.sum()
+    shares = np.divide(own, total, out=np.zeros_like(own), where=total > 0)
+    joint = _ratio(slope.sum(), curvature.sum())
+    influence = slope.sum(axis=1) - joint * curvature.sum(axis=1)
+    return np.clip(shares, 0.0, 1.0) * certainty(joint, influence, curvature.sum())
+
+
+def share_of_classes(
+    kind: str, truth: Array, linear: Array, network: Array, weight: Array | None = None
+) -> float:
+    """Return the network's share in a mixture of probabilities, of least log-loss.
+
+    Parameters
+    ----------
+    kind : {"classes", "labels"}
+        What outputs are: logits of classes, or of labels independently of each other.
+    truth : ndarray of shape (n, 1) or (n, width)
+        Held-out classes, or 0 and 1.
+    linear, network : ndarray of shape (n, width)
+        Logits of both for these rows.
+    weight : ndarray of shape (n,), default=None
+        Of the rows.
+
+    Returns
+    -------
+    share : float
+        In [0, 1].
+    """
+    weight = np.ones(len(truth)) if weight is None else weight
+    ahead = _log_chances(kind, network, truth) - _log_chances(kind, linear, truth)
+    ratio = np.expm1(np.clip(ahead, -700.0, 700.0))  # of both chances, less 1
+
+    def gain(share: float) -> Array:
+        """Return the derivative of the log-likelihood of rows by the share."""
+        return (ratio / (1.0 + share * ratio)).mean(axis=1)
+
+    low, high = 0.0, 1.0 - 1e-9
+    if weight @ gain(low) <= 0:
+        return 0.0
+    share = high if weight @ gain(high) >= 0 else 0.0
+    for _ in range(0 if share else STEPS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if weight @ gain(middle) > 0 else (low, middle)
+    share = share or low
+    curvature = float(weight @ ((ratio / (1.0 + share * ratio)) ** 2).mean(axis=1))
+    return share * certainty(share, weight * gain(share), curvature)
+
+
+def powers_of_classes(
+    kind: str, truth: Array, linear: Array, network: Array, weight: Array | None = None
+) -> tuple[float, float]:
+    """Return non-negative a and b of logits ``a linear + b network``, of least log-loss.
+
+    That is the geometric pool of both, with a temperature. Parameters are those of
+    `share_of_classes`.
+    """
+    weight = np.ones(len(truth)) if weight is None else weight
+    share = weight / weight.sum()
+    count = 1 if kind == "classes" else linear.shape[1]
+
+    def loss(powers: Array) -> tuple[float, Array]:
+        outputs = powers[0] * linear + powers[1] * network
+        value = -float(share @ _log_chances(kind, outputs, truth).mean(axis=1))
+        left = share[:, None] * (_chances(kind, outputs) - _indicators(kind, truth, outputs))
+        return value, np.array([(left * linear).sum(), (left * network).sum()]) / count
+
+    found = optimize.minimize(
+        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2
+    )
+    return float(found.x[0]), float(found.x[1])
+
+
+def mixed_logits(kind: str, linear: Array, network: Array, share: float) -> Array:
+    """Return logits (n, width) of the mixture of both's probabilities; the linear ones at 0."""
+    if share == 0.0:
+        return linear
+    weights = np.array([max(1.0 - share, 0.0), share])
+    pair = np.stack([linear, network])  # (2, n, width)
+    with np.errstate(divide="ignore"):
+        logs = np.log(weights)[:, None, None]
+    if kind == "classes":
+        return logsumexp(pair - logsumexp(pair, axis=2, keepdims=True) + logs, axis=0)
+    yes, no = (logsumexp(log_expit(sign * pair) + logs, axis=0) for sign in (1, -1))
+    return yes - no
+
+
+def energy_share(truth: Array, linear: Array, network: Array, weight: Array | None = None) -> float:
+    """Return the share of the network's draws in a mixture with linear ones, of least energy score.
+
+    The score of the mixture is a parabola in the share: with the mean distances A of draws to the
+    truth, and B between draws, its minimum is at
+
+        (A_linear - A_network + B_both - B_linear) / (2 B_both - B_linear - B_network).
+
+    Parameters
+    ----------
+    truth : ndarray of shape (n, q)
+        Held-out targets, in the units in which distances are taken.
+    linear, network : ndarray of shape (n_draws, n, q)
+        At least two draws of both for each row.
+    weight : ndarray of shape (n,), default=None
+        Of the rows.
+
+    Returns
+    -------
+    share : float
+        In [0, 1].
+    """
+    weight = np.ones(len(truth)) if weight is None else weight
+    A, B, both = energy_distances(truth, linear, network)
+    slope = weight * (A[0] - A[1] + both - B[0])
+    curvature = weight * (2.0 * both - B[0] - B[1])
+    share = _ratio(slope.sum(), curvature.sum())
+    return min(share, 1.0) * certainty(share, slope - share * curvature, curvature.sum())
+
+
+def energy_distances(truth: Array, linear: Array, network: Array) -> tuple[Array, Array, Array]:
+    """Return mean distances of rows: of draws to the truth, within both, and between them.
+
+    The first two are (2, n), linear and network; the last is (n,).
+    """
+    n = len(truth)
+    to_truth, within, between = np.empty((2, n)), np.empty((2, n)), np.empty(n)
+    for i, target in enumerate(truth):
+        pair = linear[:, i], network[:, i]
+        to_truth[:, i] = [cdist(draws, target[None]).mean() for draws in pair]
+        within[:, i] = [pdist(draws).mean() for draws in pair]
+        between[i] = cdist(*pair).mean()
+    return to_truth, within, between
+
+
+def certainty(share: float, influence: Array, curvature: float) -> float:
+    """Return the factor in [0, 1] by which a share is shrunk: 1 less its relative variance.
+
+    Parameters
+    ----------
+    share : float
+        The best share.
+    influence : ndarray of shape (n,)
+        Derivative of the score of each row, at that share.
+    curvature : float
+        Second derivative of the score of all rows.
+    """
+    if share <= 0 or curvature <= 0 or len(influence) < 2:
+        return 0.0
+    freedom = len(influence) / (len(influence) - 1.0)
+    # About the mean, which is not 0 where the share is at an end of its range.
+    squares = float(((influence - influence.mean()) ** 2).sum())
+    variance = freedom * squares / curvature**2
+    return max(0.0, 1.0 - variance / share**2)
+
+
+def _ratio(above: float, below: float) -> float:
+    return float(above / below) if below > 0 else 0.0
+
+
+def _log_chances(kind: str, outputs: Array, truth: Array) -> Array:
+    """Return the log-probability of what was true, (n, 1) of classes, (n, width) of labels."""
+    if kind == "classes":
+        logs = outputs - logsumexp(outputs, axis=1, keepdims=True)
+        return np.take_along_axis(logs, truth.astype(int), axis=1)
+    return log_expit(np.where(truth > 0, outputs, -outputs))
+
+
+def _chances(kind: str, outputs: Array) -> Array:
+    if kind == "classes":
+        return np.exp(outputs - logsumexp(outputs, axis=1, keepdims=True))
+    return expit(outputs)
+
+
+def _indicators(kind: str, truth: Array, outputs: Array) -> Array:
+    return np.eye(outputs.shape[1])[truth[:, 0].astype(int)] if kind == "classes" else truth
