@@ -18,8 +18,9 @@ from sklearn.utils._param_validation import StrOptions
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
-from skmm._deep._spec import NetworkSpec
+from skmm._deep._spec import NetworkSpec, describe
 from skmm._deep._split import Rows, Split, automatic_folds, fold_splits, split_rows
+from skmm._linear._columns import Columns, fit_columns
 from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._stream import Stream, is_streamed
@@ -81,6 +82,7 @@ DEEP_CONSTRAINTS: dict[str, list[Any]] = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
+LARGEST_LINEAR = 2**26  # values in the columns of a linear model
 # In the history for skorch's callbacks alone.
 _OF_SKORCH = ("batches", "train_loss_best", "valid_loss_best")
 # Parameters that may change between a fit and the one that goes on from its checkpoint.
@@ -268,6 +270,18 @@ class DeepEstimator(BaseEstimator):
     ) -> Any:
         """Fit a linear model before the networks; None where there is none."""
         return None
+
+    def _linear_columns(self, X: Modalities, weight: Array | None) -> tuple[Columns, Array] | None:
+        """Return the columns of a linear model, and their values (n, p); None if they are many."""
+        if is_streamed(X):
+            return None
+        modalities = describe(X, self._columns, self.categories_, self._network_spec().encoders)
+        n_classes = {one.name: one.n_classes for one in modalities}
+        width = sum(one.width * max(1, one.n_classes) for one in modalities)
+        if len(X) * width > LARGEST_LINEAR:
+            return None
+        columns = fit_columns(X, n_classes, weight)
+        return columns, columns.matrix(X)
 
     def _build(self, data: FitData, seed: int) -> tuple[Any, torch.nn.Module]:
         """Return the module to train, and the objective that training minimises; abstract."""

@@ -18,16 +18,20 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData
+from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, numpy_type
 from skmm._deep._networks import fusion_network, modality_networks, n_features
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
+from skmm._linear._logistic import fit_logistic
+from skmm._linear._model import LinearFit
+from skmm._linear._ridge import fit_ridge
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin
+from skmm._multimodal_predictor._blend import averaged, blended, network_shares, rotations
 from skmm._nets import Net, Outputs, build
 from skmm._parameters import Numbers
 from skmm.nn import ACTIVATIONS, FeedForward
@@ -39,6 +43,7 @@ from skmm.nn._prediction import (
 )
 
 Array = np.ndarray
+N_ALIGNED = 2000  # rows at most by which representations are rotated towards each other
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,13 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         Returns
         -------
         Z : ndarray of shape (n_samples, n_features_out)
-            With ``fusion="late"`` the mean of the encoders' outputs.
+            With ``fusion="late"`` the mean of the encoders' outputs. Of several networks the mean,
+            after each was rotated towards the first.
         """
-        return self._apply(PredictorNetwork.represent, self._check(X))
+        X = self._check(X)
+        parts = self._of_members(PredictorNetwork.represent, X)
+        turned = [Z if R is None else Z @ R for Z, R in zip(parts, self._rotations, strict=True)]
+        return np.mean(turned, axis=0, dtype=parts.dtype)
 
     @available_if(_attends)
     def attention_weights(self, X: Any) -> pd.DataFrame:
@@ -108,14 +117,24 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             They sum to one in each row, and are 0 where a modality is missing.
         """
         X = self._check(X)
-        weights = self._apply(PredictorNetwork.attention, X)
+        weights = self._of_members(PredictorNetwork.attention, X).mean(axis=0)
         return pd.DataFrame(weights, columns=list(self.modality_names_in_), index=X.index)
 
     def _raw(self, X: Any) -> Array:
-        """Return the outputs of the network."""
+        """Return the outputs: of the networks on average, and of the linear model."""
         if isinstance(X, Known):
             return X.outputs
-        return self._apply(PredictorNetwork.predict, self._check(X))
+        X, tasks = self._check(X), self._target.tasks
+        if self._linear is None:
+            return averaged(tasks, self._of_members(PredictorNetwork.predict, X))
+        network = linear = self._linear.outputs(X).astype(numpy_type(X))
+        if any(share.any() for share in self._shares):
+            network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
+        return blended(tasks, linear, network, self._shares)
+
+    def _of_members(self, function: Any, X: Modalities) -> Array:
+        """Return what each network gives, (n_members, n_samples, ...)."""
+        return np.stack([self._apply(function, X, member=k) for k in range(self._n_members)])
 
     def _read_fit(self, X: Any, y: Any, sample_weight: Any) -> FitData:
         warn_of_other_rows(X, y=y, sample_weight=sample_weight)
@@ -178,6 +197,52 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         truth = _safe_indexing(data.y, np.concatenate([split.valid for split in splits]))
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
+
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> LinearFit | None:
+        """Fit the tuned linear model, where rows are held out that can judge it."""
+        found = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
+        if found is None:
+            return None
+        (columns, Z), tasks = found, self._target.tasks
+        if tasks[0].kind == "numbers":
+            return fit_ridge(columns, Z, data.target, splits, data.weight)
+        return fit_logistic(columns, Z, data.target, tasks, splits, data.weight)
+
+    def _blend(
+        self,
+        data: FitData,
+        splits: Sequence[Split],
+        linear: LinearFit | None,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Choose the share of the linear model on rows that neither has seen."""
+        X, tasks, n = data.X, self._target.tasks, len(data.X)
+        some = slice(0, N_ALIGNED)
+        self._rotations = rotations(
+            [
+                self._apply(PredictorNetwork.represent, X, some, member=k)
+                for k in range(self._n_members)
+            ]
+        )
+        self.held_out_ = np.zeros((len(splits), n), dtype=bool)
+        for held_out, split in zip(self.held_out_, splits, strict=True):
+            held_out[[] if split.valid is None else split.valid] = True
+        self._linear = None if linear is None else linear.model
+        self._shares = [np.ones(task.width if task.kind == "numbers" else 1) for task in tasks]
+        self.oof_score_ = np.nan
+        rows = np.flatnonzero(self.held_out_.any(axis=0))
+        if len(rows):
+            network = self._held_out(PredictorNetwork.predict, X, splits)[rows]
+            weight = np.ones(n) if data.weight is None else data.weight
+            if linear is not None:
+                pair = linear.oof[rows], network
+                self._shares = network_shares(tasks, data.target[rows], *pair, weight[rows])
+                network = blended(tasks, *pair, self._shares)
+            scorer = check_scoring(self, scoring=self.scoring)
+            self.oof_score_ = float(scorer(self, Known(network), _safe_indexing(data.y, rows)))
+        self.linear_share_ = 1.0 - np.concatenate(self._shares)
 
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)
