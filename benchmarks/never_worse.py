@@ -277,6 +277,14 @@ def verdicts(
         yield about, verdict
 
 
+def warn_of_failures(cell: Cell, rivals: Results, n_splits: int) -> None:
+    """Say which rivals failed: their splits are compared with nobody."""
+    for name in RIVALS[cell.task]:
+        known = [rivals[key] for key in cell.keys(name, n_splits)]
+        if failed := [found for found in known if found and "error" in found]:
+            print(f"{cell}: {name} failed in {len(failed)} splits: {failed[0]['error']}")
+
+
 COLUMNS = ["data", "n", "gaps", "figure", "rival", "linear", "ours", "gain", "low", "high"]
 COLUMNS += ["margin", "verdict", BESIDE, "splits", "seconds", "linear seconds"]
 
@@ -342,6 +350,8 @@ def main() -> None:
             if not options.rivals_only:
                 method = estimator.method(parameters(options.params))
                 run(cell, {label: method}, ours, options.splits)
+        for cell in todo:
+            warn_of_failures(cell, rivals, options.splits)
         rows = [
             row
             for cell in todo

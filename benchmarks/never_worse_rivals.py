@@ -246,8 +246,13 @@ def kernel(split: Split) -> Figures:
 
 
 def n_components(split: Split) -> int:
-    """Return the number of components that both sides of an alignment have."""
-    return min(N_COMPONENTS, *(value.shape[1] for value in split.train.X.values()))
+    """Return the number of components of both sides: ten, or as many as every modality has.
+
+    Shares that sum to 1 have one dimension less than columns.
+    """
+    X = split.truth
+    ranks = (np.linalg.matrix_rank(value - value.mean(axis=0)) for value in X.values())
+    return min(N_COMPONENTS, *map(int, ranks))
 
 
 def cca(split: Split) -> Figures:
