@@ -143,7 +143,8 @@ def stacking(split: Split) -> Figures:
 
 def one_modality(name: str, classes: Array, split: Split) -> Array:
     """Return probabilities by one modality; NaN where it is missing."""
-    (X, y), test = observed(split.train, name), split.test.X
+    rows = np.flatnonzero(~split.train.X.missing[name])
+    X, y, test = split.train.X[rows].select([name]), split.train.y[rows], split.test.X
     found = np.full((len(test), len(classes)), np.nan)
     rows = np.flatnonzero(~test.missing[name])
     if len(np.unique(y)) < 2 or not len(rows):
@@ -157,10 +158,9 @@ def one_modality(name: str, classes: Array, split: Split) -> Array:
     return found
 
 
-def observed(case: Case, name: str) -> tuple[Modalities, Array]:
-    """Return one modality and the targets of the rows that have it."""
-    rows = np.flatnonzero(~case.X.missing[name])
-    return case.X[rows].select([name]), case.y[rows]
+def observed(case: Case, name: str) -> Array:
+    """Return the values of a modality on the rows that have it."""
+    return np.asarray(case.X[name][np.flatnonzero(~case.X.missing[name])], dtype=float)
 
 
 def ridge(split: Split) -> Figures:
@@ -250,8 +250,8 @@ def n_components(split: Split) -> int:
 
     Shares that sum to 1 have one dimension less than columns.
     """
-    X = split.truth
-    ranks = (np.linalg.matrix_rank(value - value.mean(axis=0)) for value in X.values())
+    known = (observed(split.train, name) for name in split.train.X.names)
+    ranks = (np.linalg.matrix_rank(value - value.mean(axis=0)) for value in known)
     return min(N_COMPONENTS, *map(int, ranks))
 
 
