@@ -30,6 +30,9 @@ from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._values import Array, is_sparse
 
 PADDING = 0  # token id
+# Of the indicators of what is missing: what is filled in says most, and of few rows a penalty that
+# is right for it would leave indicators of full size free to fit noise.
+MARK = 0.1
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Columns:
         for one, block in zip(self.modalities.values(), self._blocks(), strict=True):
             Z[:, block] = np.clip(Z[:, block], one.low, one.high) / np.sqrt(max(1, one.width))
         marks = [
-            (~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing
+            MARK * ((~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing)
             for name, one in self.modalities.items()
             if one.missing > 0
         ]

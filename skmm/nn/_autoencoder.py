@@ -17,14 +17,10 @@ Terms = dict[str, Tensor]
 
 
 class Reconstruction(NamedTuple):
-    """Log-likelihoods per column (N,) of each modality, and with alignment the code of each.
-
-    In validation also log-likelihoods given the other modalities, 0 in rows that have no other.
-    """
+    """Log-likelihoods per column (N,) of each modality, and with alignment the code of each."""
 
     log_probs: list[Tensor]
     alone: list[Tensor]
-    predicted: list[Tensor]
 
 
 class AutoencoderNetwork(ModalityNetworks):
@@ -66,38 +62,18 @@ class AutoencoderNetwork(ModalityNetworks):
         codes = self.encoded(inputs, observed, self.noise)
         visible = self.hide(observed, codes[0], len(codes))
         z = self.fusion(codes, visible)
-        modalities = range(len(self.names))
-        log_probs = [self._log_probs(m, z, inputs, observed) for m in modalities]
+        log_probs, rows = [], rows_of(observed)
+        for m, name in enumerate(self.names):
+            here = rows.having(m)
+            target = self.target(m, take(inputs[name], here))
+            values = self.mean_log_prob(m, take(z, here), target)
+            log_probs.append(scatter(values, here, len(z)))
         alone = [self._alone(m, code) for m, code in enumerate(codes)] if self.aligned else []
-        predicted = []
-        if not self.training and len(codes) > 1:
-            predicted = [self._predicted(m, codes, inputs, observed) for m in modalities]
-        return Reconstruction(log_probs, alone, predicted)
+        return Reconstruction(log_probs, alone)
 
     def encode(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
         """Return the joint codes (N, k); modalities that are not in `inputs` are missing."""
         return self.fusion(self.encoded(inputs, observed, self.noise), observed)
-
-    def _log_probs(
-        self, m: int, z: Tensor, inputs: Mapping[str, Tensor], observed: Tensor | None
-    ) -> Tensor:
-        """Return log-likelihoods (N,) of a modality given joint codes, 0 where it is missing."""
-        here = rows_of(observed).having(m)
-        target = self.target(m, take(inputs[self.names[m]], here))
-        return scatter(self.mean_log_prob(m, take(z, here), target), here, len(z))
-
-    def _predicted(
-        self,
-        m: int,
-        codes: Sequence[Tensor],
-        inputs: Mapping[str, Tensor],
-        observed: Tensor | None,
-    ) -> Tensor:
-        """Return log-likelihoods (N,) of a modality given the others."""
-        others = self.presence({"": codes[0]}, observed).clone()
-        others[:, m] = False
-        values = self._log_probs(m, self.fusion(codes, others), inputs, observed)
-        return values * others.any(dim=1)
 
     def _alone(self, m: int, code: Tensor) -> Tensor:
         """Return the joint code of a modality by itself."""
@@ -136,12 +112,6 @@ class ReconstructionObjective(nn.Module):
             # `values` are 0 where the modality is missing: the mean over rows that have it.
             share = 1.0 if observed is None else len(values) / observed[:, m].sum().clamp(min=1)
             terms[f"reconstruction_{name}"] = -self.weights[m] * share * values.mean()
-        for m, (name, values) in enumerate(zip(self.names, outputs.predicted, strict=False)):
-            share = 1.0
-            if observed is not None:
-                both = observed[:, m] & (observed.sum(dim=1) > 1)
-                share = len(values) / both.sum().clamp(min=1)
-            terms[f"prediction_{name}"] = -self.weights[m] * share * values.mean()
         if outputs.alone:
             gap = disagreement(outputs.alone, observed)
             terms["alignment"] = self.alignment_weight * gap
