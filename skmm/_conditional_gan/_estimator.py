@@ -156,7 +156,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        `validation_fraction` of the rows once. "auto" is 5 folds for up to
         3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
         in blocks, and for several processes.
 

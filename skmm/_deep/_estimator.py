@@ -132,6 +132,7 @@ class DeepEstimator(BaseEstimator):
 
     _net_class: type[Net] = Net
     _is_ensemble = True
+    _n_folds = 5  # of cv="auto"
     modality_names_in_: tuple[str, ...]
     _schema: Any
     _columns: dict[str, ColumnStatistics]
@@ -180,7 +181,7 @@ class DeepEstimator(BaseEstimator):
         together = run.processes is not None or is_streamed(data.X)
         cv = self.cv
         if isinstance(cv, str):
-            cv = 0 if together else automatic_folds(rows)
+            cv = 0 if together else automatic_folds(rows, self._n_folds)
         if cv is None or (isinstance(cv, int) and cv == 0):
             return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
         if together:
