@@ -24,7 +24,7 @@ from skmm._linear._blend import (
     share_of_classes,
     share_of_numbers,
 )
-from skmm._linear._columns import Columns, fit_columns
+from skmm._linear._columns import MARK, Columns, fit_columns
 from skmm._linear._logistic import fit_logistic
 from skmm._linear._residuals import residual_normal
 from skmm._linear._ridge import fit_ridge
@@ -100,8 +100,8 @@ def test_gaps_are_filled_by_the_normal_distribution_and_marked():
     columns = fit_columns(holes, n_classes)
     Z = columns.matrix(holes)
     assert columns.n_columns == Z.shape[1] == 25
-    assert_allclose(Z[:, 23], holes.missing["labels"] - 3 / 60)
-    assert_allclose(Z[:, 24], holes.missing["image"] - 3 / 60)
+    assert_allclose(Z[:, 23], MARK * (holes.missing["labels"] - 3 / 60))
+    assert_allclose(Z[:, 24], MARK * (holes.missing["image"] - 3 / 60))
     blocks = [slice(0, 5), slice(5, 8), slice(8, 11), slice(11, 20), slice(20, 23)]
     width = np.sqrt(np.repeat([5, 3, 3, 9, 3], [5, 3, 3, 9, 3]))
     rows = Z[:, :23] * width

@@ -165,7 +165,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
+        `validation_fraction` of the rows once. "auto" is 5 folds for up to
         3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
         in blocks, and for several processes.
 
@@ -408,7 +408,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         conditions = self._without_target(X)
         lacked = [n for n in conditions.names if not observed_rows(conditions, n).all()]
         self._may_lack = frozenset(conditions.names if self.modality_dropout else lacked)
-        self._filler = self._fit_columns(conditions, None)
+        self._filler = self._linear_columns(conditions)
         labels = X[self._target].reshape(-1, 1) if self._target in self.categories_ else None
         return FitData(self._filled(X), values, labels=labels)
 

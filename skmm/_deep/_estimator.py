@@ -132,6 +132,7 @@ class DeepEstimator(BaseEstimator):
 
     _net_class: type[Net] = Net
     _is_ensemble = True
+    _n_folds = 5  # of cv="auto"
     modality_names_in_: tuple[str, ...]
     _schema: Any
     _columns: dict[str, ColumnStatistics]
@@ -180,7 +181,7 @@ class DeepEstimator(BaseEstimator):
         together = run.processes is not None or is_streamed(data.X)
         cv = self.cv
         if isinstance(cv, str):
-            cv = 0 if together else automatic_folds(rows)
+            cv = 0 if together else automatic_folds(rows, self._n_folds)
         if cv is None or (isinstance(cv, int) and cv == 0):
             return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
         if together:
@@ -271,13 +272,8 @@ class DeepEstimator(BaseEstimator):
         """Fit a linear model before the networks; None where there is none."""
         return None
 
-    def _linear_columns(self, X: Modalities, weight: Array | None) -> tuple[Columns, Array] | None:
-        """Return the columns of a linear model, and their values (n, p); None if they are many."""
-        columns = self._fit_columns(X, weight)
-        return None if columns is None else (columns, columns.matrix(X))
-
-    def _fit_columns(self, X: Modalities, weight: Array | None) -> Columns | None:
-        """Return the columns of a linear model; None if they are many, or are read in blocks."""
+    def _linear_columns(self, X: Modalities, weight: Array | None = None) -> Columns | None:
+        """Return the columns of a linear model; None if they are too many, or not in memory."""
         if is_streamed(X):
             return None
         modalities = describe(X, self._columns, self.categories_, self._network_spec().encoders)

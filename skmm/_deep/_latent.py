@@ -10,17 +10,20 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
-from skmm._deep._decoding import decode
-from skmm._deep._estimator import DeepEstimator, FitData
+from skmm._deep._decoding import decode, plausible
+from skmm._deep._estimator import DeepEstimator, FitData, numpy_type
 from skmm._deep._spec import ModalitySpec, NetworkSpec, describe
 from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts, ReconstructionMixin
+from skmm._linear._blend import share_of_numbers
+from skmm._linear._columns import Columns
 from skmm._modalities import Modalities, check_modalities, missing_mask, observed_rows
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin, codes_follow_output
 from skmm._nets import Net
 from skmm.metrics import r2_per_modality
+from skmm.nn._members import members_of
 
 Array = np.ndarray
 
@@ -133,13 +136,88 @@ class LatentEstimator(
             )
         return self._expect(X, [to])[to][:, 0]
 
-    def _codes(self, X: Modalities, rows: Array | slice | None = None) -> Array:
-        """Return the joint codes of checked data, or of some rows."""
-        return self._apply(self._encoder, X, rows)
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> list[Columns] | None:
+        """Fit the normal distribution of all columns, to all rows and to those of each split."""
+        if splits[0].valid is None or len(data.X.names) < 2:
+            return None
+        found = []
+        for rows in (slice(None), *(split.train for split in splits)):
+            columns = self._linear_columns(data.X if isinstance(rows, slice) else data.X[rows])
+            if columns is None or columns.distribution is None:
+                return None
+            found.append(columns)
+        return found
+
+    def _blend(
+        self,
+        data: FitData,
+        splits: Sequence[Split],
+        linear: Sequence[Columns] | None,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Choose the network's share in each modality given the others, on rows held out."""
+        self._linear = None if linear is None else linear[0]
+        self._shares = {name: np.ones(1) for name in data.X.names}
+        skills: list[float] = []
+        for name in data.X.names:
+            rows = [_rows_to_predict(data.X, name, split) for split in splits]
+            if len(data.X.names) == 1 or not (numbers := np.concatenate(rows)).size:
+                continue
+            truth, others = data.X[numbers].select([name]), _without(data.X, name)
+            expected = np.concatenate(
+                [self._expect_by(k, others[r], [name])[name] for k, r in enumerate(rows) if len(r)]
+            )
+            if linear is not None and self._schema.kinds[name] != "tokens":
+                parts = zip(linear[1:], rows, strict=True)
+                plain = np.concatenate(
+                    [own.expected(others[r], [name])[name] for own, r in parts if len(r)]
+                )
+                self._shares[name] = self._share(truth, name, plain, expected)
+                expected = _mixed(plain, expected, self._shares[name])
+            skills += self._skill(truth, {name: expected}).values()
+        self.linear_share_ = {n: float(1.0 - share.mean()) for n, share in self._shares.items()}
+        self.oof_score_ = float(np.mean(skills)) if skills else np.nan
+
+    def _share(self, X: Modalities, name: str, linear: Array, network: Array) -> Array:
+        """Return the network's share in each column of a modality; labels have one."""
+        truth = np.asarray(X[name])
+        if name in self.categories_:
+            pair = linear.reshape(-1, 1), network.reshape(-1, 1)
+            return share_of_numbers(np.eye(linear.shape[1])[truth].reshape(-1, 1), *pair)
+        truth, known = truth.reshape(len(truth), -1), self._columns[name]
+        scale, unknown = known.divisor.ravel(), np.isnan(truth)
+        parts = (np.where(unknown, 0.0, part) / scale for part in (truth, linear, network))
+        return share_of_numbers(*parts)
+
+    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
+        """Return the expectations of modalities given X, by the networks and the linear model."""
+        deep = [name for name in names if self._shares[name].any()]
+        found = self._expect_by(0, X, deep) if deep else {}
+        if self._linear is None:
+            return found
+        partly = [
+            n for n in names if self._shares[n].min() < 1 and self._schema.kinds[n] != "tokens"
+        ]
+        for name, linear in self._linear.expected(X, partly).items() if partly else ():
+            mixed = _mixed(linear, found.get(name), self._shares[name])
+            known = self._columns.get(name)
+            found[name] = plausible(mixed, known, numpy_type(X))
+        return found
+
+    def _expect_by(self, member: int, X: Modalities, names: Sequence[str]) -> Parts:
+        """Return the expectations of modalities given X by one of the networks; abstract."""
+        raise NotImplementedError
+
+    def _codes(self, X: Modalities, rows: Array | slice | None = None, *, member: int = 0) -> Array:
+        """Return the joint codes of checked data, or of some rows, by one of the networks."""
+        return self._apply(self._encoder, X, rows, member=member)
 
     def _read_fit(self, X: Any) -> FitData:
         X = self._read(X, reset=True, allow_empty_rows=self._any_row)
         self._columns = column_statistics(X, self._schema)
+        self.means_ = {name: self._mean(X, name) for name in X.names}
         return FitData(X)
 
     def _described(self, X: Modalities) -> tuple[NetworkSpec, list[ModalitySpec]]:
@@ -148,7 +226,6 @@ class LatentEstimator(
         return spec, describe(X, self._columns, self.categories_, spec.encoders, self.likelihoods)
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
-        self.means_ = {name: self._mean(data.X, name) for name in data.X.names}
         self._n_features_out = self.n_components
 
     def _mean(self, X: Modalities, name: str) -> Array:
@@ -158,9 +235,10 @@ class LatentEstimator(
             return np.bincount(value, minlength=len(self.categories_[name])) / len(value)
         return self._columns[name].mean.reshape(self._schema.shapes[name])
 
-    def _decode(self, Z: Array, names: Sequence[str], rng: Any = None) -> Parts:
+    def _decode(self, Z: Array, names: Sequence[str], rng: Any = None, *, member: int = 0) -> Parts:
         """Decode joint codes: to expectations, or with `rng` to draws."""
-        return decode(self.net_.module_, dict.fromkeys(names, Z), self._columns, rng)
+        network = members_of(self.net_.module_)[member]
+        return decode(network, dict.fromkeys(names, Z), self._columns, rng)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> Parts:
         return self._decode(Z, names)
@@ -209,6 +287,27 @@ class LatentEstimator(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _rows_to_predict(X: Modalities, name: str, split: Split) -> Array:
+    """Return the held-out rows that have a modality, and another to predict it from."""
+    if split.valid is None:
+        return np.zeros(0, dtype=int)
+    there = ~missing_mask(X)[split.valid]
+    has, others = there[:, X.names.index(name)], there.sum(axis=1) > 1
+    return split.valid[has & others]
+
+
+def _without(X: Modalities, name: str) -> Modalities:
+    return X.select([other for other in X.names if other != name])
+
+
+def _mixed(linear: Array, network: Array | None, share: Array) -> Array:
+    """Return the expectation of both; exactly the linear one where the share is 0."""
+    if network is None:
+        return linear
+    linear = linear.reshape(network.shape)
+    return np.where(share > 0, linear + share * (network - linear), linear)
 
 
 def weights_of(

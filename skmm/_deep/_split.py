@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_consistent_length
 from skmm._random import seed_of
 
 Array = np.ndarray
-N_FOLDS = 5  # of cv="auto"
 MANY_ROWS = 3000  # from which cv="auto" holds out a part once
 FEWEST_ROWS = 4  # that are divided into folds of two rows or more
 
@@ -62,11 +61,11 @@ def fold_splits(cv: Any, rows: Rows, rng: np.random.RandomState) -> list[Split]:
     return splits
 
 
-def automatic_folds(rows: Rows) -> int:
-    """Return the number of folds of cv="auto"; below 2 says none."""
+def automatic_folds(rows: Rows, n_folds: int) -> int:
+    """Return how many folds of usually so many cv="auto" takes; below 2 says none."""
     if len(rows.usable) > MANY_ROWS:
         return 0
-    n_folds = min(N_FOLDS, len(rows.usable) // 2)
+    n_folds = min(n_folds, len(rows.usable) // 2)
     if rows.groups is not None:
         n_folds = min(n_folds, len(np.unique(np.asarray(rows.groups)[rows.usable])))
     return n_folds if len(rows.usable) >= FEWEST_ROWS else 0

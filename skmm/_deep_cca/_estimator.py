@@ -157,9 +157,9 @@ class DeepCCA(
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
-        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
-        in blocks, and for several processes.
+        `validation_fraction` of the rows once. "auto" is 3 folds for up to 3000 rows, and None for
+        more, for data that are read in blocks, and for several processes. After several splits the
+        network is trained on all rows, for as many epochs as were best for the rows held out.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out. With fewer than 20 such rows nothing can be compared:
@@ -279,6 +279,7 @@ class DeepCCA(
     net_: Net
 
     _is_ensemble = False
+    _n_folds = 3  # before the network of all rows
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],

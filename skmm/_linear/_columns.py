@@ -9,7 +9,7 @@ know it, those of new rows do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,6 +30,9 @@ from skmm._modalities._columns import ColumnStatistics
 from skmm._modalities._values import Array, is_sparse
 
 PADDING = 0  # token id
+# Of the indicators of what is missing: what is filled in says most, and of few rows a penalty that
+# is right for it would leave indicators of full size free to fit noise.
+MARK = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,19 @@ class Encoded:
         """Number of columns that vary."""
         return len(self.low)
 
+    def in_units(self, Z: Array) -> Array:
+        """Return standardised columns (n, width) as they were (n, d), labels as probabilities."""
+        found = np.tile(self.mean, (len(Z), 1))
+        found[:, self.unit > 0] += Z * self.unit[self.unit > 0]
+        if self.kind == "binary":
+            return np.clip(found, 0.0, 1.0)
+        if self.kind == "count":
+            return np.maximum(found, 0.0)
+        if self.kind == "categorical":
+            found = np.maximum(found, 0.0)
+            found /= found.sum(axis=1, keepdims=True)
+        return found
+
     def columns(self, X: Modalities, name: str) -> Array:
         """Return the columns of a modality, which X may lack."""
         if name not in X:
@@ -112,26 +128,33 @@ class Columns:
         """Width of the matrix."""
         return sum(one.width + (one.missing > 0) for one in self.modalities.values())
 
-    def completed(self, X: Modalities) -> dict[str, Array]:
-        """Return the standardised columns (n, width) of each modality, gaps filled."""
+    def expected(self, X: Modalities, names: Sequence[str]) -> dict[str, Array]:
+        """Return modalities (n, d) in their units, expected where rows lack them; labels (n, C).
+
+        A modality is a number for each column, of labels the probability of each class.
+        """
         Z = _side_by_side(self.modalities, X)
-        if np.isnan(Z).any():
-            Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
-        blocks = side_by_side([one.width for one in self.modalities.values()])
-        return {
-            name: np.clip(Z[:, block], one.low, one.high)
-            for (name, one), block in zip(self.modalities.items(), blocks, strict=True)
-        }
+        blocks = dict(zip(self.modalities, self._blocks(), strict=True))
+        wanted = [list(self.modalities).index(name) for name in names]
+        gaussian = self.gaussian
+        Z = np.nan_to_num(Z if gaussian is None else gaussian.complete(Z, wanted), copy=False)
+        return {name: self.modalities[name].in_units(Z[:, blocks[name]]) for name in names}
+
+    def _blocks(self) -> list[slice]:
+        return side_by_side([one.width for one in self.modalities.values()])
 
     def matrix(self, X: Modalities) -> Array:
         """Return the columns (n, n_columns) of checked rows whose labels are numbers of classes.
 
         Indicators of what is missing come last. Modalities that X lacks are missing in every row.
         """
-        parts = self.completed(X)
-        Z = np.hstack([Z / np.sqrt(max(1, Z.shape[1])) for Z in parts.values()])
+        Z = _side_by_side(self.modalities, X)
+        if np.isnan(Z).any():
+            Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
+        for one, block in zip(self.modalities.values(), self._blocks(), strict=True):
+            Z[:, block] = np.clip(Z[:, block], one.low, one.high) / np.sqrt(max(1, one.width))
         marks = [
-            (~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing
+            MARK * ((~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing)
             for name, one in self.modalities.items()
             if one.missing > 0
         ]

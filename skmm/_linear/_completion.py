@@ -32,21 +32,18 @@ def completed(X: Modalities, columns: Columns, shapes: Mapping[str, tuple[int, .
         In the original units. Which modalities were missing stays known, although their numbers
         are there now. Labels, tokens and images stay missing. X itself where it has no gap.
     """
-    numbers = {name: one for name, one in columns.modalities.items() if one.kind in FILLED}
+    numbers = [name for name, one in columns.modalities.items() if one.kind in FILLED]
     raw = {name: _raw(X, name, shapes[name]) for name in numbers}
-    if not any(np.isnan(value).any() for value in raw.values()):
+    lacking = [name for name, value in raw.items() if np.isnan(value).any()]
+    if not lacking:
         return X
     values = dict(X.items())
-    for name, Z in columns.completed(X).items():
-        if name not in numbers:
-            continue
-        one, value = numbers[name], raw[name]
-        flat = np.tile(one.mean, (len(X), 1))
-        flat[:, one.unit > 0] += Z * one.unit[one.unit > 0]
+    for name, flat in columns.expected(X, lacking).items():
+        value = raw[name]
         filled = np.where(np.isnan(value), flat.reshape(value.shape), value)
         values[name] = filled.astype(value.dtype, copy=False)
     absent = [name for name in numbers if name not in X]
-    kinds = X.kinds | {name: numbers[name].kind for name in absent}
+    kinds = X.kinds | {name: columns.modalities[name].kind for name in absent}
     mask = np.hstack([missing_mask(X), np.ones((len(X), len(absent)), dtype=bool)])
     return Modalities._make(values, kinds, mask, X._ids)
 

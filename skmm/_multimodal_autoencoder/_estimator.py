@@ -125,9 +125,9 @@ class MultimodalAutoencoder(LatentEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
-        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
-        in blocks, and for several processes.
+        `validation_fraction` of the rows once. "auto" is 3 folds for up to 3000 rows, and None for
+        more, for data that are read in blocks, and for several processes. After several splits the
+        network is trained on all rows, for as many epochs as were best for the rows held out.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -240,6 +240,7 @@ class MultimodalAutoencoder(LatentEstimator):
     _encoder = staticmethod(AutoencoderNetwork.encode)
 
     _is_ensemble = False
+    _n_folds = 3  # before the network of all rows
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -372,8 +373,8 @@ class MultimodalAutoencoder(LatentEstimator):
         codes = self._codes(data.X, some_rows(len(data.X), rng))
         self.latent_density_ = fit_density(self.latent_density, codes, rng)
 
-    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        return self._decode(self._codes(X), names)
+    def _expect_by(self, member: int, X: Modalities, names: Sequence[str]) -> Parts:
+        return self._decode(self._codes(X, member=member), names, member=member)
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         return self._decode(

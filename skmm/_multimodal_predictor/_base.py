@@ -202,10 +202,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
     ) -> LinearFit | None:
         """Fit the tuned linear model, where rows are held out that can judge it."""
-        found = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
-        if found is None:
+        columns = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
+        if columns is None:
             return None
-        (columns, Z), tasks = found, self._target.tasks
+        Z, tasks = columns.matrix(data.X), self._target.tasks
         if tasks[0].kind == "numbers":
             return fit_ridge(columns, Z, data.target, splits, data.weight)
         return fit_logistic(columns, Z, data.target, tasks, splits, data.weight)

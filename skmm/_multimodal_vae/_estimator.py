@@ -17,17 +17,20 @@ from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities
+from skmm._linear._blend import share_of_densities
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._chunks import LARGE, rows_within
 from skmm._multimodal_vae._diagnostics import (
     contributions,
     judged_rows,
     warn_of_collapse,
 )
+from skmm._multimodal_vae._factors import Factors, fit_factors, is_normal
 from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
 from skmm._nets import plain_torch
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
+from skmm.nn._members import members_of
 from skmm.nn._vae import VAENetwork, VAEObjective
 
 Array = np.ndarray
@@ -148,9 +151,9 @@ class MultimodalVAE(LatentEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
-        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
-        in blocks, and for several processes.
+        `validation_fraction` of the rows once. "auto" is 3 folds for up to 3000 rows, and None for
+        more, for data that are read in blocks, and for several processes. After several splits the
+        network is trained on all rows, for as many epochs as were best for the rows held out.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -283,6 +286,7 @@ class MultimodalVAE(LatentEstimator):
     _encoder = staticmethod(VAENetwork.codes)
 
     _is_ensemble = False
+    _n_folds = 3  # before the network of all rows
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -406,13 +410,22 @@ class MultimodalVAE(LatentEstimator):
             row without anything. Exact for `n_importance_samples` without end.
         """
         X = self._check(X, allow_empty_rows=True)
-        network = self.net_.module_
+        factors = self._factors
+        if factors is None:
+            return self._log_evidence(X)
+        network = self._log_evidence(X) if factors.share else np.zeros(len(X))
+        return factors.mixed(X, network).astype(numpy_type(X), copy=False)
+
+    def _log_evidence(self, X: Modalities, *, member: int = 0) -> Array:
+        """Return the lower bound of the log-likelihood (n,) by one of the networks."""
+        network = members_of(self.net_.module_)[member]
         n_parts = len(network.subsets) if self.posterior in ("moe", "mopoe") else 1
         noise = self._noise(-(-self.n_importance_samples // n_parts))
         width = max(*(value[:1].size for value in X.values()), *self.hidden_layer_sizes, 1)
         return self._apply(
             _log_evidence,
             X,
+            member=member,
             n_rows=rows_within(LARGE, width * n_parts * len(noise)),
             noise=noise,
         )
@@ -435,10 +448,27 @@ class MultimodalVAE(LatentEstimator):
         )
         return module, objective
 
+    def _blend(
+        self, data: FitData, splits: Sequence[Split], linear: Any, rng: np.random.RandomState
+    ) -> None:
+        self._noise_seed = seed_of(rng)
+        super()._blend(data, splits, linear, rng)
+        self._factors = self._fit_factors(data.X, splits[0], seed_of(rng))
+        self.linear_density_share_ = 0.0 if self._factors is None else 1.0 - self._factors.share
+
+    def _fit_factors(self, X: Modalities, split: Split, seed: int) -> Factors | None:
+        """Fit factor analysis, and choose its share in the density on the first rows held out."""
+        likelihoods = {one.name: str(one.likelihood) for one in self._described(X)[1]}
+        if split.valid is None or not is_normal(X, likelihoods):
+            return None
+        held_out = X[split.valid[~missing_mask(X)[split.valid].all(axis=1)]]
+        linear = Factors(fit_factors(X, split, seed), 0.0).log_density(held_out)
+        share = share_of_densities(linear, self._log_evidence(held_out))
+        return Factors(fit_factors(X, None, seed), share)
+
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         super()._finish(data, splits, rng)
         X = data.X
-        self._noise_seed = seed_of(rng)
         constant = {
             name: np.flatnonzero(~known.varies)
             for name, known in self._columns.items()
@@ -462,17 +492,24 @@ class MultimodalVAE(LatentEstimator):
         half = rng.standard_normal((-(-n_draws // 2), self.n_components))
         return np.concatenate([half, -half])[:n_draws]
 
-    def _expect(self, X: Modalities, names: Sequence[str]) -> Parts:
-        noise, index = self._noise(N_MEAN), self.net_.module_.index
+    def _expect_by(self, member: int, X: Modalities, names: Sequence[str]) -> Parts:
+        noise, index = self._noise(N_MEAN), self.modality_names_in_.index
         width = max(64, *self.hidden_layer_sizes) if len(self.hidden_layer_sizes) else 64
         n_rows = rows_within(LARGE, width * N_MEAN)
         found = {}
         for name in names:
-            mean = self._apply(_mean, X, n_rows=n_rows, m=index(name), noise=noise)
+            mean = self._apply(_mean, X, member=member, n_rows=n_rows, m=index(name), noise=noise)
             found[name] = plausible(mean, self._columns.get(name), numpy_type(X))
         return found
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
+        draws = self._draw_deep(n_samples, rng)
+        if self._factors is None or self.latent_density_ is not None:
+            return draws
+        linear = rng.uniform(size=n_samples) >= self._factors.share
+        return _exchanged(draws, linear, self._factors.draw(n_samples, rng))
+
+    def _draw_deep(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         if self.latent_density_ is None:
             Z = rng.standard_normal((n_samples, self.n_components))
         else:
@@ -492,7 +529,23 @@ class MultimodalVAE(LatentEstimator):
             rows = np.arange(len(parts)), chosen
             Z = means[rows] + scales[rows] * rng.standard_normal((len(parts), k))
             draws.append(dict.fromkeys(names, Z.astype(parts.dtype)))
-        return decode_draws(self.net_.module_, draws, self._columns, rng)
+        found = decode_draws(self.net_.module_, draws, self._columns, rng)
+        if self._factors is None:
+            return found
+        # A row's draws come from the part of the mixture that what is known of it comes from.
+        share = self._factors.responsibility(X, self._log_evidence(X))
+        return [
+            _exchanged(one, rng.uniform(size=len(X)) >= share, self._factors.draw_given(X, rng))
+            for one in found
+        ]
+
+
+def _exchanged(draws: Parts, rows: Array, others: Mapping[str, Array]) -> Parts:
+    """Return draws of which some rows are others."""
+    return {
+        name: np.where(rows[:, None], others[name].reshape(part.shape), part).astype(part.dtype)
+        for name, part in draws.items()
+    }
 
 
 def _log_evidence(

@@ -37,6 +37,7 @@ PATHS = {
     "LinearFloor": "skmm._linear._model.Floor",
     "LinearModel": "skmm._linear._model.LinearModel",
     "LinearSampler": "skmm._conditional_gan._linear.LinearSampler",
+    "Members": "skmm.nn._members.Members",
     "ModalityDropout": "skmm.nn._layers.ModalityDropout",
     "MultiTargets": "skmm._multimodal_predictor._targets.MultiTargets",
     "NamedScorer": "skmm.metrics._scorers._NamedScorer",
