@@ -462,14 +462,10 @@ CASES = (
         pairs=True,
         paired={"target": "y"},
         variants=(
-            Variant(gan(), missing_in_fit=False, missing_in_transform=False),
+            Variant(gan()),
             Variant(gan(modality_dropout=0.3, normalization="batch", **STOPPING)),
-            Variant(
-                gan(loss="relativistic", n_critic=2),
-                missing_in_fit=False,
-                missing_in_transform=False,
-            ),
-            Variant(gan(loss="hinge"), missing_in_fit=False, missing_in_transform=False),
+            Variant(gan(loss="relativistic", n_critic=2)),
+            Variant(gan(loss="hinge", early_stopping=True, cv=2)),
         ),
         effects={
             **DEEP_EFFECTS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +97,7 @@ class LinearSampler:
             deviation[rows] = np.sqrt(deviation[rows] ** 2 + np.square(factor).sum(axis=0))
         return self._possible(expected[:, None] + (self.scale * deviation)[:, None] * scores)
 
-    def _gaps(self, X: Modalities) -> list[tuple[Array, Collection[str]]]:
+    def _gaps(self, X: Modalities) -> list[tuple[Array, list[str]]]:
         """Return the rows of each pattern of missing conditions that draws are wider for."""
         return [] if self.knows_gaps else patterns(X, list(self.model.columns.modalities))
 
@@ -114,7 +114,7 @@ def patterns(X: Modalities, names: Sequence[str]) -> list[tuple[Array, list[str]
         return []
     found, place = np.unique(missing, axis=0, return_inverse=True)
     return [
-        (np.flatnonzero(place.ravel() == k), [names[j] for j in np.flatnonzero(lacks)])
+        (np.flatnonzero(place.ravel() == k), [name for name, lacking in zip(names, lacks, strict=True) if lacking])
         for k, lacks in enumerate(found)
         if lacks.any()
     ]
@@ -171,7 +171,7 @@ def fit_sampler(
     else:
         scaled = (target - mean) / statistics.divisor.ravel()
         fit = fit_ridge(columns, Z, scaled, splits)
-        left = np.subtract(scaled, fit.left_out)
+        left: Array = scaled - np.asarray(fit.left_out)
         residuals = residual_normal(left if knows_gaps else left[complete])
     sampler = LinearSampler(fit.model, kind, mean, scale, residuals, knows_gaps)
     return sampler, sampler.in_units(fit.oof)

@@ -350,7 +350,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
             X = X.select([name for name in X.names if name != self._target])
         return self._without_target(self._check(X))
 
-    def _accepted(self) -> dict[str, bool]:
+    def _accepted(self) -> dict[str, Any]:
         return {"accept_lazy": self._reads_blocks, "allow_partial": self._takes_partial}
 
     def _check_target(self, X: Modalities) -> None:
