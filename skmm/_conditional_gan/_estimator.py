@@ -407,7 +407,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         X, values = self._read(X, y)
         conditions = self._without_target(X)
         lacked = [n for n in conditions.names if not observed_rows(conditions, n).all()]
-        self._may_lack = frozenset(conditions.names if self.modality_dropout else lacked)
+        self._may_lack = list(conditions.names) if self.modality_dropout else lacked
         self._filler = self._linear_columns(conditions)
         labels = X[self._target].reshape(-1, 1) if self._target in self.categories_ else None
         return FitData(self._filled(X), values, labels=labels)
@@ -567,9 +567,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         """Return what helps where draws have collapsed."""
         if self.loss != "energy":
             return "Use loss='energy', more epochs, or a larger gradient_penalty."
-        if self._linear is None and not self.early_stopping:
-            return "Use early_stopping=True, which holds rows out, or fewer epochs."
-        return "Use more rows, fewer epochs, or a larger noise_dim."
+        if not self.early_stopping:
+            return "Use early_stopping=True: a linear model then keeps the spread; or more epochs."
+        return "Use more epochs, or more rows."
 
     def _compare(self, X: Modalities, values: Array) -> None:
         """Compare the marginals of draws with those of training."""

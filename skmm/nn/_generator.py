@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -103,7 +103,7 @@ class ConditionNetworks(ModalityNetworks):
         Of the output of each encoder.
     indicators : bool
         Whether to say in columns of their own which conditions a row has.
-    filled : collection of str, default=()
+    filled : sequence of str, default=()
         Conditions that come with expectations where they are missing.
     **networks : dict
         As in `ModalityNetworks`.
@@ -114,13 +114,13 @@ class ConditionNetworks(ModalityNetworks):
         *,
         widths: Sequence[int],
         indicators: bool,
-        filled: Collection[str] = (),
+        filled: Sequence[str] = (),
         **networks: Any,
     ) -> None:
         super().__init__(**networks)
         self.widths = tuple(widths)
         self.indicators = indicators
-        self.filled = frozenset(filled)
+        self.filled = tuple(filled)
 
     def condition(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
         """Return the outputs of the encoders side by side.
