@@ -1,4 +1,4 @@
-"""The linear part of ConditionalGAN: its share, exact where it has all of it, and rows with gaps."""
+"""The linear part of ConditionalGAN: its share, exact where it has all, and rows with gaps."""
 
 import warnings
 

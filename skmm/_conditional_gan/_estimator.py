@@ -499,7 +499,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             drawn[..., self._of_networks] = network[..., self._of_networks]
             linear = self._scaled(drawn)
             distances = energy_distances(truth, linear, scaled)
-            self._share = share_of_distances(distances)
+            self._share = 1.0 if self._of_networks.all() else share_of_distances(distances)
             scores = mixture_scores(distances, self._share)
             chosen = rng.uniform(size=draws.shape[:2]) < self._share
             draws = np.where(chosen[..., None], scaled, linear)
@@ -547,10 +547,12 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         columns = [rng.permutation(N_NOISE) for _ in range(width)]
         return ((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
 
-    def _some_rows(self, rows: Array, n_draws: int, rng: np.random.RandomState) -> Array:
-        """Return at random as many rows as so many draws of each are judged by."""
+    def _some_rows(
+        self, rows: Array, n_draws: int, rng: np.random.RandomState, n_rows: int = N_JUDGED
+    ) -> Array:
+        """Return at random as many rows, at most `n_rows`, as so many draws of each allow."""
         most = max(20, N_JUDGED_VALUES // (n_draws * len(self._judged)))
-        return np.sort(rng.permutation(rows)[: min(N_JUDGED, most)])
+        return np.sort(rng.permutation(rows)[: min(n_rows, most)])
 
     def _judge(self, truth: Array, draws: Array) -> None:
         """Compare the spread of draws with the error of their mean."""
@@ -574,7 +576,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     def _compare(self, X: Modalities, values: Array) -> None:
         """Compare the marginals of draws with those of training."""
         kind, rng = self._schema.kinds[self._target], np.random.RandomState(self._seed)
-        rows = self._some_rows(np.arange(len(values)), N_COMPARED, rng)
+        rows = self._some_rows(np.arange(len(values)), N_COMPARED, rng, 2 * N_JUDGED)
         X, truth = self._without_target(X[rows]), np.asarray(values[rows], dtype=np.float64)
         parts = [self._drawn(part, N_COMPARED, rng) for _, part in self._chunks(X, N_COMPARED)]
         draws = np.concatenate(parts)
@@ -586,34 +588,33 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
         X = self._filled(self._held(X))
-        shares = self._shares(X)[:, None]
-        linear = rng.uniform(size=(len(X), n_samples)) >= shares
-        turns = rng.randint(self._n_members, size=linear.shape)
-        if not self._of_networks.any():
-            turns[linear] = NOBODY
-        turns[shares[:, 0] == 0] = NOBODY
+        shares, chance = self._shares(X), rng.uniform(size=(len(X), n_samples))
+        turns = rng.randint(self._n_members, size=chance.shape)
+        turns[chance >= shares.max(axis=1, keepdims=True)] = NOBODY
         found = self._placed(X, turns, n_samples, rng)
+        linear = chance >= shares.min(axis=1, keepdims=True)
         if self._linear is not None and linear.any():
             most = int(linear.sum(axis=1).max())
             draws = self._linear.draw(X, self._linear.expected(X), most, rng)
-            row, inside = np.nonzero(linear)
-            own = draws[row, linear.cumsum(axis=1)[row, inside] - 1]
-            kept = self._of_networks & (turns[row, inside] != NOBODY)[:, None]
-            found[row, inside] = np.where(kept, found[row, inside], own)
+            rows, inside = np.nonzero(linear)
+            own = draws[rows, linear.cumsum(axis=1)[rows, inside] - 1]
+            of_network = chance[rows, inside, None] < shares[rows]
+            found[rows, inside] = np.where(of_network, found[rows, inside], own)
         return found
 
     def _draw_again(self, X: Modalities) -> Array:
         X = self._filled(self._held(X))
         if self._linear is None or self._normal is None:
             return self._fixed_draws(X)
-        expected, n_network = self._linear.expected(X), round(self._share * N_NOISE)
-        alone = self._shares(X) == 0
-        if n_network == 0 or alone.all():
+        shares, expected = self._shares(X), self._linear.expected(X)
+        alone = ~shares.any(axis=1)
+        if alone.all():
             return self._linear.draw_again(X, expected, self._normal)
-        network = self._fixed_draws(X)
-        found = self._linear.draw_again(X, expected, self._normal[n_network:])
-        found[..., self._of_networks] = network[:, n_network:, self._of_networks]
-        found = np.concatenate([network[:, :n_network], found], axis=1)
+        network, n_network = self._fixed_draws(X), round(self._share * N_NOISE)
+        found = network.copy()
+        others = np.flatnonzero(~self._of_networks)
+        draws = self._linear.draw_again(X, expected, self._normal[n_network:])
+        found[:, n_network:, others] = draws[..., others]
         if alone.any():
             found[alone] = self._linear.draw_again(X[alone], expected[alone], self._normal)
         return found
@@ -626,25 +627,24 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     def _expected(self, X: Modalities) -> Array:
         """Return the mean target (n, width); where all is linear exactly the linear one."""
         X = self._filled(self._held(X))
-        shares = self._shares(X)[:, None]
         if self._linear is None:
             return self._fixed_draws(X).mean(axis=1)
-        linear = self._linear.expected(X)
+        shares, linear = self._shares(X), self._linear.expected(X)
         if not shares.any():
             return linear
         network = self._fixed_draws(X).mean(axis=1)
-        shares = np.where(self._of_networks & (shares > 0), 1.0, shares)
         return np.where(shares > 0, linear + shares * (network - linear), linear)
 
     def _shares(self, X: Modalities) -> Array:
-        """Return the share (n,) of the networks in each row's draws.
+        """Return the share (n, width) of the networks in the draws of each row and column.
 
         None where a condition is missing that no training row lacked: the linear model knows what
         is to be expected then, the networks were never asked.
         """
-        shares = np.full(len(X), self._share)
+        shares = np.full((len(X), len(self._judged)), self._share)
         if self._linear is None:
             return shares
+        shares[:, self._of_networks] = 1.0
         for name in self.modality_names_in_:
             if name != self._target and name not in self._may_lack:
                 shares[~observed_rows(X, name) if name in X else slice(None)] = 0.0
@@ -724,7 +724,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     def _of_networks(self) -> Array:
         """Which columns (width,) of the target have one value in nearly all rows.
 
-        A normal distribution knows nothing of that: where networks have a share they draw these.
+        A normal distribution knows nothing of that: networks draw them.
         """
         found, atoms = np.zeros(len(self._judged), dtype=bool), self._atoms
         found[[] if atoms is None else atoms.columns] = True

@@ -114,7 +114,10 @@ def patterns(X: Modalities, names: Sequence[str]) -> list[tuple[Array, list[str]
         return []
     found, place = np.unique(missing, axis=0, return_inverse=True)
     return [
-        (np.flatnonzero(place.ravel() == k), [name for name, lacking in zip(names, lacks, strict=True) if lacking])
+        (
+            np.flatnonzero(place.ravel() == k),
+            [name for name, lacking in zip(names, lacks, strict=True) if lacking],
+        )
         for k, lacks in enumerate(found)
         if lacks.any()
     ]
