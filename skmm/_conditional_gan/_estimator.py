@@ -70,7 +70,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     A network maps conditions and noise to the target. It is trained by the energy score of its
     draws, a proper scoring rule, or against a discriminator that sees the conditions beside true
     or generated targets. Whatever the loss, the energy score of held-out rows chooses the epoch.
-    Conditions and target are standardised inside.
+    Draws are a mixture of those of the networks and of a linear model, tuned ridge regression with
+    normal residuals (of labels logistic regression); the energy score of held-out rows chooses the
+    shares. Conditions and target are standardised inside.
 
     Parameters
     ----------
@@ -105,8 +107,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         the weights as they are.
 
     modality_dropout : float, default=0.0
-        Probability with which a condition is hidden in training; at least one stays in each row.
-        Above 0, conditions may be missing, in training and later.
+        Probability with which a condition is hidden from the networks in training; at least one
+        stays in each row. Conditions may be missing in any case. Where they are, numbers are
+        replaced by their linear expectation given the rest of the row (above 0 by zero, as what is
+        hidden), and the networks are told, if it was so in training. Rows that lack a condition
+        which no training row lacked are drawn from the linear model, unless this is above 0.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -213,12 +218,25 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     ----------
     net_ : skmm._nets.AdversarialNet
         The skorch net; ``net_.module_`` has the `generator`, its `average` over the training,
-        which predicts, and the `discriminator`.
+        which predicts, and the `discriminator`. Of several splits ``net_.module_.members`` are the
+        modules, each of which has these.
+
+    linear_share_ : float
+        Share of the draws that come from the linear model; 0 without held-out rows, and where
+        conditions are read in blocks or have too many values for it. Columns of the target with
+        one value in at least nine of ten rows are drawn by the networks alone.
+
+    oof_score_ : float
+        Energy skill for held-out rows (at most 1000), each drawn by a network and a linear model
+        that have not seen it. NaN without held-out rows.
+
+    held_out_ : ndarray of bool of shape (n_splits, n_samples)
+        Which rows each network has not seen, of those that have a target.
 
     history_ : DataFrame
         One row per epoch: ``train_generator``, ``train_discriminator`` and ``train_penalty``, or
-        ``train_energy_score``, of labels ``train_log_score``; the same score of 20 draws for each
-        validation row (the energy score where there is a discriminator), learning rate,
+        ``train_energy_score``, of labels ``train_log_score``; the same score of 4 to 20 draws for
+        each validation row (the energy score where there is a discriminator), learning rate,
         seconds. ``valid_score`` is minus the energy score. Epoch 0 is before training.
 
     spread_error_ratio_ : float
@@ -249,9 +267,15 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     Notes
     -----
-    `predict`, `transform`, `translate` and `impute` average over 128 draws, whose noise (scrambled
-    Sobol points) is fixed in `fit` and the same for each row. `sample` and `score` draw noise for
-    each row. Data are standardised in double precision; the conditions are limited to a standard
+    `predict`, `transform`, `translate` and `impute` average over 128 draws of the networks, whose
+    noise (scrambled Sobol points) is fixed in `fit` and the same for each row, and add the linear
+    expectation by its share: where all is linear they give that of ridge regression. Quantiles are
+    those of 128 draws, in the same shares. `sample` and `score` draw noise for each row.
+
+    Where no training row has gaps, linear draws for rows that have some are wider, by what is not
+    known of the missing conditions.
+
+    Data are standardised in double precision; the conditions are limited to a standard
     deviation outside the training range of each column, and at most ±10, and so are means and
     quantiles to a standard deviation.
 
@@ -654,7 +678,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         """Return draws (n, N_NOISE, width) of the networks in turn, all rows by the same noise."""
         found = np.empty((len(X), N_NOISE, len(self._judged)))
         for member in range(self._n_members):
-            own = slice(member, None, self._n_members)
+            own = np.arange(member, N_NOISE, self._n_members)
             chances = None if self._chances is None else self._chances[own]
             found[:, own] = self._values(X, member, self._noise[own], chances)
         return found
