@@ -112,6 +112,7 @@ QUICK = {
 }
 # Validation rows that suffice for a comparison with the linear solution.
 STOPPING = {"early_stopping": True, "validation_fraction": 0.4}
+ONE_SPLIT = {**STOPPING, "cv": None}
 DECODERS = {"reconstruction_weight": 1.0}
 
 
@@ -459,6 +460,7 @@ CASES = (
     Case(
         ConditionalGAN(),
         quick={k: v for k, v in BRIEF.items() if k != "n_components"} | {"target": "sound"},
+        takes=("partly NaN row",),
         pairs=True,
         paired={"target": "y"},
         variants=(
@@ -479,10 +481,14 @@ CASES = (
             "ema_decay": Effect((0.0, 0.5)),
             "modality_dropout": Effect((0.0, 0.5)),
             "decoders": Effect(("auto", {"sound": MLP((4,))})),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 3), STOPPING),
+            "validation_fraction": Effect(
+                (0.4, 0.5), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.03, "hidden_layer_sizes": (32,)}
+            ),
+            "max_epochs": Effect((2, 3, "auto")),
             "n_iter_no_change": Effect(
-                (1, 20), {**STOPPING, "ema_decay": 0.0, "max_epochs": 30, "lr": 0.3}
+                (1, 20), {**ONE_SPLIT, "ema_decay": 0.0, "max_epochs": 30, "lr": 0.3}
             ),
         },
         no_effect=DEEP_NO_EFFECT,
@@ -490,6 +496,10 @@ CASES = (
             **DEEP_INVALID,
             "unknown loss": ({"loss": "least"}, ("least", "energy", "relativistic", "hinge")),
             "unknown target": ({"target": "smell"}, ("smell", "image", "text")),
+            "validation rows leave none": (
+                {**ONE_SPLIT, "validation_fraction": 0.999},
+                ("0.999", "minimum of 2"),
+            ),
             "no target": ({"target": None}, ("None", "image", "text", "target")),
             "decoder of an unknown modality": (
                 {"decoders": {"smell": MLP()}},

@@ -54,7 +54,7 @@ Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")
 PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "auto"
 BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
-N_EPOCHS, N_EPOCHS_OF_FOLDS = 200, 50  # of "auto": the mean of several needs less
+N_EPOCHS, N_EPOCHS_OF_FOLDS = 200, 40  # of "auto": the mean of several needs less
 N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
 N_JUDGED = 1000  # rows at most that draws are judged by
 N_HELD_OUT = 50  # draws of either kind for each row that was held out
@@ -161,7 +161,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         at least 32 and at most 512.
 
     max_epochs : int or "auto", default="auto"
-        Passes through the training rows at most. "auto" is 50 for networks of several splits, else
+        Passes through the training rows at most. "auto" is 40 for networks of several splits, else
         200.
 
     early_stopping : bool, default=True
