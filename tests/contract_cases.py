@@ -247,8 +247,12 @@ DEEP_INVALID = {
     ),
     "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
     "validation rows leave none": (
-        {"early_stopping": True, "validation_fraction": 0.999},
+        {"early_stopping": True, "cv": None, "validation_fraction": 0.999},
         ("0.999", "minimum of 2"),
+    ),
+    "folds of more rows than there are": (
+        {"early_stopping": True, "cv": 10_000},
+        ("10000", "rows"),
     ),
 }
 DECODER_INVALID = {
@@ -412,9 +416,10 @@ CASES = (
             "noise": Effect((0.0, 0.5)),
             "alignment_weight": Effect((0.0, 1.0)),
             "latent_density": Effect((None, GaussianMixture(2))),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
-            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 2), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), ONE_SPLIT),
+            "n_iter_no_change": Effect((1, 20), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.3}),
         },
         no_effect=DEEP_NO_EFFECT,
         invalid={
@@ -446,9 +451,10 @@ CASES = (
             "modality_weights": Effect(("auto", None, {"image": 2.0})),
             "n_importance_samples": Effect((2, 100)),
             "latent_density": Effect((None, GaussianMixture(2))),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
-            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 2), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), ONE_SPLIT),
+            "n_iter_no_change": Effect((1, 20), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.3}),
         },
         no_effect=DEEP_NO_EFFECT,
         invalid={
@@ -496,10 +502,6 @@ CASES = (
             **DEEP_INVALID,
             "unknown loss": ({"loss": "least"}, ("least", "energy", "relativistic", "hinge")),
             "unknown target": ({"target": "smell"}, ("smell", "image", "text")),
-            "validation rows leave none": (
-                {**ONE_SPLIT, "validation_fraction": 0.999},
-                ("0.999", "minimum of 2"),
-            ),
             "no target": ({"target": None}, ("None", "image", "text", "target")),
             "decoder of an unknown modality": (
                 {"decoders": {"smell": MLP()}},
