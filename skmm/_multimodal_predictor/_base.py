@@ -238,15 +238,16 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         Z, tasks = columns.matrix(data.X), self._target.tasks
         weight = np.ones(len(Z)) if data.weight is None else data.weight
 
-        def fit(Z: Array, weight: Array) -> LinearFit:
+        def fit(Z: Array, weight: Array, penalties: Any = None) -> LinearFit:
             if tasks[0].kind == "numbers":
                 return fit_ridge(columns, Z, data.target, splits, weight)
-            return fit_logistic(columns, Z, data.target, tasks, splits, weight)
+            return fit_logistic(columns, Z, data.target, tasks, splits, weight, penalties)
 
-        late = None
+        joint, late = fit(Z, weight), None
         if len(columns.modalities) > 1:
-            late = fit_late(columns, Z, columns.seen(data.X), data.target, tasks, fit, weight)
-        return LinearFits(fit(Z, weight), late)
+            each = partial(fit, penalties=joint.penalties)
+            late = fit_late(columns, Z, columns.seen(data.X), data.target, tasks, each, weight)
+        return LinearFits(joint, late)
 
     def _blend(
         self,
