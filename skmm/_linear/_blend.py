@@ -97,6 +97,28 @@ def share_of_classes(
     return share * certainty(share, weight * gain(share), curvature)
 
 
+def share_of_densities(linear: Array, network: Array) -> float:
+    """Return the network's share in a mixture of densities, of the largest likelihood.
+
+    Parameters
+    ----------
+    linear, network : ndarray of shape (n,)
+        Log-densities of held-out rows.
+    """
+    ratio = np.expm1(np.clip(network - linear, -700.0, 700.0))  # of both densities, less 1
+
+    def gain(share: float) -> Array:
+        """Return the derivative of the log-likelihood of rows by the share."""
+        return ratio / (1.0 + share * ratio)
+
+    low, high = 0.0, 1.0 - 1e-9
+    if gain(low).sum() <= 0:
+        return 0.0
+    if gain(high).sum() >= 0:
+        return 1.0
+    return float(optimize.brentq(lambda share: gain(share).sum(), low, high))
+
+
 def powers_of_classes(
     kind: str, truth: Array, linear: Array, network: Array, weight: Array | None = None
 ) -> tuple[float, float]:

@@ -17,17 +17,20 @@ from skmm._deep._estimator import DEEP_CONSTRAINTS, FitData, numpy_type
 from skmm._deep._latent import LatentEstimator, weights_of
 from skmm._deep._split import Split
 from skmm._interfaces._generative import Parts
-from skmm._modalities import Modalities
+from skmm._linear._blend import share_of_densities
+from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._chunks import LARGE, rows_within
 from skmm._multimodal_vae._diagnostics import (
     contributions,
     judged_rows,
     warn_of_collapse,
 )
+from skmm._multimodal_vae._factors import Factors, fit_factors, is_normal
 from skmm._multimodal_vae._network import POSTERIORS, balance, vae_network
 from skmm._nets import plain_torch
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
+from skmm.nn._members import members_of
 from skmm.nn._vae import VAENetwork, VAEObjective
 
 Array = np.ndarray
@@ -407,13 +410,22 @@ class MultimodalVAE(LatentEstimator):
             row without anything. Exact for `n_importance_samples` without end.
         """
         X = self._check(X, allow_empty_rows=True)
-        network = self.net_.module_
+        factors = self._factors
+        if factors is None:
+            return self._log_evidence(X)
+        network = self._log_evidence(X) if factors.share else np.zeros(len(X))
+        return factors.mixed(X, network).astype(numpy_type(X), copy=False)
+
+    def _log_evidence(self, X: Modalities, *, member: int = 0) -> Array:
+        """Return the lower bound of the log-likelihood (n,) by one of the networks."""
+        network = members_of(self.net_.module_)[member]
         n_parts = len(network.subsets) if self.posterior in ("moe", "mopoe") else 1
         noise = self._noise(-(-self.n_importance_samples // n_parts))
         width = max(*(value[:1].size for value in X.values()), *self.hidden_layer_sizes, 1)
         return self._apply(
             _log_evidence,
             X,
+            member=member,
             n_rows=rows_within(LARGE, width * n_parts * len(noise)),
             noise=noise,
         )
@@ -441,6 +453,18 @@ class MultimodalVAE(LatentEstimator):
     ) -> None:
         self._noise_seed = seed_of(rng)
         super()._blend(data, splits, linear, rng)
+        self._factors = self._fit_factors(data.X, splits[0], seed_of(rng))
+        self.linear_density_share_ = 0.0 if self._factors is None else 1.0 - self._factors.share
+
+    def _fit_factors(self, X: Modalities, split: Split, seed: int) -> Factors | None:
+        """Fit factor analysis, and choose its share in the density on the first rows held out."""
+        likelihoods = {one.name: str(one.likelihood) for one in self._described(X)[1]}
+        if split.valid is None or not is_normal(X, likelihoods):
+            return None
+        held_out = X[split.valid[~missing_mask(X)[split.valid].all(axis=1)]]
+        linear = Factors(fit_factors(X, split, seed), 0.0).log_density(held_out)
+        share = share_of_densities(linear, self._log_evidence(held_out))
+        return Factors(fit_factors(X, None, seed), share)
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         super()._finish(data, splits, rng)
@@ -479,6 +503,13 @@ class MultimodalVAE(LatentEstimator):
         return found
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> Parts:
+        draws = self._draw_deep(n_samples, rng)
+        if self._factors is None or self.latent_density_ is not None:
+            return draws
+        linear = rng.uniform(size=n_samples) >= self._factors.share
+        return _exchanged(draws, linear, self._factors.draw(n_samples, rng))
+
+    def _draw_deep(self, n_samples: int, rng: np.random.RandomState) -> Parts:
         if self.latent_density_ is None:
             Z = rng.standard_normal((n_samples, self.n_components))
         else:
@@ -498,7 +529,23 @@ class MultimodalVAE(LatentEstimator):
             rows = np.arange(len(parts)), chosen
             Z = means[rows] + scales[rows] * rng.standard_normal((len(parts), k))
             draws.append(dict.fromkeys(names, Z.astype(parts.dtype)))
-        return decode_draws(self.net_.module_, draws, self._columns, rng)
+        found = decode_draws(self.net_.module_, draws, self._columns, rng)
+        if self._factors is None:
+            return found
+        # A row's draws come from the part of the mixture that what is known of it comes from.
+        share = self._factors.responsibility(X, self._log_evidence(X))
+        return [
+            _exchanged(one, rng.uniform(size=len(X)) >= share, self._factors.draw_given(X, rng))
+            for one in found
+        ]
+
+
+def _exchanged(draws: Parts, rows: Array, others: Mapping[str, Array]) -> Parts:
+    """Return draws of which some rows are others."""
+    return {
+        name: np.where(rows[:, None], others[name].reshape(part.shape), part).astype(part.dtype)
+        for name, part in draws.items()
+    }
 
 
 def _log_evidence(

@@ -36,6 +36,7 @@ PATHS = {
     "LinearEncoded": "skmm._linear._columns.Encoded",
     "LinearFloor": "skmm._linear._model.Floor",
     "LinearModel": "skmm._linear._model.LinearModel",
+    "Members": "skmm.nn._members.Members",
     "ModalityDropout": "skmm.nn._layers.ModalityDropout",
     "MultiTargets": "skmm._multimodal_predictor._targets.MultiTargets",
     "NamedScorer": "skmm.metrics._scorers._NamedScorer",
