@@ -385,6 +385,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         right = np.mean(np.asarray(true) == found, axis=1)
         return float(np.average(right, weights=sample_weight))
 
+    def _in_units(self, raw: Array) -> Any:
+        return self._target.probabilities_of(raw)
+
     def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         self._target, encoded = read_classes(y, self)
         self.classes_ = self._target.classes

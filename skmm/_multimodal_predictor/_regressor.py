@@ -322,6 +322,9 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight))
 
+    def _in_units(self, raw: Array) -> Any:
+        return self._target.numbers_of(raw)
+
     def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         self._target, encoded = read_numbers(y, self, sample_weight)
         return encoded
