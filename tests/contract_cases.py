@@ -554,15 +554,16 @@ CASES = (
                 "head_layer_sizes": Effect(((), (4,))),
                 "modality_dropout": Effect((0.0, 0.5)),
                 "scoring": Effect(
-                    (None, scoring), {**STOPPING, "max_epochs": 60, "lr": 0.1, "dropout": 0.5}
+                    (None, scoring), {**ONE_SPLIT, "max_epochs": 60, "lr": 0.1, "dropout": 0.5}
                 ),
-                "early_stopping": Effect((True, False), STOPPING),
+                "early_stopping": Effect((True, False), ONE_SPLIT),
+                "cv": Effect(("auto", None, 2), STOPPING),
                 "validation_fraction": Effect(
                     (0.4, 0.5),
-                    {**STOPPING, "lr": 0.01, "lr_schedule": "constant", "max_epochs": 20},
+                    {**ONE_SPLIT, "lr": 0.01, "lr_schedule": "constant", "max_epochs": 20},
                 ),
                 "n_iter_no_change": Effect(
-                    (1, 20), {**STOPPING, "scoring": scoring, "max_epochs": 60, "lr": 0.01}
+                    (1, 20), {**ONE_SPLIT, "scoring": scoring, "max_epochs": 60, "lr": 0.01}
                 ),
                 **more,
             },

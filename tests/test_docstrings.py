@@ -226,7 +226,7 @@ DEEP = (
 )
 OWN_TEXTS = {  # estimators in which a parameter means something of its own
     "activation": {"ConditionalGAN", "DeepCCA", "MultimodalClassifier", "MultimodalRegressor"},
-    "batch_size": {"DeepCCA"},
+    "batch_size": {"DeepCCA", "MultimodalClassifier", "MultimodalRegressor"},
     "decoders": {"ConditionalGAN"},
     "early_stopping": {"DeepCCA"},
     "encoders": {"ConditionalGAN", "DeepCCA"},

@@ -22,8 +22,8 @@ from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, nump
 from skmm._deep._networks import fusion_network, modality_networks, n_features
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
-from skmm._linear._logistic import fit_logistic
 from skmm._linear._late import fit_late
+from skmm._linear._logistic import fit_logistic
 from skmm._linear._model import LinearFit
 from skmm._linear._ridge import fit_ridge
 from skmm._modalities import Modalities, check_modalities
@@ -155,10 +155,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             return X.outputs
         X, tasks = self._check(X), self._target.tasks
         network = None
-        if self._linear is None or any(weights[-1].any() for weights in self._weights):
-            network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
         if self._linear is None:
-            return network
+            return averaged(tasks, self._of_members(PredictorNetwork.predict, X))
+        if any(weights[-1].any() for weights in self._weights):
+            network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
         linear = [part.astype(numpy_type(X)) for part in self._linear.outputs(X)]
         return blended(tasks, [*linear, network], self._weights)
 
@@ -166,8 +166,8 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         """Return what each network gives, (n_members, n_samples, ...)."""
         return np.stack([self._apply(function, X, member=k) for k in range(self._n_members)])
 
-    def _read_fit(self, X: Any, y: Any, sample_weight: Any) -> FitData:
-        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
+    def _read_fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> FitData:
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight, groups=groups)
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -186,7 +186,9 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         labels = None if self._target.tasks[0].kind == "numbers" else target
         self._n_features_out = n_features(self._network_spec())
-        return FitData(X, target, y, weight, labels)
+        if groups is not None:
+            check_consistent_length(target, groups)
+        return FitData(X, target, y, weight, labels, groups)
 
     def _check_continues(self, previous: Any) -> None:
         super()._check_continues(previous)
@@ -274,7 +276,9 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         for held_out, split in zip(self.held_out_, splits, strict=True):
             held_out[[] if split.valid is None else split.valid] = True
         self._linear = None if linear is None else linear.models
-        self._weights = [np.ones((1, task.width if task.kind == "numbers" else 1)) for task in tasks]
+        self._weights = [
+            np.ones((1, task.width if task.kind == "numbers" else 1)) for task in tasks
+        ]
         self.oof_score_ = np.nan
         rows = np.flatnonzero(self.held_out_.any(axis=0))
         if len(rows):

@@ -148,6 +148,17 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         learning rate, seconds. ``valid_score`` is the score of `scoring`. Epoch 0 is before
         training.
 
+    linear_share_ : ndarray of shape (n_targets,)
+        Share of the linear models in the pool that predicts, of each target. 0 without rows held
+        out.
+
+    oof_score_ : float
+        Score of `scoring` (`score` if None) for the rows held out, by networks and linear models
+        that have not seen them. NaN without.
+
+    held_out_ : ndarray of bool of shape (n_members, n_samples)
+        Which rows of `fit` each network has not seen.
+
     categories_ : dict of str to ndarray
         Classes of each modality of labels.
 
@@ -170,6 +181,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     Data are standardised in double precision; the inputs of encoders are limited to a standard
     deviation outside the training range of each column, and at most ±10. The loss is a mean over
     tasks and rows.
+
+    With `early_stopping` the networks of all folds are averaged, and pooled with ridge regressions
+    of all columns and of each modality, with weights of each target that the rows held out choose.
+    `transform` is the networks' alone.
 
     References
     ----------
@@ -252,7 +267,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train the networks.
 
         Parameters
@@ -269,6 +284,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows.
 
+        groups : array-like of shape (n_samples,), default=None
+            Rows of a group are held out together, by the folds of `cv` or a splitter that takes
+            groups.
+
         Returns
         -------
         self : MultimodalRegressor
@@ -282,7 +301,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         KeyboardInterrupt
             After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Array:
         """Return expectations.
