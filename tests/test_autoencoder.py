@@ -120,7 +120,9 @@ def test_the_objective_is_a_weighted_mean_over_observed_rows():
 
 def test_the_objective_of_a_fit_is_that_of_numpy():
     X = make_data(40).select(["a", "b"])
-    model = small(max_epochs=1, early_stopping=True, validation_fraction=0.5, alignment_weight=2.0)
+    model = small(
+        max_epochs=1, early_stopping=True, cv=None, validation_fraction=0.5, alignment_weight=2.0
+    )
     model.fit(X)
     module = model.net_.module_
     rows = split_rows(np.arange(40), 0.5, np.random.RandomState(0)).valid

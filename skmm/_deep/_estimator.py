@@ -194,7 +194,8 @@ class DeepEstimator(BaseEstimator):
 
     def _fit_net(self, data: FitData, splits: Sequence[Split], run: Run) -> Net:
         """Build a network for each split, or take up the previous ones, and train them in step."""
-        built = [self._build(data, seed_of(run.rng)) for _ in splits]
+        seeds = [seed_of(run.rng) for _ in splits]
+        built = [self._build(data, seed) for seed in seeds]
         module, objective = built[0]
         if len(built) > 1:
             module = Members([module for module, _ in built])
@@ -210,7 +211,7 @@ class DeepEstimator(BaseEstimator):
             valid,
             run.processes,
             batch_size=self._n_rows_per_step(min(len(split.train) for split in splits)),
-            seed=seed_of(run.rng),
+            seed=seeds[0],
             **self._settings(data, splits, rows, run.rng),
         )
 
@@ -223,7 +224,8 @@ class DeepEstimator(BaseEstimator):
         if folds.interrupted_:
             return folds.replace(members_of(folds.module_)[0])
         usable = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
-        module, objective = self._build(data, seed_of(run.rng))
+        seed = seed_of(run.rng)
+        module, objective = self._build(data, seed)
         if run.previous is not None:
             continue_from(run.previous.net_.module_, module)
         rows = self._tensors(data, module, run)
@@ -235,7 +237,7 @@ class DeepEstimator(BaseEstimator):
             run.processes,
             n_epochs=best_epoch(folds),
             batch_size=self._n_rows_per_step(len(usable)),
-            seed=seed_of(run.rng),
+            seed=seed,
             **self._settings(data, [Split(usable)], rows, run.rng),
         )
         for stage, rows_of_stage in (("folds", folds.history), ("all rows", net.history)):

@@ -116,7 +116,7 @@ class MultimodalAutoencoder(LatentEstimator):
         Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
         at least 32 and at most 512.
 
-    max_epochs : int, default=100
+    max_epochs : int, default=40
         Passes through the training rows at most.
 
     early_stopping : bool, default=True
@@ -277,7 +277,7 @@ class MultimodalAutoencoder(LatentEstimator):
         lr_schedule: str | Callable[[float], float] = "onecycle",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
-        max_epochs: int = 100,
+        max_epochs: int = 40,
         early_stopping: bool = True,
         cv: Any = "auto",
         validation_fraction: float = 0.1,
