@@ -22,8 +22,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skmm import CCA, DeepCCA, Modalities
-from skmm._deep._split import Split
-from skmm._deep_cca import _linear
+from skmm._deep_cca import _held_out
+from skmm._deep_cca._closing import held_out
 from skmm.metrics import total_correlation
 from skmm.nn import MLP, Conv, Tokens, cca_loss, vicreg_loss
 
@@ -134,7 +134,8 @@ def curves():
 @pytest.fixture(scope="module")
 def bent(curves):
     """A network that is much better than any linear map."""
-    return DeepCCA(2, hidden_layer_sizes=(32, 32), random_state=0).fit(curves[0])
+    model = DeepCCA(2, hidden_layer_sizes=(32, 32), cv=None, random_state=0)
+    return model.fit(curves[0])
 
 
 # Beside linear CCA
@@ -268,6 +269,7 @@ def stopped(curves):
     model = DeepCCA(
         2,
         hidden_layer_sizes=(16,),
+        cv=None,
         lr=0.2,
         dropout=0.5,
         n_iter_no_change=3,
@@ -1343,17 +1345,20 @@ def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
         return both
 
     near, far, rows = codes(0.1), codes(2.0), np.arange(6000)
+    X = Modalities(near)
     for n_compared in (10, 100, 10_000):
-        monkeypatch.setattr(_linear, "N_COMPARED", n_compared)
-        groups = _linear._compared(near, rows[3000:])
-        sizes = sorted(len(group) for group in groups)
-        assert sizes == sorted(min(n_compared, n) for n in (15, 15 * 49, 15 * 150))
-        for group in groups:  # of which some are everywhere
-            assert group.min() < 3200
-            assert group.max() >= 5800
-        for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
-            found = _linear.is_surely_better(first, second, Split(rows[:3000], rows[3000:]), 0)
-            assert found == verdict
+        monkeypatch.setattr(_held_out, "N_COMPARED", n_compared)
+        chosen = _held_out.compared(X, rows[3000:])
+        place = chosen % 200
+        for group, n in ((place == 0, 15), (place > 150, 15 * 49)):  # of which some are everywhere
+            assert group.sum() == min(n_compared, n)
+            assert chosen[group].min() < 3200
+            assert chosen[group].max() >= 5800
+        assert len(chosen) == sum(min(n_compared, n) for n in (15, 15 * 49, 15 * 150))
+        close, other = (held_out(codes, rows[:3000], chosen) for codes in (near, far))
+        for first, second, verdict in ((close, other, True), (other, close, False)):
+            assert _held_out.is_surely_better([first], [second], X, 0) == verdict
+        assert not _held_out.is_surely_better([close], [close], X, 0)
 
 
 # One way through a fit

@@ -561,9 +561,7 @@ class DeepCCA(
         X, ours = data.X, self._held_out_codes(data.X, splits)
         kept, is_linear = ours, False
         if linear is not None:
-            plain = [
-                _along(cca, X, rows) for cca, (rows, _) in zip(linear.each, ours, strict=True)
-            ]
+            plain = [_along(cca, X, rows) for cca, (rows, _) in zip(linear.each, ours, strict=True)]
             is_linear = not (
                 can_compare(ours)
                 and best_epoch(self.net_) > 0

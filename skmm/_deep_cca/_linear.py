@@ -64,7 +64,7 @@ def tuned_linear(
     tried = [(rows, X[split.valid]) for rows, split in zip(own, splits, strict=True)]
     if (n_held_out := sum(len(rest) for _, rest in tried)) < FEW:
         tried = tried * (n_held_out >= MIN_VALIDATION) + _random_folds(X, seed)
-    shrinkages = _candidates(X, min((len(rows.X) for rows, _ in tried), default=len(X)))
+    shrinkages = _candidates(X, min((_n_shared(rows.X) for rows, _ in tried), default=0))
     best = max(shrinkages, key=lambda c: _score(tried, n_components, c)) if tried else "auto"
     return Tuned(n_components, best, [rows.fit(n_components, best) for rows in own])
 
@@ -92,8 +92,15 @@ def _along(linear: CCA, X: Modalities) -> HeldOut:
     return HeldOut(np.arange(len(X)), linear._model.along_axes(linear._model.codes(X)))
 
 
+def _n_shared(X: Modalities) -> int:
+    """Return how many rows have both of that pair of modalities which fewest have."""
+    there = ~missing_mask(X)
+    n_both = there.T.astype(int) @ there
+    return int(n_both[n_both > 0].min(initial=len(X)))
+
+
 def _candidates(X: Modalities, n_rows: int) -> list[float]:
-    """Return the shrinkages to choose from when fitting to so many rows."""
+    """Return the shrinkages to choose from when fitting to so many rows with both of a pair."""
     widths = sorted(value.shape[1] for value in X.values())
     # With more columns than rows every correlation is 1 without shrinkage, whatever the data.
     crowded = sum(widths[-2:]) >= n_rows - 1
@@ -192,5 +199,3 @@ def flat(X: Modalities) -> Modalities:
             array = hide_rows(array.astype(np.float64), ~observed_rows(X, name))
         values[name] = array
     return with_values(X, values, kinds=dict.fromkeys(X.names, "numeric"))
-
-
