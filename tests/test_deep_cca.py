@@ -625,7 +625,8 @@ def test_ctrl_c_leaves_a_fitted_estimator(curves, early_stopping, epoch):
     assert model.sample(3).shape == (3, 2)
     whole = [0] * early_stopping + list(range(1, epoch))
     assert model.history_.get("epoch", model.history_.index).tolist() == whole
-    if early_stopping:
+    assert model.linear_share_ == (early_stopping and epoch == 1)  # nothing has been learned
+    if early_stopping and epoch > 1:
         best = model.history_.epoch[model.history_.valid_score.idxmax()]
         for name, expected in watch.weights[best].items():
             assert torch.equal(model.net_.module_.state_dict()[name], expected)

@@ -39,7 +39,7 @@ from skmm._deep_cca._held_out import HeldOut, can_compare, compared, is_surely_b
 from skmm._deep_cca._linear import Tuned, flat, is_cheap, patterns, project, refit, tuned_linear
 from skmm._deep_cca._network import deep_network, linear_network
 from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
-from skmm._deep_cca._scoring import N_AXES, score
+from skmm._deep_cca._scoring import N_AXES, N_AXES_EACH, score
 from skmm._interfaces._generative import ReconstructionMixin
 from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
 from skmm._modalities._columns import column_statistics
@@ -542,7 +542,8 @@ class DeepCCA(
     def _settings(
         self, data: FitData, splits: Sequence[Split], rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
-        axes = [rng.choice(s.train, min(N_AXES, len(s.train)), replace=False) for s in splits]
+        most = max(N_AXES, N_AXES_EACH * self.n_components)
+        axes = [rng.choice(s.train, min(most, len(s.train)), replace=False) for s in splits]
         return {"scoring": partial(score, axes=of_splits(rows, [np.sort(part) for part in axes]))}
 
     def _n_rows_per_step(self, n_samples: int) -> int:
@@ -568,7 +569,7 @@ class DeepCCA(
                 and is_surely_better(ours, plain, X, seed_of(rng))
             )
             kept = plain if is_linear else ours
-        self.linear_share_ = float(is_linear)
+        self._has_decoders, self.linear_share_ = self.reconstruction_weight > 0, float(is_linear)
         self.oof_score_ = total(kept) if kept else np.nan
         self._linear = refit(linear, X) if is_linear else None
         if self._linear is not None:
@@ -585,7 +586,7 @@ class DeepCCA(
         return found
 
     def _needs_network(self) -> bool:
-        return self._linear is None
+        return self.linear_share_ < 1
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         codes = self._encode(data.X)
@@ -607,6 +608,8 @@ class DeepCCA(
             with arrays_only():
                 Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
+        else:
+            self._linear = None  # whose work is done
 
     if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
 
@@ -620,7 +623,7 @@ class DeepCCA(
             return self.__getattribute__(name)  # raises as ever
 
     def _decodes(self) -> bool:
-        return self.reconstruction_weight > 0
+        return self.reconstruction_weight > 0 and getattr(self, "_has_decoders", True)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> dict[str, Array]:
         if self._linear is not None:

@@ -12,7 +12,8 @@ from skmm.nn._alignment import Alignment
 from skmm.nn._members import members_of
 
 Array = np.ndarray
-N_AXES = 10_000  # training rows at most that the axes of the score are fitted on
+# Training rows, at most, that the axes of the score are fitted on, and of them for each component.
+N_AXES, N_AXES_EACH = 2000, 100
 
 
 def score(net: Net, found: list[Outputs], *, axes: TensorData | FoldData) -> float:
