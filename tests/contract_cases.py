@@ -112,6 +112,7 @@ QUICK = {
 }
 # Validation rows that suffice for a comparison with the linear solution.
 STOPPING = {"early_stopping": True, "validation_fraction": 0.4}
+ONE_SPLIT = {**STOPPING, "cv": None}
 DECODERS = {"reconstruction_weight": 1.0}
 
 
@@ -246,8 +247,12 @@ DEEP_INVALID = {
     ),
     "encoder that is no spec": ({"encoders": {"text": (8,)}}, ("text", "(8,)", "MLP")),
     "validation rows leave none": (
-        {"early_stopping": True, "validation_fraction": 0.999},
+        {"early_stopping": True, "cv": None, "validation_fraction": 0.999},
         ("0.999", "minimum of 2"),
+    ),
+    "folds of more rows than there are": (
+        {"early_stopping": True, "cv": 10_000},
+        ("10000", "rows"),
     ),
 }
 DECODER_INVALID = {
@@ -411,9 +416,10 @@ CASES = (
             "noise": Effect((0.0, 0.5)),
             "alignment_weight": Effect((0.0, 1.0)),
             "latent_density": Effect((None, GaussianMixture(2))),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
-            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 2), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), ONE_SPLIT),
+            "n_iter_no_change": Effect((1, 20), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.3}),
         },
         no_effect=DEEP_NO_EFFECT,
         invalid={
@@ -445,9 +451,10 @@ CASES = (
             "modality_weights": Effect(("auto", None, {"image": 2.0})),
             "n_importance_samples": Effect((2, 100)),
             "latent_density": Effect((None, GaussianMixture(2))),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
-            "n_iter_no_change": Effect((1, 20), {**STOPPING, "max_epochs": 30, "lr": 0.3}),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 2), STOPPING),
+            "validation_fraction": Effect((0.4, 0.5), ONE_SPLIT),
+            "n_iter_no_change": Effect((1, 20), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.3}),
         },
         no_effect=DEEP_NO_EFFECT,
         invalid={
@@ -459,17 +466,14 @@ CASES = (
     Case(
         ConditionalGAN(),
         quick={k: v for k, v in BRIEF.items() if k != "n_components"} | {"target": "sound"},
+        takes=("partly NaN row",),
         pairs=True,
         paired={"target": "y"},
         variants=(
-            Variant(gan(), missing_in_fit=False, missing_in_transform=False),
+            Variant(gan()),
             Variant(gan(modality_dropout=0.3, normalization="batch", **STOPPING)),
-            Variant(
-                gan(loss="relativistic", n_critic=2),
-                missing_in_fit=False,
-                missing_in_transform=False,
-            ),
-            Variant(gan(loss="hinge"), missing_in_fit=False, missing_in_transform=False),
+            Variant(gan(loss="relativistic", n_critic=2)),
+            Variant(gan(loss="hinge", early_stopping=True, cv=2)),
         ),
         effects={
             **DEEP_EFFECTS,
@@ -483,10 +487,14 @@ CASES = (
             "ema_decay": Effect((0.0, 0.5)),
             "modality_dropout": Effect((0.0, 0.5)),
             "decoders": Effect(("auto", {"sound": MLP((4,))})),
-            "early_stopping": Effect((True, False), STOPPING),
-            "validation_fraction": Effect((0.4, 0.5), STOPPING),
+            "early_stopping": Effect((True, False), ONE_SPLIT),
+            "cv": Effect(("auto", None, 3), STOPPING),
+            "validation_fraction": Effect(
+                (0.4, 0.5), {**ONE_SPLIT, "max_epochs": 30, "lr": 0.03, "hidden_layer_sizes": (32,)}
+            ),
+            "max_epochs": Effect((2, 3, "auto")),
             "n_iter_no_change": Effect(
-                (1, 20), {**STOPPING, "ema_decay": 0.0, "max_epochs": 30, "lr": 0.3}
+                (1, 20), {**ONE_SPLIT, "ema_decay": 0.0, "max_epochs": 30, "lr": 0.3}
             ),
         },
         no_effect=DEEP_NO_EFFECT,

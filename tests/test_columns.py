@@ -311,7 +311,7 @@ def test_a_warm_start_keeps_the_units_of_the_fit_before():
     [
         MultimodalAutoencoder(2, normalization=None, random_state=0),
         MultimodalVAE(2, random_state=0),
-        ConditionalGAN(target="b", max_epochs=100, random_state=0),
+        ConditionalGAN(target="b", max_epochs=100, cv=None, random_state=0),
         RidgeSampler(target="b", random_state=0),
     ],
 )

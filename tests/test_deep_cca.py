@@ -691,7 +691,9 @@ OTHERS = ["gcca", "ey", "barlow_twins", "vicreg", "infonce"]
 
 
 @pytest.mark.parametrize("objective", OTHERS)
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True, "reconstruction_weight": 1.0}])
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True, "reconstruction_weight": 1.0, "cv": 3}]
+)
 def test_what_stands_at_missing_rows_does_not_matter(objective, params):
     X = make_incomplete()
     missing = X.missing.to_numpy()

@@ -92,8 +92,9 @@ def make(n=N, dtype=np.float32):
 
 
 def fitted(name, X, y, **params):
-    """Return a model trained for a few epochs."""
-    model = MODELS[name].__class__(**{**MODELS[name].get_params(), **params})
+    """Return a model trained for a few epochs; rows are held out once, as of streamed ones."""
+    given = {**MODELS[name].get_params(), "cv": None, **params}
+    model = MODELS[name].__class__(**given)
     if name == "classifier":
         return model.fit(X, y > 0)
     return model.fit(X, y) if name == "regressor" else model.fit(X)

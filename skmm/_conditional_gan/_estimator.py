@@ -22,6 +22,7 @@ from skmm._conditional_gan._diagnostics import (
     warn_of_lost_labels,
     warn_of_lost_values,
 )
+from skmm._conditional_gan._linear import LinearSampler, fit_sampler
 from skmm._conditional_gan._network import gan_network
 from skmm._deep._estimator import (
     DEEP_CONSTRAINTS,
@@ -32,11 +33,15 @@ from skmm._deep._estimator import (
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
 from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
-from skmm._modalities import Modalities
+from skmm._linear._blend import energy_distances, mixture_scores, share_of_distances
+from skmm._linear._completion import completed
+from skmm._modalities import Modalities, observed_rows
+from skmm._modalities._stream import is_streamed
 from skmm._nets import AdversarialNet, TensorData, n_rows_at_once
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
 from skmm.metrics import spread_error_ratio
+from skmm.metrics._energy import energy_scores, marginal_scores
 from skmm.nn._adversarial import (
     N_DRAWS_IN_VALIDATION,
     AdversarialObjective,
@@ -49,8 +54,11 @@ Array = np.ndarray
 LOSSES = ("energy", "relativistic", "wasserstein", "hinge", "standard")
 PENALTIES = {"relativistic": 1.0, "wasserstein": 10.0, "standard": 1.0}  # of "auto"
 BETAS = (0.0, 0.99)  # of Adam's averages, where a discriminator makes the gradients change
+N_EPOCHS, N_EPOCHS_OF_FOLDS = 200, 40  # of "auto": the mean of several needs less
 N_NOISE = 128  # draws of noise that predictions are averaged over; a power of two for Sobol points
-N_JUDGED = 1000  # rows at most that the spread of the samples is judged by
+N_JUDGED = 1000  # rows at most that draws are judged by
+N_HELD_OUT = 50  # draws of either kind for each row that was held out
+NOBODY = -1  # in the place of the number of a network
 N_COMPARED = 20  # draws per row that their marginals are judged by
 N_JUDGED_VALUES = 2**24  # and values in the draws for them
 COLLAPSED = 0.5  # spread over error below which there is a warning
@@ -62,7 +70,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     A network maps conditions and noise to the target. It is trained by the energy score of its
     draws, a proper scoring rule, or against a discriminator that sees the conditions beside true
     or generated targets. Whatever the loss, the energy score of held-out rows chooses the epoch.
-    Conditions and target are standardised inside.
+    Draws are a mixture of those of the networks and of a linear model, tuned ridge regression with
+    normal residuals (of labels logistic regression); the energy score of held-out rows chooses the
+    shares. Conditions and target are standardised inside.
 
     Parameters
     ----------
@@ -97,8 +107,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         the weights as they are.
 
     modality_dropout : float, default=0.0
-        Probability with which a condition is hidden in training; at least one stays in each row.
-        Above 0, conditions may be missing, in training and later.
+        Probability with which a condition is hidden from the networks in training; at least one
+        stays in each row. Conditions may be missing in any case. Where they are, numbers are
+        replaced by their linear expectation given the rest of the row (above 0 by zero, as what is
+        hidden), and the networks are told, if it was so in training. Rows that lack a condition
+        which no training row lacked are drawn from the linear model, unless this is above 0.
 
     modalities : dict, list of str or None, default=None
         Columns of each modality where `X` is an array or flat DataFrame, or the names of those to
@@ -133,7 +146,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
         A class is one of `torch.optim`'s kind.
 
-    lr : float, default=2e-3
+    lr : float, default=4e-3
         Learning rate.
 
     lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="cosine"
@@ -147,8 +160,9 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
         at least 32 and at most 512.
 
-    max_epochs : int, default=200
-        Passes through the training rows at most.
+    max_epochs : int or "auto", default="auto"
+        Passes through the training rows at most. "auto" is 40 for networks of several splits, else
+        200.
 
     early_stopping : bool, default=True
         Whether rows are held out to choose the epoch. False trains on all rows for `max_epochs`.
@@ -156,9 +170,10 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds for up to
-        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
-        in blocks, and for several processes.
+        `validation_fraction` of the rows once. "auto" is folds, stratified by labels if there are
+        any, for up to 3000 rows: 5 for predictors and samplers, whose networks stay together, 3 for
+        codes, where one network is then trained on all rows for as many epochs as were best. For
+        more rows, data that are read in blocks and several processes it is None.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -204,12 +219,25 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
     ----------
     net_ : skmm._nets.AdversarialNet
         The skorch net; ``net_.module_`` has the `generator`, its `average` over the training,
-        which predicts, and the `discriminator`.
+        which predicts, and the `discriminator`. Of several splits ``net_.module_.members`` are the
+        modules, each of which has these.
+
+    linear_share_ : float
+        Share of the draws that come from the linear model; 0 without held-out rows, and where
+        conditions are read in blocks or have too many values for it. Columns of the target with
+        one value in at least nine of ten rows are drawn by the networks alone.
+
+    oof_score_ : float
+        Energy skill for held-out rows (at most 1000), each drawn by a network and a linear model
+        that have not seen it. NaN without held-out rows.
+
+    held_out_ : ndarray of bool of shape (n_splits, n_samples)
+        Which rows each network has not seen, of those that have a target.
 
     history_ : DataFrame
         One row per epoch: ``train_generator``, ``train_discriminator`` and ``train_penalty``, or
-        ``train_energy_score``, of labels ``train_log_score``; the same score of 20 draws for each
-        validation row (the energy score where there is a discriminator), learning rate,
+        ``train_energy_score``, of labels ``train_log_score``; the same score of 4 to 20 draws for
+        each validation row (the energy score where there is a discriminator), learning rate,
         seconds. ``valid_score`` is minus the energy score. Epoch 0 is before training.
 
     spread_error_ratio_ : float
@@ -240,9 +268,15 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     Notes
     -----
-    `predict`, `transform`, `translate` and `impute` average over 128 draws, whose noise (scrambled
-    Sobol points) is fixed in `fit` and the same for each row. `sample` and `score` draw noise for
-    each row. Data are standardised in double precision; the conditions are limited to a standard
+    `predict`, `transform`, `translate` and `impute` average over 128 draws of the networks, whose
+    noise (scrambled Sobol points) is fixed in `fit` and the same for each row, and add the linear
+    expectation by its share: where all is linear they give that of ridge regression. Quantiles are
+    those of 128 draws, in the same shares. `sample` and `score` draw noise for each row.
+
+    Where no training row has gaps, linear draws for rows that have some are wider, by what is not
+    known of the missing conditions.
+
+    Data are standardised in double precision; the conditions are limited to a standard
     deviation outside the training range of each column, and at most ±10, and so are means and
     quantiles to a standard deviation.
 
@@ -286,10 +320,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         "ema_decay": [Numbers(Real, 0, 1, closed="left")],
         "modality_dropout": [Numbers(Real, 0, 1, closed="left")],
         "decoders": [StrOptions({"auto"}), dict],
+        "max_epochs": [POSITIVE, StrOptions({"auto"})],
     }
     _net_class = AdversarialNet
-    _remedy = "drop or impute these, or fit with modality_dropout > 0"
     _reads_blocks = True
+    _takes_partial = True
     net_: AdversarialNet
 
     def __init__(
@@ -310,11 +345,11 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         normalization: str | None = None,
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
-        lr: float = 2e-3,
+        lr: float = 4e-3,
         lr_schedule: str | Callable[[float], float] = "cosine",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
-        max_epochs: int = 200,
+        max_epochs: int | str = "auto",
         early_stopping: bool = True,
         cv: Any = "auto",
         validation_fraction: float = 0.1,
@@ -395,7 +430,12 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     def _read_fit(self, X: Any, y: Any) -> FitData:
         X, values = self._read(X, y)
-        return FitData(X, values)
+        conditions = self._without_target(X)
+        lacked = [n for n in conditions.names if not observed_rows(conditions, n).all()]
+        self._may_lack = list(conditions.names) if self.modality_dropout else lacked
+        self._filler = self._linear_columns(conditions)
+        labels = X[self._target].reshape(-1, 1) if self._target in self.categories_ else None
+        return FitData(self._filled(X), values, labels=labels)
 
     def _check_continues(self, previous: Any) -> None:
         if previous._target != self._target:
@@ -420,6 +460,7 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             noise_dim=self.noise_dim,
             modality_dropout=self.modality_dropout,
             ema_decay=self.ema_decay,
+            may_lack=bool(self._may_lack),
         )
         return module, AdversarialObjective(self.loss, self._penalty())
 
@@ -430,19 +471,92 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         return {
             "iterator_valid__batch_size": max(1, n_rows),
             "n_critic": self.n_critic,
+            "max_epochs": self._n_epochs(len(splits)),
             **self._betas(),
         }
+
+    def _fit_linear(
+        self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
+    ) -> tuple[LinearSampler, Array] | None:
+        """Fit the linear sampler, where rows are held out that can judge it."""
+        self._remember(data.target, rng)
+        if splits[0].valid is None or self._filler is None or is_streamed(data.X):
+            return None
+        kind, X = self._schema.kinds[self._target], self._without_target(data.X)
+        known = self._columns[self._target]
+        return fit_sampler(X, self._filler, data.target, kind, known, splits)
+
+    def _blend(
+        self,
+        data: FitData,
+        splits: Sequence[Split],
+        linear: tuple[LinearSampler, Array] | None,
+        rng: np.random.RandomState,
+    ) -> None:
+        """Choose the share of the linear sampler on rows that neither has seen."""
+        n, self._share, self.oof_score_ = len(data.X), 1.0, np.nan
+        self.held_out_ = np.zeros((len(splits), n), dtype=bool)
+        for held_out, split in zip(self.held_out_, splits, strict=True):
+            held_out[[] if split.valid is None else split.valid] = True
+        self._linear = None if linear is None else linear[0]
+        usable = self.held_out_.any(axis=0)
+        if linear is not None:
+            usable &= np.isfinite(linear[1]).all(axis=1)
+        rows = np.flatnonzero(usable)
+        if len(rows):
+            rows = self._some_rows(rows, N_HELD_OUT, rng)
+            self._judge_held_out(data, rows, None if linear is None else linear[1], rng)
+        self.linear_share_ = 1.0 - self._share
+
+    def _judge_held_out(
+        self, data: FitData, rows: Array, oof: Array | None, rng: np.random.RandomState
+    ) -> None:
+        """Set the share, the score and the spread by draws for rows that were held out."""
+        X = self._held(self._without_target(data.X), rows)
+        last = len(self.held_out_) - 1 - self.held_out_[::-1, rows].argmax(axis=0)
+        network = self._placed(X, np.repeat(last[:, None], N_HELD_OUT, axis=1), N_HELD_OUT, rng)
+        draws = scaled = self._scaled(network)
+        truth = np.asarray(data.target[rows], dtype=np.float64)[:, self._judged] / self._spread
+        if self._linear is None or oof is None:
+            scores = energy_scores(truth, scaled)
+        else:
+            drawn = self._linear.draw(X, oof[rows], N_HELD_OUT, rng)
+            drawn[..., self._of_networks] = network[..., self._of_networks]
+            linear = self._scaled(drawn)
+            distances = energy_distances(truth, linear, scaled)
+            self._share = 1.0 if self._of_networks.all() else share_of_distances(distances)
+            scores = mixture_scores(distances, self._share)
+            chosen = rng.uniform(size=draws.shape[:2]) < self._share
+            draws = np.where(chosen[..., None], scaled, linear)
+        marginal = marginal_scores(truth, self._reference / self._spread).mean()
+        self.oof_score_ = float(1.0 - scores.mean() / marginal) if marginal else np.nan
+        self._judge(truth, draws)
+
+    def _scaled(self, draws: Array) -> Array:
+        """Return draws (n, n_draws, width) as those (n_draws, n, width) that are scored."""
+        return (draws[:, :, self._judged] / self._spread).swapaxes(0, 1)
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         """Fix the noise of predictions, and compare draws with the targets."""
         X, values = data.X, data.target
         sobol = qmc.MultivariateNormalQMC(np.zeros(self.noise_dim), rng=seed_of(rng))
         self._noise = sobol.random(N_NOISE)[:, None]
-        self._chances = self._even_chances(values.shape[1], rng) if self._has_atoms else None
-        self._remember(values, rng)
-        train, valid = splits[0]
-        self._judge(X, values, train if valid is None else valid)
+        self._chances = (
+            self._even_chances(values.shape[1], rng) if self._atoms is not None else None
+        )
+        self._normal = None if self._linear is None else self._linear.noise(N_NOISE, rng)
+        if not self.held_out_.any():
+            rows = self._some_rows(splits[0].train, N_DRAWS, rng)
+            part = self._without_target(X[rows])
+            draws = [self._drawn(some, N_DRAWS, rng) for _, some in self._chunks(part, N_DRAWS)]
+            truth = np.asarray(values[rows], dtype=np.float64)[:, self._judged] / self._spread
+            self._judge(truth, self._scaled(np.concatenate(draws)))
         self._compare(X, values)
+
+    def _n_epochs(self, n_splits: int) -> int:
+        if isinstance(self.max_epochs, str):
+            return N_EPOCHS if n_splits == 1 else N_EPOCHS_OF_FOLDS
+        return self.max_epochs
 
     def _penalty(self) -> float:
         if isinstance(self.gradient_penalty, str):
@@ -458,32 +572,36 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         columns = [rng.permutation(N_NOISE) for _ in range(width)]
         return ((np.column_stack(columns) + 0.5) / N_NOISE)[:, None]
 
-    def _some_rows(self, rows: Array, width: int, rng: np.random.RandomState) -> Array:
-        """Return as many rows at random as marginals are compared by."""
-        most = max(20, N_JUDGED_VALUES // (N_COMPARED * width))
-        return np.sort(rng.permutation(rows)[: min(2 * N_JUDGED, most)])
+    def _some_rows(
+        self, rows: Array, n_draws: int, rng: np.random.RandomState, n_rows: int = N_JUDGED
+    ) -> Array:
+        """Return at random as many rows, at most `n_rows`, as so many draws of each allow."""
+        most = max(20, N_JUDGED_VALUES // (n_draws * len(self._judged)))
+        return np.sort(rng.permutation(rows)[: min(n_rows, most)])
 
-    def _judge(self, X: Modalities, values: Array, rows: Array) -> None:
-        """Compare the spread of the samples with their error."""
-        most = max(20, N_JUDGED_VALUES // (N_DRAWS * values.shape[1]))
-        rows = np.random.RandomState(self._seed).permutation(rows)[: min(N_JUDGED, most)]
-        X, truth = self._without_target(X[rows]), values[rows][:, self._judged] / self._spread
-        rng = np.random.RandomState(self._seed)
-        draws = [self._drawn(part, N_DRAWS, rng) for _, part in self._chunks(X, N_DRAWS)]
-        drawn = np.concatenate(draws)[:, :, self._judged].swapaxes(0, 1) / self._spread
-        self.spread_error_ratio_ = float(spread_error_ratio(truth, drawn))
+    def _judge(self, truth: Array, draws: Array) -> None:
+        """Compare the spread of draws with the error of their mean."""
+        self.spread_error_ratio_ = float(spread_error_ratio(truth, draws))
         if self.spread_error_ratio_ < COLLAPSED:
             warn_caller(
                 f"The samples of {self._target!r} have collapsed: their spread is "
-                f"{self.spread_error_ratio_:.2f} of the error of their mean. Use loss='energy', "
-                "more epochs, or a larger gradient_penalty.",
+                f"{self.spread_error_ratio_:.2f} of the error of their mean. "
+                f"{self._against_collapse()}",
                 ConvergenceWarning,
             )
+
+    def _against_collapse(self) -> str:
+        """Return what helps where draws have collapsed."""
+        if self.loss != "energy":
+            return "Use loss='energy', more epochs, or a larger gradient_penalty."
+        if not self.early_stopping:
+            return "Use early_stopping=True: a linear model then keeps the spread; or more epochs."
+        return "Use more epochs, or more rows."
 
     def _compare(self, X: Modalities, values: Array) -> None:
         """Compare the marginals of draws with those of training."""
         kind, rng = self._schema.kinds[self._target], np.random.RandomState(self._seed)
-        rows = self._some_rows(np.arange(len(values)), values.shape[1], rng)
+        rows = self._some_rows(np.arange(len(values)), N_COMPARED, rng, 2 * N_JUDGED)
         X, truth = self._without_target(X[rows]), np.asarray(values[rows], dtype=np.float64)
         parts = [self._drawn(part, N_COMPARED, rng) for _, part in self._chunks(X, N_COMPARED)]
         draws = np.concatenate(parts)
@@ -494,33 +612,121 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
             warn_of_lost_values(self._target, columns_with_lost_values(truth, draws), ratios)
 
     def _draw(self, X: Modalities, n_samples: int, rng: np.random.RandomState) -> Array:
-        noise = rng.standard_normal((n_samples, len(X), self.noise_dim))
-        uniform = rng.uniform(size=(n_samples, len(X), len(self._judged) if self._discrete else 1))
-        turns = rng.permutation(n_samples) % self._n_members
-        return self._draws_of(X, noise, uniform, turns, n_rows=len(X))
+        X = self._filled(self._held(X))
+        shares, chance = self._shares(X), rng.uniform(size=(len(X), n_samples))
+        turns = rng.randint(self._n_members, size=chance.shape)
+        turns[chance >= shares.max(axis=1, keepdims=True)] = NOBODY
+        found = self._placed(X, turns, n_samples, rng)
+        linear = chance >= shares.min(axis=1, keepdims=True)
+        if self._linear is not None and linear.any():
+            most = int(linear.sum(axis=1).max())
+            draws = self._linear.draw(X, self._linear.expected(X), most, rng)
+            rows, inside = np.nonzero(linear)
+            own = draws[rows, linear.cumsum(axis=1)[rows, inside] - 1]
+            of_network = chance[rows, inside, None] < shares[rows]
+            found[rows, inside] = np.where(of_network, found[rows, inside], own)
+        return found
 
     def _draw_again(self, X: Modalities) -> Array:
-        return self._draws_of(X, self._noise, self._chances, np.arange(N_NOISE) % self._n_members)
-
-    def _draws_of(
-        self, X: Modalities, noise: Array, uniform: Array | None, turns: Array, **options: Any
-    ) -> Array:
-        """Return draws (n, n_draws, width), each of the network whose turn it is."""
-        found = np.empty(0)
-        for member in np.unique(turns):
-            own = turns == member
-            values = self._apply(
-                Generator.values,
-                X,
-                member=int(member),
-                noise=torch.from_numpy(noise[own]),
-                uniform=None if uniform is None else torch.from_numpy(uniform[own]),
-                **options,
-            )
-            if not found.size:
-                found = np.empty((len(X), len(turns), values.shape[2]), dtype=values.dtype)
-            found[:, own] = values
+        X = self._filled(self._held(X))
+        if self._linear is None or self._normal is None:
+            return self._fixed_draws(X)
+        shares, expected = self._shares(X), self._linear.expected(X)
+        alone = ~shares.any(axis=1)
+        if alone.all():
+            return self._linear.draw_again(X, expected, self._normal)
+        network, n_network = self._fixed_draws(X), round(self._share * N_NOISE)
+        found = network.copy()
+        others = np.flatnonzero(~self._of_networks)
+        draws = self._linear.draw_again(X, expected, self._normal[n_network:])
+        found[:, n_network:, others] = draws[..., others]
+        if alone.any():
+            found[alone] = self._linear.draw_again(X[alone], expected[alone], self._normal)
         return found
+
+    def _mean(self, X: Modalities) -> Array:
+        columns = self._columns[self._target]
+        parts = [self._expected(part) for _, part in self._chunks(X, N_DRAWS)]
+        return columns.in_type(columns.within(np.concatenate(parts)), self._precision(X))
+
+    def _expected(self, X: Modalities) -> Array:
+        """Return the mean target (n, width); where all is linear exactly the linear one."""
+        X = self._filled(self._held(X))
+        if self._linear is None:
+            return self._fixed_draws(X).mean(axis=1)
+        shares, linear = self._shares(X), self._linear.expected(X)
+        if not shares.any():
+            return linear
+        network = self._fixed_draws(X).mean(axis=1)
+        return np.where(shares > 0, linear + shares * (network - linear), linear)
+
+    def _shares(self, X: Modalities) -> Array:
+        """Return the share (n, width) of the networks in the draws of each row and column.
+
+        None where a condition is missing that no training row lacked: the linear model knows what
+        is to be expected then, the networks were never asked.
+        """
+        shares = np.full((len(X), len(self._judged)), self._share)
+        if self._linear is None:
+            return shares
+        shares[:, self._of_networks] = 1.0
+        for name in self.modality_names_in_:
+            if name != self._target and name not in self._may_lack:
+                shares[~observed_rows(X, name) if name in X else slice(None)] = 0.0
+        return shares
+
+    def _fixed_draws(self, X: Modalities) -> Array:
+        """Return draws (n, N_NOISE, width) of the networks in turn, all rows by the same noise."""
+        found = np.empty((len(X), N_NOISE, len(self._judged)))
+        for member in range(self._n_members):
+            own = np.arange(member, N_NOISE, self._n_members)
+            chances = None if self._chances is None else self._chances[own]
+            found[:, own] = self._values(X, member, self._noise[own], chances)
+        return found
+
+    def _placed(
+        self, X: Modalities, turns: Array, n_draws: int, rng: np.random.RandomState
+    ) -> Array:
+        """Return draws (n, n_draws, width), each of the network whose turn it is in its row."""
+        found = np.empty((len(X), n_draws, len(self._judged)))
+        for member in range(self._n_members):
+            own = turns == member
+            rows = np.flatnonzero(own.any(axis=1))
+            if not len(rows):
+                continue
+            shape = (int(own.sum(axis=1).max()), len(rows))
+            noise = rng.standard_normal((*shape, self._noise_dim))
+            chances = rng.uniform(size=(*shape, found.shape[2])) if self._discrete else None
+            part = X if len(rows) == len(X) else X[rows]
+            draws = self._values(part, member, noise, chances, n_rows=len(rows))
+            at, inside = np.nonzero(own[rows])
+            found[rows[at], inside] = draws[at, own[rows].cumsum(axis=1)[at, inside] - 1]
+        return found
+
+    def _values(
+        self, X: Modalities, member: int, noise: Array, chances: Array | None, **options: Any
+    ) -> Array:
+        """Return draws (n, n_draws, width) of a network for noise, in the original units."""
+        return self._apply(
+            Generator.values,
+            X,
+            member=member,
+            noise=torch.from_numpy(noise),
+            uniform=None if chances is None else torch.from_numpy(chances),
+            **options,
+        )
+
+    def _filled(self, X: Modalities) -> Modalities:
+        """Return rows whose missing conditions are completed by linear expectations."""
+        if self._filler is None or is_streamed(X):
+            return X
+        return completed(X, self._filler, self._schema.shapes)
+
+    def _held(self, X: Modalities, rows: Array | None = None) -> Modalities:
+        """Return rows, or all, in memory."""
+        if rows is not None:
+            return X[rows]
+        return X[np.arange(len(X))] if is_streamed(X) else X
 
     def _precision(self, X: Modalities) -> np.dtype:
         return numpy_type(X)
@@ -530,15 +736,37 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
 
     @property
     def _discrete(self) -> bool:
-        return self._has_atoms or self._schema.kinds[self._target] in ("binary", "categorical")
+        return self._atoms is not None or self._schema.kinds[self._target] in (
+            "binary",
+            "categorical",
+        )
 
     @property
-    def _has_atoms(self) -> bool:
-        return members_of(self.net_.module_)[0].average.atoms is not None
+    def _atoms(self) -> Any:
+        return members_of(self.net_.module_)[0].average.atoms
+
+    @property
+    def _of_networks(self) -> Array:
+        """Which columns (width,) of the target have one value in nearly all rows.
+
+        A normal distribution knows nothing of that: networks draw them.
+        """
+        found, atoms = np.zeros(len(self._judged), dtype=bool), self._atoms
+        found[[] if atoms is None else atoms.columns] = True
+        return found
+
+    @property
+    def _noise_dim(self) -> int:
+        return int(members_of(self.net_.module_)[0].average.noise_dim)
 
     @property
     def _takes_missing(self) -> bool:
-        return self.modality_dropout > 0
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_noise")

@@ -17,6 +17,7 @@ from torch import nn
 from skmm._deep._factories import decoder, encoder
 from skmm._deep._networks import encoder_factory, n_features, scaler, standardize
 from skmm._deep._spec import ModalitySpec, NetworkSpec
+from skmm._linear._completion import FILLED
 from skmm._nets import build
 from skmm.nn import MLP, Conv
 from skmm.nn._adversarial import ConditionalGANNetwork
@@ -43,17 +44,20 @@ def gan_network(
     noise_dim: int,
     modality_dropout: float,
     ema_decay: float,
+    may_lack: bool,
 ) -> ConditionalGANNetwork:
     """Build the generator, and the discriminator that a loss other than "energy" needs.
 
-    `values` is the target (n, width), labels as indicators.
+    `values` is the target (n, width), labels as indicators. With `may_lack` columns of their own
+    say which conditions a row has.
     """
     M, names = len(modalities), [modality.name for modality in modalities]
     described = modalities[names.index(target_name)]
     conditions = [modality for modality in modalities if modality is not described]
-    may_lack = modality_dropout > 0
+    # What training hides by chance is 0 there, so it is 0 whenever it is missing.
+    filled = [one.name for one in conditions if one.kind in FILLED and modality_dropout == 0]
     target = _target(described, values.shape[1], spec.dtype)
-    networks = _condition_networks(spec, conditions, seed, may_lack)
+    networks = _condition_networks(spec, conditions, seed, may_lack, filled)
     width = sum(networks["widths"]) + may_lack * len(conditions)
     atoms = _atoms(target, values, width, spec.dtype, seed + 4 * M)
     n_inputs = width + noise_dim + (0 if atoms is None else len(atoms.columns))
@@ -68,7 +72,7 @@ def gan_network(
     discriminator = None
     if loss != "energy":
         # It sees the conditions by encoders of its own.
-        other = _condition_networks(spec, conditions, seed + 2 * M, may_lack)
+        other = _condition_networks(spec, conditions, seed + 2 * M, may_lack, filled)
         network, to_channel = _critic(spec, described, width, seed + 3 * M)
         network = SpectralNorm(network) if loss == "hinge" else network
         discriminator = Discriminator(network, to_channel, **other)
@@ -135,7 +139,11 @@ def _regressions(bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _condition_networks(
-    spec: NetworkSpec, conditions: Sequence[ModalitySpec], seed: int, may_lack: bool
+    spec: NetworkSpec,
+    conditions: Sequence[ModalitySpec],
+    seed: int,
+    may_lack: bool,
+    filled: Sequence[str],
 ) -> dict[str, Any]:
     """Return encoders of the conditions; vectors and labels pass as they are if not said otherwise.
 
@@ -157,6 +165,7 @@ def _condition_networks(
         "encoders": encoders,
         "widths": widths,
         "indicators": may_lack,
+        "filled": filled,
     }
 
 

@@ -43,8 +43,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
     _target: str
     _columns: dict[str, ColumnStatistics]
 
-    _remedy = "drop or impute these"  # where conditions are missing
     _reads_blocks = False  # whether it can do with arrays that are read block by block
+    _takes_partial = False  # whether conditions may lack single entries
 
     @property
     def _takes_missing(self) -> bool:
@@ -281,10 +281,9 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
     def _read(self, X: Any, y: Any = None) -> tuple[Modalities, Any]:
         """Read conditions, and the target as numbers, for `fit`; leave out rows without it."""
-        X = check_modalities(
-            self, X, y, reset=True, min_modalities=2, accept_lazy=self._reads_blocks
-        )
+        X = check_modalities(self, X, y, reset=True, min_modalities=2, **self._accepted())
         self._target = self._target_name(X)
+        self._check_target(X)
         if X.kinds[self._target] == "tokens":
             raise ValueError(f"The target {self._target!r} holds tokens, which are not generated.")
         self.categories_ = find_categories(X)
@@ -336,9 +335,8 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any, y: Any = None) -> Modalities:
         check_is_fitted(self)
-        X = check_modalities(
-            self, X, y, reset=False, allow_empty_rows=True, accept_lazy=self._reads_blocks
-        )
+        X = check_modalities(self, X, y, reset=False, allow_empty_rows=True, **self._accepted())
+        self._check_target(X)
         X = number_labels(X, self.categories_)
         self._check_conditions(self._without_target(X))
         return X
@@ -351,6 +349,27 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if isinstance(X, Modalities) and self._target in X and len(X.names) > 1:
             X = X.select([name for name in X.names if name != self._target])
         return self._without_target(self._check(X))
+
+    def _accepted(self) -> dict[str, Any]:
+        return {"accept_lazy": self._reads_blocks, "allow_partial": self._takes_partial}
+
+    def _check_target(self, X: Modalities) -> None:
+        """Refuse targets of which a row lacks single entries."""
+        value = X._values.get(self._target)
+        if not self._takes_partial or value is None or value.dtype.kind != "f":
+            return
+        there = observed_rows(X, self._target)
+        blocks = value.blocks() if isinstance(value, Stream) else [(0, np.asarray(value))]
+        n_partial = 0
+        for start, block in blocks:
+            lacks = np.isnan(block.reshape(len(block), -1)).any(axis=1)
+            n_partial += int((lacks & there[start : start + len(block)]).sum())
+        if n_partial:
+            raise ValueError(
+                f"The target {self._target!r} contains NaN in {n_partial} rows that are not NaN "
+                f"throughout. {type(self).__name__} takes a row with or without a target, not a "
+                "part of it; impute first, e.g. with PerModality(SimpleImputer())."
+            )
 
     def _without_target(self, X: Modalities) -> Modalities:
         names = [name for name in X.names if name != self._target]
@@ -370,7 +389,7 @@ class ConditionalSampler(TransformerMixin, BaseEstimator):
         if lacking and not self._takes_missing:
             raise ValueError(
                 f"{type(self).__name__} cannot do without conditions, but {lacking!r} are missing "
-                f"in some rows: {self._remedy}."
+                f"in some rows: drop or impute these."
             )
 
     def _encoded(self, X: Modalities) -> Any:

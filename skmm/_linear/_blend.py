@@ -15,6 +15,8 @@ W. James and C. Stein, "Estimation with quadratic loss", Berkeley Symposium 4 (1
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import optimize
 from scipy.spatial.distance import cdist, pdist
@@ -196,19 +198,39 @@ def energy_share(truth: Array, linear: Array, network: Array, weight: Array | No
     share : float
         In [0, 1].
     """
-    weight = np.ones(len(truth)) if weight is None else weight
-    A, B, both = energy_distances(truth, linear, network)
+    return share_of_distances(energy_distances(truth, linear, network), weight)
+
+
+class Distances(NamedTuple):
+    """Mean distances of rows: of draws to the truth, within both kinds, and between them.
+
+    The first two are (2, n), of linear draws and of the network's; the last is (n,).
+    """
+
+    to_truth: Array
+    within: Array
+    between: Array
+
+
+def share_of_distances(distances: Distances, weight: Array | None = None) -> float:
+    """Return `energy_share` by what `energy_distances` returns."""
+    A, B, both = distances
+    weight = np.ones(len(both)) if weight is None else weight
     slope = weight * (A[0] - A[1] + both - B[0])
     curvature = weight * (2.0 * both - B[0] - B[1])
     share = _ratio(slope.sum(), curvature.sum())
     return min(share, 1.0) * certainty(share, slope - share * curvature, curvature.sum())
 
 
-def energy_distances(truth: Array, linear: Array, network: Array) -> tuple[Array, Array, Array]:
-    """Return mean distances of rows: of draws to the truth, within both, and between them.
+def mixture_scores(distances: Distances, share: float) -> Array:
+    """Return the energy score (n,) of each row of a mixture with that share of the network."""
+    A, B, both = distances
+    weights = np.array([1.0 - share, share])
+    return weights @ A - 0.5 * (weights**2 @ B) - weights.prod() * both
 
-    The first two are (2, n), linear and network; the last is (n,).
-    """
+
+def energy_distances(truth: Array, linear: Array, network: Array) -> Distances:
+    """Return mean distances of rows, by the parameters of `energy_share`."""
     n = len(truth)
     to_truth, within, between = np.empty((2, n)), np.empty((2, n)), np.empty(n)
     for i, target in enumerate(truth):
@@ -216,7 +238,7 @@ def energy_distances(truth: Array, linear: Array, network: Array) -> tuple[Array
         to_truth[:, i] = [cdist(draws, target[None]).mean() for draws in pair]
         within[:, i] = [pdist(draws).mean() for draws in pair]
         between[i] = cdist(*pair).mean()
-    return to_truth, within, between
+    return Distances(to_truth, within, between)
 
 
 def certainty(share: float, influence: Array, curvature: float) -> float:

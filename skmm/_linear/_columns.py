@@ -134,14 +134,22 @@ class Columns:
         A modality is a number for each column, of labels the probability of each class.
         """
         Z = _side_by_side(self.modalities, X)
-        blocks = dict(zip(self.modalities, self._blocks(), strict=True))
+        blocks = dict(zip(self.modalities, self.blocks(), strict=True))
         wanted = [list(self.modalities).index(name) for name in names]
         gaussian = self.gaussian
         Z = np.nan_to_num(Z if gaussian is None else gaussian.complete(Z, wanted), copy=False)
         return {name: self.modalities[name].in_units(Z[:, blocks[name]]) for name in names}
 
-    def _blocks(self) -> list[slice]:
+    def blocks(self) -> list[slice]:
+        """Return the columns of each modality in the matrix."""
         return side_by_side([one.width for one in self.modalities.values()])
+
+    def seen(self, X: Modalities) -> Array:
+        """Return which modalities rows have, bool (n, n_modalities)."""
+        none = np.zeros(len(X), dtype=bool)
+        return np.column_stack(
+            [observed_rows(X, name) if name in X else none for name in self.modalities]
+        )
 
     def matrix(self, X: Modalities) -> Array:
         """Return the columns (n, n_columns) of checked rows whose labels are numbers of classes.
@@ -151,11 +159,11 @@ class Columns:
         Z = _side_by_side(self.modalities, X)
         if np.isnan(Z).any():
             Z = np.nan_to_num(Z if self.gaussian is None else self.gaussian.complete(Z), copy=False)
-        for one, block in zip(self.modalities.values(), self._blocks(), strict=True):
+        for one, block in zip(self.modalities.values(), self.blocks(), strict=True):
             Z[:, block] = np.clip(Z[:, block], one.low, one.high) / np.sqrt(max(1, one.width))
         marks = [
-            MARK * ((~observed_rows(X, name) if name in X else np.ones(len(X))) - one.missing)
-            for name, one in self.modalities.items()
+            MARK * (~here - one.missing)
+            for here, one in zip(self.seen(X).T, self.modalities.values(), strict=True)
             if one.missing > 0
         ]
         return np.column_stack([Z, *marks])

@@ -35,6 +35,7 @@ FINER = 10**0.5
 USUAL = 1.0  # C where no fold can choose one
 ROUGH, EXACT = 1e-5, 1e-8  # tolerances on the path, and of the model of all rows
 MOST_STEPS = 10_000
+FEW = 200  # coefficients, for which Newton's steps are quicker
 HALVES = np.array([-0.5, 0.5])
 Held = list[tuple[Array, Array]]  # held-out rows, and their outputs
 
@@ -65,6 +66,7 @@ def fit_logistic(
     tasks: Sequence[Task],
     splits: Sequence[Fold] = (),
     weight: Array | None = None,
+    penalties: Sequence[float] | None = None,
 ) -> LinearFit:
     """Fit a logistic regression for each task, with the C of least out-of-fold log-loss.
 
@@ -82,6 +84,9 @@ def fit_logistic(
         Training and held-out rows; without any, C is 1.
     weight : ndarray of shape (n,), default=None
         Of the rows; those of weight 0 are predicted alone.
+    penalties : sequence of float, default=None
+        C of each task where it is known; the model of all rows is then as rough as those of the
+        folds.
 
     Returns
     -------
@@ -94,9 +99,10 @@ def fit_logistic(
     rotated = Rotated.of(Z, weight)
     targets = np.split(target, np.cumsum([_n_targets(task) for task in tasks])[:-1], axis=1)
     folds = list(usable(splits, weight))
+    known = [None] * len(tasks) if penalties is None else penalties
     found = [
-        _fit_task(rotated.rows, y, task, folds, weight)
-        for y, task in zip(targets, tasks, strict=True)
+        _fit_task(rotated.rows, y, task, folds, weight, C)
+        for y, task, C in zip(targets, tasks, known, strict=True)
     ]
     solutions = [fit.solution for fit in found]
     coefficients, intercept = rotated.back(
@@ -142,7 +148,13 @@ class _Rows:
         """Leave out classes that do not occur, and labels that are constant."""
 
         def part(target: Array, outputs: Array) -> _Part:
-            model = LogisticRegression(tol=tol, max_iter=MOST_STEPS, warm_start=True)
+            size = Z.shape[1] * (1 if len(outputs) <= 2 else len(outputs))
+            model = LogisticRegression(
+                tol=tol,
+                max_iter=MOST_STEPS,
+                warm_start=True,
+                solver="newton-cholesky" if size <= FEW else "lbfgs",
+            )
             return _Part(model, target, outputs)
 
         rest = np.zeros(task.width)
@@ -180,7 +192,12 @@ class _Rows:
 
 
 def _fit_task(
-    Z: Array, y: Array, task: Task, folds: Sequence[tuple[Array, Array]], weight: Array
+    Z: Array,
+    y: Array,
+    task: Task,
+    folds: Sequence[tuple[Array, Array]],
+    weight: Array,
+    known: float | None,
 ) -> _TaskFit:
     """Choose C on the log-loss of all held-out rows together, and fit all rows with it."""
     parts = [_Rows.of(Z[train], y[train], task, weight[train], ROUGH) for train, _ in folds]
@@ -193,9 +210,11 @@ def _fit_task(
             losses.append(weight[valid] @ row_losses(task.kind, outputs, y[valid]))
         return float(np.sum(losses)), found
 
-    C, held_out = search(judge) if folds else (USUAL, [])
+    C, held_out = known or USUAL, []
+    if folds:
+        C, held_out = search(judge) if known is None else (known, judge(known)[1])
     used = weight > 0
-    whole = _Rows.of(Z[used], y[used], task, weight[used], EXACT)
+    whole = _Rows.of(Z[used], y[used], task, weight[used], EXACT if known is None else ROUGH)
     return _TaskFit(whole.solve(C), whole.floor, pooled(held_out, len(Z), task.width), C)
 
 

@@ -125,9 +125,10 @@ class MultimodalAutoencoder(LatentEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 3 folds for up to 3000 rows, and None for
-        more, for data that are read in blocks, and for several processes. After several splits the
-        network is trained on all rows, for as many epochs as were best for the rows held out.
+        `validation_fraction` of the rows once. "auto" is folds, stratified by labels if there are
+        any, for up to 3000 rows: 5 for predictors and samplers, whose networks stay together, 3 for
+        codes, where one network is then trained on all rows for as many epochs as were best. For
+        more rows, data that are read in blocks and several processes it is None.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -179,6 +180,14 @@ class MultimodalAutoencoder(LatentEstimator):
         ``alignment``, on training batches and on all validation rows, learning rate, seconds.
         ``valid_score`` is minus the sum. Epoch 0 is the network before training.
 
+    linear_share_ : dict of str to float
+        Share of the linear model, a normal distribution of all columns, in what is predicted of each
+        modality: mean over its columns. 0 without rows held out, or where there is no such model.
+
+    oof_score_ : float
+        R² of each modality predicted from the others, mean over modalities, for rows held out, by
+        networks and linear models that have not seen them. NaN without.
+
     means_ : dict of str to ndarray
         Mean of each modality in training; of labels the frequencies of the classes.
 
@@ -211,6 +220,11 @@ class MultimodalAutoencoder(LatentEstimator):
 
     `sample` with `given` decodes the joint code of the observed modalities and draws from the
     likelihood; the code itself has no uncertainty.
+
+    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a normal
+    distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is that
+    distribution). Rows held out choose the network's share in each column. `transform`,
+    `inverse_transform` and `score` are the network's alone.
 
     References
     ----------

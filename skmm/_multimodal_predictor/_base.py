@@ -23,6 +23,7 @@ from skmm._deep._networks import fusion_network, modality_networks, n_features
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
 from skmm._linear._logistic import fit_logistic
+from skmm._linear._late import fit_late
 from skmm._linear._model import LinearFit
 from skmm._linear._ridge import fit_ridge
 from skmm._modalities import Modalities, check_modalities
@@ -31,7 +32,14 @@ from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin
-from skmm._multimodal_predictor._blend import averaged, blended, network_shares, rotations
+from skmm._multimodal_predictor._blend import (
+    LinearFits,
+    averaged,
+    blend_weights,
+    blended,
+    linear_share,
+    rotations,
+)
 from skmm._nets import Net, Outputs, build
 from skmm._parameters import Numbers
 from skmm.nn import ACTIVATIONS, FeedForward
@@ -120,17 +128,39 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         weights = self._of_members(PredictorNetwork.attention, X).mean(axis=0)
         return pd.DataFrame(weights, columns=list(self.modality_names_in_), index=X.index)
 
+    def predict_members(self, X: Any) -> list[Any]:
+        """Return what each network predicts alone, without the linear part.
+
+        Parameters
+        ----------
+        X : Modalities, dict, DataFrame or array-like
+            Some or all of the modalities of `fit`.
+
+        Returns
+        -------
+        predictions : list of length n_members
+            Numbers as of `predict`, or probabilities as of `predict_proba`. Which of the training
+            rows a network has not seen stands in its row of `held_out_`.
+        """
+        parts = self._of_members(PredictorNetwork.predict, self._check(X))
+        return [self._in_units(part) for part in parts]
+
+    def _in_units(self, raw: Array) -> Any:
+        """Return outputs as numbers or probabilities; abstract."""
+        raise NotImplementedError
+
     def _raw(self, X: Any) -> Array:
-        """Return the outputs: of the networks on average, and of the linear model."""
+        """Return the outputs: of the networks on average, and of the linear models."""
         if isinstance(X, Known):
             return X.outputs
         X, tasks = self._check(X), self._target.tasks
-        if self._linear is None:
-            return averaged(tasks, self._of_members(PredictorNetwork.predict, X))
-        network = linear = self._linear.outputs(X).astype(numpy_type(X))
-        if any(share.any() for share in self._shares):
+        network = None
+        if self._linear is None or any(weights[-1].any() for weights in self._weights):
             network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
-        return blended(tasks, linear, network, self._shares)
+        if self._linear is None:
+            return network
+        linear = [part.astype(numpy_type(X)) for part in self._linear.outputs(X)]
+        return blended(tasks, [*linear, network], self._weights)
 
     def _of_members(self, function: Any, X: Modalities) -> Array:
         """Return what each network gives, (n_members, n_samples, ...)."""
@@ -200,24 +230,33 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
 
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
-    ) -> LinearFit | None:
-        """Fit the tuned linear model, where rows are held out that can judge it."""
+    ) -> LinearFits | None:
+        """Fit the tuned linear models, where rows are held out that can judge them."""
         columns = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
         if columns is None:
             return None
         Z, tasks = columns.matrix(data.X), self._target.tasks
-        if tasks[0].kind == "numbers":
-            return fit_ridge(columns, Z, data.target, splits, data.weight)
-        return fit_logistic(columns, Z, data.target, tasks, splits, data.weight)
+        weight = np.ones(len(Z)) if data.weight is None else data.weight
+
+        def fit(Z: Array, weight: Array, penalties: Any = None) -> LinearFit:
+            if tasks[0].kind == "numbers":
+                return fit_ridge(columns, Z, data.target, splits, weight)
+            return fit_logistic(columns, Z, data.target, tasks, splits, weight, penalties)
+
+        joint, late = fit(Z, weight), None
+        if len(columns.modalities) > 1:
+            each = partial(fit, penalties=joint.penalties)
+            late = fit_late(columns, Z, columns.seen(data.X), data.target, tasks, each, weight)
+        return LinearFits(joint, late)
 
     def _blend(
         self,
         data: FitData,
         splits: Sequence[Split],
-        linear: LinearFit | None,
+        linear: LinearFits | None,
         rng: np.random.RandomState,
     ) -> None:
-        """Choose the share of the linear model on rows that neither has seen."""
+        """Choose the weights of networks and linear models on rows that none has seen."""
         X, tasks, n = data.X, self._target.tasks, len(data.X)
         some = slice(0, N_ALIGNED)
         self._rotations = rotations(
@@ -229,20 +268,22 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         self.held_out_ = np.zeros((len(splits), n), dtype=bool)
         for held_out, split in zip(self.held_out_, splits, strict=True):
             held_out[[] if split.valid is None else split.valid] = True
-        self._linear = None if linear is None else linear.model
-        self._shares = [np.ones(task.width if task.kind == "numbers" else 1) for task in tasks]
+        self._linear = None if linear is None else linear.models
+        self._weights = [
+            np.ones((1, task.width if task.kind == "numbers" else 1)) for task in tasks
+        ]
         self.oof_score_ = np.nan
         rows = np.flatnonzero(self.held_out_.any(axis=0))
         if len(rows):
-            network = self._held_out(PredictorNetwork.predict, X, splits)[rows]
-            weight = np.ones(n) if data.weight is None else data.weight
+            outputs = self._held_out(PredictorNetwork.predict, X, splits)[rows]
             if linear is not None:
-                pair = linear.oof[rows], network
-                self._shares = network_shares(tasks, data.target[rows], *pair, weight[rows])
-                network = blended(tasks, *pair, self._shares)
+                weight = np.ones(n) if data.weight is None else data.weight
+                parts = [*linear.oof(rows), outputs]
+                self._weights = blend_weights(tasks, data.target[rows], parts, weight[rows])
+                outputs = blended(tasks, parts, self._weights)
             scorer = check_scoring(self, scoring=self.scoring)
-            self.oof_score_ = float(scorer(self, Known(network), _safe_indexing(data.y, rows)))
-        self.linear_share_ = 1.0 - np.concatenate(self._shares)
+            self.oof_score_ = float(scorer(self, Known(outputs), _safe_indexing(data.y, rows)))
+        self.linear_share_ = np.concatenate([linear_share(weights) for weights in self._weights])
 
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)

@@ -1,40 +1,70 @@
-"""Outputs of several predictors as one: the networks of the folds, and the linear model."""
+"""Outputs of several predictors as one: the networks of the folds, and the linear models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
-from scipy.special import log_expit, log_softmax, logsumexp
 
-from skmm._linear._blend import mixed_logits, share_of_classes, share_of_numbers
+from skmm._linear._late import LateFit, LateModel
+from skmm._linear._model import LinearFit, LinearModel
+from skmm._linear._pool import by_task, in_logs, pool_weights, pooled, targets_by_task
+from skmm._modalities import Modalities
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
+# Weights that are expected of the linear model, of single modalities, and of the networks.
+EXPECTED = {2: (0.5, 0.5), 3: (0.25, 0.25, 0.5)}
+
+
+@dataclass(frozen=True)
+class LinearFits:
+    """The fit of the linear model of all modalities, and that of each; None of only one."""
+
+    joint: LinearFit
+    late: LateFit | None
+
+    def oof(self, rows: Array) -> list[Array]:
+        """Return the out-of-fold outputs of both."""
+        fits = [self.joint] if self.late is None else [self.joint, self.late]
+        return [fit.oof[rows] for fit in fits]
+
+    @property
+    def models(self) -> LinearParts:
+        """Return both models."""
+        return LinearParts(self.joint.model, None if self.late is None else self.late.model)
+
+
+@dataclass(frozen=True)
+class LinearParts:
+    """The linear model of all modalities, and that of single ones; None of only one."""
+
+    joint: LinearModel
+    late: LateModel | None
+
+    def outputs(self, X: Modalities) -> list[Array]:
+        """Return the outputs of both for checked rows."""
+        Z = self.joint.columns.matrix(X)
+        found = [self.joint.outputs_of(Z)]
+        if self.late is not None:
+            found.append(self.late.outputs_of(Z, self.joint.columns.seen(X)))
+        return found
 
 
 def averaged(tasks: Sequence[Task], outputs: Array) -> Array:
-    """Return the mean (n, width) of outputs (k, n, width): of numbers, or of probabilities."""
+    """Return the mean (n, width) of outputs (k, n, width): of numbers, or of logarithms."""
     if len(outputs) == 1:
         return outputs[0]
-    means = []
-    for task, part in zip(tasks, _of_tasks(tasks, outputs), strict=True):
-        if task.kind == "numbers":
-            means.append(part.mean(axis=0))
-        elif task.kind == "classes":
-            means.append(logsumexp(log_softmax(part, axis=2), axis=0) - np.log(len(part)))
-        else:
-            yes, no = (logsumexp(log_expit(sign * part), axis=0) for sign in (1, -1))
-            means.append(yes - no)
-    return np.concatenate(means, axis=1)
+    parts = zip(tasks, by_task(tasks, outputs), strict=True)
+    return np.concatenate([in_logs(task.kind, part).mean(axis=0) for task, part in parts], axis=1)
 
 
-def network_shares(
-    tasks: Sequence[Task], target: Array, linear: Array, network: Array, weight: Array
+def blend_weights(
+    tasks: Sequence[Task], target: Array, parts: Sequence[Array], weight: Array
 ) -> list[Array]:
-    """Return the share of the network in each task, of numbers in each column.
+    """Return the weights (m, 1) of outputs in each task, (m, width) of numbers.
 
     Parameters
     ----------
@@ -42,35 +72,35 @@ def network_shares(
         The meaning of the outputs.
     target : ndarray of shape (n, n_targets)
         Of held-out rows.
-    linear, network : ndarray of shape (n, width)
-        Outputs of both.
+    parts : sequence of m ndarray of shape (n, width)
+        Outputs of the linear models, and of the networks.
     weight : ndarray of shape (n,)
         Of the rows.
     """
-    counts = [1 if task.kind == "classes" else task.width for task in tasks]
-    targets = np.split(target, np.cumsum(counts)[:-1], axis=1)
-    found = []
-    for task, y, a, b in zip(
-        tasks, targets, _of_tasks(tasks, linear), _of_tasks(tasks, network), strict=True
-    ):
-        if task.kind == "numbers":
-            found.append(share_of_numbers(y, a, b, weight))
-        else:
-            found.append(np.array([share_of_classes(task.kind, y, a, b, weight)]))
-    return found
+    expected = EXPECTED[len(parts)]
+    targets, outputs = targets_by_task(tasks, target), by_task(tasks, np.stack(parts))
+    return [
+        pool_weights(task.kind, y, found, expected, weight)
+        for task, y, found in zip(tasks, targets, outputs, strict=True)
+    ]
 
 
-def blended(tasks: Sequence[Task], linear: Array, network: Array, shares: Sequence[Array]) -> Array:
-    """Return outputs (n, width) of the mixture; exactly the linear ones where the share is 0."""
-    parts = []
-    for task, share, a, b in zip(
-        tasks, shares, _of_tasks(tasks, linear), _of_tasks(tasks, network), strict=True
-    ):
-        if task.kind == "numbers":
-            parts.append(np.where(share > 0, a + share.astype(a.dtype) * (b - a), a))
-        else:
-            parts.append(mixed_logits(task.kind, a, b, float(share[0])))
-    return np.concatenate(parts, axis=1)
+def blended(
+    tasks: Sequence[Task], parts: Sequence[Array | None], weights: Sequence[Array]
+) -> Array:
+    """Return the outputs (n, width) of the pool; those of weight 0 everywhere may be None."""
+    split = [[None] * len(tasks) if part is None else by_task(tasks, part) for part in parts]
+    found = [
+        pooled(task.kind, own, weight)
+        for task, own, weight in zip(tasks, zip(*split, strict=True), weights, strict=True)
+    ]
+    return np.concatenate(found, axis=1)
+
+
+def linear_share(weights: Array) -> Array:
+    """Return the share of the linear models in the sums of weights (m, width)."""
+    total = weights.sum(axis=0)
+    return np.divide(total - weights[-1], total, out=np.ones_like(total), where=total > 0)
 
 
 def rotations(representations: Sequence[Array]) -> list[Array | None]:
@@ -81,7 +111,3 @@ def rotations(representations: Sequence[Array]) -> list[Array | None]:
     """
     first = representations[0]
     return [None, *(orthogonal_procrustes(other, first)[0] for other in representations[1:])]
-
-
-def _of_tasks(tasks: Sequence[Task], outputs: Any) -> list[Array]:
-    return np.split(outputs, np.cumsum([task.width for task in tasks])[:-1], axis=-1)

@@ -93,9 +93,10 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 5 folds, stratified by labels, for up to
-        3000 rows (fewer where there are fewer than 10), and None for more, for data that are read
-        in blocks, and for several processes.
+        `validation_fraction` of the rows once. "auto" is folds, stratified by labels if there are
+        any, for up to 3000 rows: 5 for predictors and samplers, whose networks stay together, 3 for
+        codes, where one network is then trained on all rows for as many epochs as were best. For
+        more rows, data that are read in blocks and several processes it is None.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -320,6 +321,9 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         """
         warn_of_other_rows(X, y=y, sample_weight=sample_weight)
         return float(super().score(X, y, sample_weight))
+
+    def _in_units(self, raw: Array) -> Any:
+        return self._target.numbers_of(raw)
 
     def _read_target(self, y: Any, sample_weight: Array | None) -> Array:
         self._target, encoded = read_numbers(y, self, sample_weight)

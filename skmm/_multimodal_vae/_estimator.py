@@ -151,9 +151,10 @@ class MultimodalVAE(LatentEstimator):
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is 3 folds for up to 3000 rows, and None for
-        more, for data that are read in blocks, and for several processes. After several splits the
-        network is trained on all rows, for as many epochs as were best for the rows held out.
+        `validation_fraction` of the rows once. "auto" is folds, stratified by labels if there are
+        any, for up to 3000 rows: 5 for predictors and samplers, whose networks stay together, 3 for
+        codes, where one network is then trained on all rows for as many epochs as were best. For
+        more rows, data that are read in blocks and several processes it is None.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out.
@@ -216,6 +217,18 @@ class MultimodalVAE(LatentEstimator):
     excluded_columns_ : dict of str to ndarray
         Constant columns of numbers, which enter no likelihood.
 
+    linear_share_ : dict of str to float
+        Share of the linear model, a normal distribution of all columns, in what is predicted of each
+        modality: mean over its columns. 0 without rows held out, or where there is no such model.
+
+    oof_score_ : float
+        R² of each modality predicted from the others, mean over modalities, for rows held out, by
+        networks and linear models that have not seen them. NaN without.
+
+    linear_density_share_ : float
+        Share of :class:`GroupFactorAnalysis` in the density of `score_samples` and `sample`; of
+        numbers with gaussian likelihoods alone.
+
     means_ : dict of str to ndarray
         Mean of each modality in training; of labels the frequencies of the classes.
 
@@ -244,6 +257,12 @@ class MultimodalVAE(LatentEstimator):
     limited to a standard deviation outside the training range of each column, and at most ±10, and
     so are expectations to a standard deviation. `fit` warns with `ConvergenceWarning` if no
     component is active, or if a modality is not reconstructed better than by its mean.
+
+    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a normal
+    distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is that
+    distribution). Rows held out choose the network's share in each column. `transform`
+    and `inverse_transform` are the network's alone. The density is a mixture of the network's and
+    that of :class:`GroupFactorAnalysis`; rows that the first split holds out choose the shares.
 
     References
     ----------

@@ -18,7 +18,9 @@ from skmm.nn._modality_networks import OneHot, Standardize
 from skmm.nn._rows import rows_of, send_mask
 
 Terms = dict[str, Tensor]
-N_DRAWS_IN_VALIDATION = 20
+N_DRAWS_IN_VALIDATION = 20  # at most, of few rows; of many rows at least:
+FEWEST_DRAWS = 4
+N_VALID = 2000  # draws of all rows that are enough together
 
 
 class Noise(StochasticModule):
@@ -81,7 +83,8 @@ class ConditionalGANNetwork(nn.Module):
         """Return the scores of the average generator for each row, for validation."""
         target, average = inputs[self.target], self.average
         generator = torch.Generator(target.device).manual_seed(self.seed)
-        shape = (N_DRAWS_IN_VALIDATION, len(target), average.noise_dim)
+        n_draws = max(FEWEST_DRAWS, min(N_VALID // max(1, len(target)), N_DRAWS_IN_VALIDATION))
+        shape = (n_draws, len(target), average.noise_dim)
         noise = self.noise(shape, target, 1, generator)
         return self.scores(average, inputs, self.seen(observed), noise)
 

@@ -103,26 +103,43 @@ class ConditionNetworks(ModalityNetworks):
         Of the output of each encoder.
     indicators : bool
         Whether to say in columns of their own which conditions a row has.
+    filled : sequence of str, default=()
+        Conditions that come with expectations where they are missing.
     **networks : dict
         As in `ModalityNetworks`.
     """
 
-    def __init__(self, *, widths: Sequence[int], indicators: bool, **networks: Any) -> None:
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int],
+        indicators: bool,
+        filled: Sequence[str] = (),
+        **networks: Any,
+    ) -> None:
         super().__init__(**networks)
         self.widths = tuple(widths)
         self.indicators = indicators
+        self.filled = tuple(filled)
 
     def condition(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> Tensor:
-        """Return the outputs of the encoders side by side; zeros where a condition is missing."""
+        """Return the outputs of the encoders side by side.
+
+        Zeros where a condition is missing, and not filled in.
+        """
         rows = rows_of(observed)
-        parts = [self._part(m, inputs[name], rows) for m, name in enumerate(self.names)]
+        parts = [self._part(m, inputs, rows) for m in range(len(self.names))]
         if self.indicators:
             parts.append(self.presence(inputs, observed).to(parts[0].dtype))
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def _part(self, m: int, x: Tensor, rows: Rows) -> Tensor:
-        if not self._anywhere(rows, m):
-            return next(self.parameters()).new_zeros(len(x), self.widths[m])
+    def _part(self, m: int, inputs: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        x = inputs.get(self.names[m])
+        if x is not None and self.names[m] in self.filled:
+            return self.features(m, x)
+        if x is None or not self._anywhere(rows, m):
+            like, n_rows = next(self.parameters()), len(next(iter(inputs.values())))
+            return like.new_zeros(n_rows, self.widths[m])
         here = rows.having(m)
         return scatter(self.features(m, take(x, here)), here, len(x))
 
