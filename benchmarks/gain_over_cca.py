@@ -1,8 +1,8 @@
 """DeepCCA with default settings against linear CCA where the truth is, or may be, linear.
 
 Both sides fit the same rows; CCA's shrinkage is chosen by five folds. Differences of held-out
-total correlations are relative to the
-mean of CCA's; the interval is one-sided, of the mean over seeds.
+total correlations are relative to the mean of CCA's; the interval is one-sided, of the mean over
+seeds.
 """
 
 import argparse

@@ -27,7 +27,7 @@ SHRINKAGES = (0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9)
 KINDS = ("numeric", "binary", "count", "image")
 LIMIT = 6000  # of rows or columns, the fewer: decompositions take the cube of it
 MIN_FOLD = 4  # rows: fewer have no correlation to speak of
-FEW = 300  # held-out rows, below which more folds choose the shrinkage
+FEW = 300  # rows, up to which more folds choose the shrinkage
 N_REPEATS = 2  # of these folds
 N_VALUES = 2**24  # at most, of held-out rows that stay on disk otherwise
 
@@ -52,8 +52,8 @@ def tuned_linear(
 ) -> Tuned | None:
     """Fit CCA to the training rows of splits, with the shrinkage that is best on held-out rows.
 
-    Where these are few, random folds of all rows choose as well, and alone where a comparison would
-    mean nothing. If no rows are held out the shrinkage is analytic.
+    Of few rows random folds choose as well, and alone where hardly any are held out. Without rows
+    to choose by the shrinkage is analytic.
     """
     if is_streamed(X):
         return _tuned_by_moments(X, n_components, splits[0])
@@ -62,10 +62,14 @@ def tuned_linear(
         return Tuned(n_components, "auto", [])
     own = [_Rows(X[split.train]) for split in splits]
     tried = [(rows, X[split.valid]) for rows, split in zip(own, splits, strict=True)]
-    if (n_held_out := sum(len(rest) for _, rest in tried)) < FEW:
-        tried = tried * (n_held_out >= MIN_VALIDATION) + _random_folds(X, seed)
+    if sum(len(rest) for _, rest in tried) < MIN_VALIDATION:
+        tried = _random_folds(X, seed)
+    elif len(X) <= FEW:
+        tried += _random_folds(X, seed)
     shrinkages = _candidates(X, min((_n_shared(rows.X) for rows, _ in tried), default=0))
-    best = max(shrinkages, key=lambda c: _score(tried, n_components, c)) if tried else "auto"
+    scores = {c: _score(tried, n_components, c) for c in shrinkages if tried}
+    known = {c: score for c, score in scores.items() if not np.isnan(score)}
+    best = max(known, key=known.__getitem__, default="auto")
     return Tuned(n_components, best, [rows.fit(n_components, best) for rows in own])
 
 
