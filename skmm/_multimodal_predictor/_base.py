@@ -219,6 +219,11 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         mean = data.weight[data.weight > 0].mean()
         return {TARGET: data.target, WEIGHT: (data.weight / mean)[:, None]}
 
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": of few rows a quarter, so that an epoch has steps."""
+        usual = super()._auto_batch_size(n_samples)
+        return max(2, min(usual, n_samples // 4))
+
     def _settings(
         self, data: FitData, splits: Sequence[Split], rows: Any, rng: np.random.RandomState
     ) -> dict[str, Any]:

@@ -82,9 +82,9 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
 
     batch_size : int or "auto", default="auto"
         Rows per step; a short last batch is left out. "auto" is a twentieth of the training rows,
-        at least 32 and at most 512.
+        at least 32 (of few rows a quarter) and at most 512.
 
-    max_epochs : int, default=100
+    max_epochs : int, default=60
         Passes through the training rows at most.
 
     early_stopping : bool, default=True
@@ -206,7 +206,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         lr_schedule: str | Callable[[float], float] = "onecycle",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
-        max_epochs: int = 100,
+        max_epochs: int = 60,
         early_stopping: bool = True,
         cv: Any = "auto",
         validation_fraction: float = 0.1,
