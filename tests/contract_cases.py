@@ -114,6 +114,14 @@ QUICK = {
 STOPPING = {"early_stopping": True, "validation_fraction": 0.4}
 ONE_SPLIT = {**STOPPING, "cv": None}
 DECODERS = {"reconstruction_weight": 1.0}
+# A network that is kept instead of the linear solution.
+BETTER = {
+    "n_components": 6,
+    "hidden_layer_sizes": (64,),
+    "max_epochs": 30,
+    "normalization": None,
+    "dropout": 0.0,
+}
 
 
 def sum_of_squares(codes: Any, *, observed: Any = None) -> Any:
@@ -372,11 +380,10 @@ CASES = (
             "reg_covar": Effect((1e-4, 0.5)),
             "fusion": Effect(("mean", "posterior", "concat")),
             **DEEP_EFFECTS,
-            "early_stopping": Effect((True, False), {**STOPPING, **DECODERS}),
-            "validation_fraction": Effect((0.4, 0.5), {**STOPPING, **DECODERS}),
-            "n_iter_no_change": Effect(
-                (1, 20), {**STOPPING, **DECODERS, "max_epochs": 30, "lr": 0.1, "dropout": 0.5}
-            ),
+            "early_stopping": Effect((True, False), STOPPING),
+            "cv": Effect(("auto", None, 2), {**STOPPING, **BETTER}),
+            "validation_fraction": Effect((0.4, 0.5), {**ONE_SPLIT, **BETTER}),
+            "n_iter_no_change": Effect((1, 20), {**ONE_SPLIT, **BETTER}),
         },
         no_effect=DEEP_NO_EFFECT,
         invalid={

@@ -133,6 +133,7 @@ class DeepEstimator(BaseEstimator):
     _net_class: type[Net] = Net
     _is_ensemble = True
     _n_folds = 5  # of cv="auto"
+    _most_rows = 3000  # that cv="auto" divides into folds
     modality_names_in_: tuple[str, ...]
     _schema: Any
     _columns: dict[str, ColumnStatistics]
@@ -181,7 +182,7 @@ class DeepEstimator(BaseEstimator):
         together = run.processes is not None or is_streamed(data.X)
         cv = self.cv
         if isinstance(cv, str):
-            cv = 0 if together else automatic_folds(rows, self._n_folds)
+            cv = 0 if together else automatic_folds(rows, self._n_folds, self._most_rows)
         if cv is None or (isinstance(cv, int) and cv == 0):
             return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
         if together:
@@ -462,12 +463,15 @@ class DeepEstimator(BaseEstimator):
         with np.errstate(invalid="ignore"):
             return found / times.reshape(-1, *[1] * (found.ndim - 1))
 
-    def _apply_each(self, function: Callable[..., Any], X: Modalities) -> dict[str, Array]:
+    def _apply_each(
+        self, function: Callable[..., Any], X: Modalities, **options: Any
+    ) -> dict[str, Array]:
         """Evaluate a function for each modality alone; NaN in rows that lack it."""
         found = {}
         for name in X.names:
             here = observed_rows(X, name)
-            values = self._apply(function, X.select([name]), None if here.all() else here)
+            part = X.select([name])
+            values = self._apply(function, part, None if here.all() else here, **options)
             found[name] = np.full((len(X), *values.shape[1:]), np.nan, dtype=values.dtype)
             found[name][here] = values
         return found

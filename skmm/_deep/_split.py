@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_consistent_length
 from skmm._random import seed_of
 
 Array = np.ndarray
-MANY_ROWS = 3000  # from which cv="auto" holds out a part once
 FEWEST_ROWS = 4  # that are divided into folds of two rows or more
 
 
@@ -61,9 +60,12 @@ def fold_splits(cv: Any, rows: Rows, rng: np.random.RandomState) -> list[Split]:
     return splits
 
 
-def automatic_folds(rows: Rows, n_folds: int) -> int:
-    """Return how many folds of usually so many cv="auto" takes; below 2 says none."""
-    if len(rows.usable) > MANY_ROWS:
+def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int:
+    """Return how many folds of usually so many cv="auto" takes; below 2 says none.
+
+    Of more rows than `most_rows` a part is held out once.
+    """
+    if len(rows.usable) > most_rows:
         return 0
     n_folds = min(n_folds, len(rows.usable) // 2)
     if rows.groups is not None:
