@@ -115,7 +115,8 @@ def _is_only_one(labels: Array) -> Array:
 
 def _rows_of(part: Any) -> Array:
     """Return one side of a split as it indexes rows."""
-    return np.asarray(check_array(part, ensure_2d=False, dtype=None, ensure_min_samples=0))
+    rows = np.asarray(check_array(part, ensure_2d=False, dtype=None, ensure_min_samples=0))
+    return rows if len(rows) else rows.astype(int)
 
 
 def split_rows(
