@@ -170,7 +170,8 @@ class _FindsTarget:
         return super().fit(X, _classes_for(X))  # type: ignore[misc]
 
     def score(self, X: Any, y: Any = None) -> float:
-        return super().score(X, _classes_for(X))  # type: ignore[misc]
+        known = isinstance(X, Known)  # outputs for rows held out, of which y is the target
+        return super().score(X, y if known else _classes_for(X))  # type: ignore[misc]
 
 
 class Classifier(_FindsTarget, MultimodalClassifier):
