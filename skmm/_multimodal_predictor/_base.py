@@ -233,6 +233,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
 
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": at least four steps of an epoch."""
+        return max(1, min(super()._auto_batch_size(n_samples), n_samples // 4))
+
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
     ) -> LinearFits | None:

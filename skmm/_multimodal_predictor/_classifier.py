@@ -84,7 +84,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     lr : float, default=1e-3
         Learning rate.
 
-    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="constant"
         How the learning rate changes with each batch. A callable takes the share of `max_epochs`
         that is done, from 0 to 1, and returns a factor.
 
@@ -227,7 +227,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
         lr: float = 1e-3,
-        lr_schedule: str | Callable[[float], float] = "onecycle",
+        lr_schedule: str | Callable[[float], float] = "constant",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         max_epochs: int = 60,
