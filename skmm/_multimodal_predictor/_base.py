@@ -166,8 +166,8 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         """Return what each network gives, (n_members, n_samples, ...)."""
         return np.stack([self._apply(function, X, member=k) for k in range(self._n_members)])
 
-    def _read_fit(self, X: Any, y: Any, sample_weight: Any) -> FitData:
-        warn_of_other_rows(X, y=y, sample_weight=sample_weight)
+    def _read_fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> FitData:
+        warn_of_other_rows(X, y=y, sample_weight=sample_weight, groups=groups)
         X = check_modalities(self, X, reset=True, accept_lazy=True)
         if y is None:
             raise ValueError(
@@ -186,7 +186,9 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             raise ValueError("All weights are 0: sample_weight and class_weight leave no row.")
         labels = None if self._target.tasks[0].kind == "numbers" else target
         self._n_features_out = n_features(self._network_spec())
-        return FitData(X, target, y, weight, labels)
+        if groups is not None:
+            check_consistent_length(np.empty(len(X)), groups)
+        return FitData(X, target, y, weight, labels, groups)
 
     def _check_continues(self, previous: Any) -> None:
         super()._check_continues(previous)

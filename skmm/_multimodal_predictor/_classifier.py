@@ -33,6 +33,12 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     from which a head predicts. In training modalities are hidden at random, so that rows that lack
     some can be predicted. Inputs are standardised inside.
 
+    With few rows a network is trained for each fold of `cv`, all in step, and all are kept. Beside
+    them stand two linear models: a tuned logistic regression on all columns, with gaps filled and
+    marked, and one of each modality alone, on average. Log-probabilities are added up with weights that
+    are not negative and have the least loss on rows that none of them has seen, so that the result
+    is as linear as these rows ask for, see `linear_share_`.
+
     Parameters
     ----------
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
@@ -154,7 +160,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     Attributes
     ----------
     net_ : skmm._nets.Net
-        The skorch net; ``net_.module_`` is the module.
+        The skorch net; ``net_.module_`` is the module, which holds the network of each split.
 
     history_ : DataFrame
         One row per epoch: the loss of each task on training batches and on all validation rows,
@@ -163,6 +169,18 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     classes_ : ndarray of shape (n_classes,) or list of them
         The classes; a list with one array per task if there are several. Of labels their numbers.
+
+    linear_share_ : ndarray of shape (n_tasks,)
+        How much of the prediction of each task is that of the linear models: their share of the
+        weights. 1 is a linear model alone, 0 the networks alone.
+
+    oof_score_ : float
+        The score of `scoring`, or of `score`, on the rows held out, each predicted by what has not
+        seen it. It is a little too good: the epoch and the weights were chosen on the same rows.
+        NaN if no row was held out.
+
+    held_out_ : ndarray of bool, shape (n_members, n_samples)
+        Which rows of `fit` each network has not seen; see `predict_members`.
 
     categories_ : dict of str to ndarray
         Classes of each modality of labels.
@@ -277,7 +295,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train the networks.
 
         Parameters
@@ -294,6 +312,10 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows.
 
+        groups : array-like of shape (n_samples,), default=None
+            Rows of a group are held out together; splitters of `cv` get them. With metadata
+            routing they are asked for by ``set_fit_request(groups=True)``.
+
         Returns
         -------
         self : MultimodalClassifier
@@ -307,7 +329,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         KeyboardInterrupt
             After Ctrl-C; the estimator is then fitted with the epochs so far.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Array:
         """Return the most probable classes.
