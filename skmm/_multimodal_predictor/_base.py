@@ -25,6 +25,7 @@ from skmm._deep._split import Split
 from skmm._linear._logistic import fit_logistic
 from skmm._linear._late import fit_late
 from skmm._linear._model import LinearFit
+from skmm._linear._model import check_weight as mean_weight
 from skmm._linear._ridge import fit_ridge
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import check_weight
@@ -243,11 +244,11 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
     ) -> LinearFits | None:
         """Fit the tuned linear models, where rows are held out that can judge them."""
-        columns = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
+        weight = mean_weight(data.weight, len(data.X))
+        columns = None if splits[0].valid is None else self._linear_columns(data.X, weight)
         if columns is None:
             return None
         Z, tasks = columns.matrix(data.X), self._target.tasks
-        weight = np.ones(len(Z)) if data.weight is None else data.weight
 
         def fit(Z: Array, weight: Array, penalties: Any = None) -> LinearFit:
             if tasks[0].kind == "numbers":
@@ -290,8 +291,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
                 parts = [*linear.oof(rows), outputs]
                 self._weights = blend_weights(tasks, data.target[rows], parts, weight[rows])
                 outputs = blended(tasks, parts, self._weights)
-            scorer = check_scoring(self, scoring=self.scoring)
-            self.oof_score_ = float(scorer(self, Known(outputs), _safe_indexing(data.y, rows)))
+            if len(rows) > 1:  # of one row R² is not defined
+                scorer = check_scoring(self, scoring=self.scoring)
+                truth = _safe_indexing(data.y, rows)
+                self.oof_score_ = float(scorer(self, Known(outputs), truth))
         self.linear_share_ = np.concatenate([linear_share(weights) for weights in self._weights])
 
     def _check(self, X: Any) -> Modalities:
