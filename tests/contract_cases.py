@@ -27,6 +27,7 @@ from skmm import (
     MultimodalRegressor,
     MultimodalVAE,
 )
+from skmm._multimodal_predictor._base import Known
 from skmm.baselines import MarginalSampler, NeighborsSampler, RidgeSampler
 from skmm.nn import MLP
 

@@ -2,12 +2,13 @@
 
 import pickle
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.metrics import log_loss
@@ -19,13 +20,12 @@ from skmm._linear import _ridge
 from skmm._linear._blend import (
     energy_distances,
     energy_share,
-    mixed_logits,
-    powers_of_classes,
-    share_of_classes,
     share_of_numbers,
 )
 from skmm._linear._columns import MARK, Columns, fit_columns
+from skmm._linear._late import fit_late
 from skmm._linear._logistic import fit_logistic
+from skmm._linear._pool import late_outputs, modality_weights, pool_weights, pooled
 from skmm._linear._residuals import residual_normal
 from skmm._linear._ridge import fit_ridge
 from skmm.io import dump, load
@@ -417,61 +417,6 @@ def chances(kind, outputs, y):
     return np.where(y > 0, expit(outputs), expit(-outputs))
 
 
-@pytest.mark.parametrize("kind", ["classes", "labels"])
-def test_shares_of_classes_are_of_least_log_loss(kind):
-    y, linear, network = logits(kind)
-    weight = rng().uniform(0.5, 2.0, 300)
-    p, q = (chances(kind, outputs, y) for outputs in (linear, network))
-
-    def loss(share):
-        return -weight @ np.log((1 - share) * p + share * q).mean(axis=1)
-
-    best = minimize_scalar(loss, bounds=(0, 1), options={"xatol": 1e-12}).x
-    step = 1e-4
-    curvature = (loss(best + step) - 2 * loss(best) + loss(best - step)) / step**2
-    slopes = weight * ((p - q) / ((1 - best) * p + best * q)).mean(axis=1)
-    variance = 300 / 299 * (slopes**2).sum() / curvature**2
-    found = share_of_classes(kind, y, linear, network, weight)
-    assert_allclose(found, best * (1 - variance / best**2), rtol=1e-5)
-    mixed = chances(kind, mixed_logits(kind, linear, network, found), y)
-    assert_allclose(mixed, (1 - found) * p + found * q)
-    assert mixed_logits(kind, linear, network, 0.0) is linear
-    assert_allclose(mixed_logits("labels", linear, network, 1.0), network)
-    assert share_of_classes(kind, y, linear, linear, weight) == 0.0
-    sure = 50.0 * (np.eye(3)[y[:, 0]] if kind == "classes" else 2 * y - 1)
-    assert share_of_classes(kind, y, linear, sure) > 0.99
-    assert share_of_classes(kind, y, sure, network) == 0.0
-
-
-@pytest.mark.parametrize("kind", ["classes", "labels"])
-def test_powers_are_of_least_log_loss(kind):
-    y, linear, network = logits(kind)
-    weight = rng().uniform(0.5, 2.0, 300)
-    weight /= weight.sum()
-
-    def losses(powers):
-        return -np.log(chances(kind, powers[0] * linear + powers[1] * network, y)).mean(axis=1)
-
-    best = minimize(lambda p: weight @ losses(p), [1.0, 1.0], tol=1e-9).x
-    step = 1e-4 * np.eye(2)
-    slopes = np.array([(losses(best + e) - losses(best - e)) / 2e-4 for e in step])
-    curvature = np.array(
-        [
-            [weight @ (losses(best + e + f) - losses(best + e - f) - losses(best - e + f)
-                       + losses(best - e - f)) / 4e-8 for f in step]
-            for e in step
-        ]
-    )  # fmt: skip
-    inverse = np.linalg.inv(curvature)
-    covariance = inverse @ (slopes * weight**2) @ slopes.T @ inverse
-    away = best - [1.0, 0.0]
-    factor = 1 - 2 / (away @ np.linalg.inv(covariance) @ away)
-    assert 0.5 < factor < 0.999
-    found = powers_of_classes(kind, y, linear, network, weight)
-    assert_allclose(found, [1.0, 0.0] + factor * away, rtol=1e-3)
-    assert powers_of_classes(kind, y, linear, -network) == (1.0, 0.0)
-
-
 def test_energy_share_is_of_least_score():
     r = rng()
     y = r.standard_normal((40, 2))
@@ -494,3 +439,108 @@ def test_energy_share_is_of_least_score():
     assert_allclose(found, best * (1 - variance / best**2), rtol=1e-4)
     assert energy_share(y, linear, linear + 5.0) == 0.0
     assert energy_share(y, linear + 5.0, y + 0.01 * network) > 0.95
+
+
+# Pools
+
+
+def late(kind, n=300, seed=3):
+    """A target and outputs of three modalities, of which rows lack some."""
+    y, a, b = logits(kind, n, seed)
+    parts = np.stack([a, b, np.random.RandomState(4).standard_normal(a.shape)])
+    seen = np.random.RandomState(5).uniform(size=(n, 3)) < 0.7
+    seen[~seen.any(axis=1), 0] = True
+    if kind == "numbers":
+        y = a + 0.5 * b
+    return y, parts, seen
+
+
+def mean_loss(kind, outputs, y, weight):
+    if kind == "numbers":
+        return weight @ ((outputs - y) ** 2).mean(axis=1) / weight.sum()
+    return -weight @ np.log(chances(kind, outputs, y)).mean(axis=1) / weight.sum()
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
+def test_pools_are_of_least_loss(kind):
+    y, parts, _ = late(kind)
+    weight = rng().uniform(0.5, 2.0, 300)
+    worth = weight.sum() ** 2 / (weight**2).sum()
+    at = np.array([0.25, 0.25, 0.5])
+    found = pool_weights(kind, y, parts, at, weight)
+    columns = range(3) if kind == "numbers" else [slice(None)]
+    for j, weights in zip(columns, found.T, strict=True):
+
+        def loss(w, j=j):
+            outputs = np.tensordot(w, parts, 1)[:, np.atleast_1d(np.arange(3)[j])]
+            truth = y[:, [j]] if kind == "numbers" else y
+            return mean_loss(kind, outputs, truth, weight) + 20 / worth * ((w - at) ** 2).sum()
+
+        best = minimize(loss, at, bounds=[(0, None)] * 3, tol=1e-12).x
+        assert_allclose(weights, best, atol=2e-4)
+    assert (found >= 0).all()
+    pool = pooled(kind, parts, found)
+    logs = log_softmax(parts, axis=2) if kind == "classes" else parts
+    assert_allclose(pool, (found[:, None] * logs).sum(axis=0))
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
+def test_modalities_are_weighed_by_what_they_know(kind):
+    y, parts, seen = late(kind)
+    weight = rng().uniform(0.5, 2.0, 300)
+    worth = weight.sum() ** 2 / (weight**2).sum()
+
+    def outputs(w):
+        logs = log_softmax(parts, axis=2) if kind == "classes" else parts
+        return w.sum() * np.stack(
+            [np.average(logs[s, i], axis=0, weights=w[s]) for i, s in enumerate(seen)]
+        )
+
+    def loss(w):
+        return mean_loss(kind, outputs(w), y, weight) + 5 / worth * ((w - 1 / 3) ** 2).sum()
+
+    best = minimize(loss, [1 / 3] * 3, bounds=[(1e-6, 5)] * 3, tol=1e-12).x
+    found = modality_weights(kind, y, parts, seen, weight)
+    assert_allclose(found, best, atol=1e-3)
+    assert found[2] < found[1]
+    assert_allclose(late_outputs(kind, parts, seen, found), outputs(found), atol=1e-12)
+    assert_array_equal(late_outputs(kind, parts, seen & False, found), 0.0)
+
+
+def test_outputs_that_say_the_contrary_leave_the_linear_model_alone():
+    y, _, _ = logits("classes", 3000)
+    sure = 3.0 * np.eye(3)[y[:, 0]]
+    parts = np.stack([sure, -sure, -sure])
+    found = pool_weights("classes", y, parts, (0.25, 0.25, 0.5), np.ones(3000))
+    assert_array_equal(found, [[1.0], [0.0], [0.0]])
+    assert_allclose(pooled("classes", [sure, None, None], found), log_softmax(sure, axis=1))
+
+
+def test_models_of_single_modalities_see_the_rows_that_have_them():
+    X, n_classes = all_kinds()
+    X = gaps(X)
+    y = (X["numbers"][:, :1] > 100.0).astype(int)
+    columns, splits, task = fit_columns(X, n_classes), folds(60), Task("classes", 2)
+    Z, seen = columns.matrix(X), columns.seen(X)
+    fit = partial(fit_logistic, columns, target=y, tasks=[task], splits=splits)
+    found = fit_late(
+        columns, Z, seen, y, [task], lambda Z, weight: fit(Z=Z, weight=weight), np.ones(60)
+    )
+    here = ~X.missing["image"].to_numpy()
+    block = columns.blocks()[3]
+    alone = LogisticRegression(C=1e9, tol=1e-10)
+    C = fit(Z=Z[:, block], weight=here.astype(float)).penalties[0]
+    alone.set_params(C=C).fit(Z[here, block], y[here, 0])
+    outputs = found.model.parts[3].outputs_of(Z[:, block])
+    assert_allclose(outputs[:, 1] - outputs[:, 0], alone.decision_function(Z[:, block]), atol=1e-4)
+    new = columns.seen(X.select(["labels", "counts"]))
+    expected = seen.copy()
+    expected[:, [0, 2, 3]] = False
+    assert_array_equal(new, expected)
+    each = np.stack(
+        [p.outputs_of(Z[:, b]) for p, b in zip(found.model.parts, columns.blocks(), strict=True)]
+    )
+    assert_allclose(
+        found.model.outputs_of(Z, seen),
+        late_outputs("classes", each, seen, found.model.weights[0]),
+    )

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import StrOptions
 from skmm._base import BaseEstimator, fits_or_changes_nothing
 from skmm._deep._networks import check_tokens
 from skmm._deep._spec import NetworkSpec, describe
-from skmm._deep._split import Rows, Split, automatic_folds, fold_splits, split_rows
+from skmm._deep._split import Rows, Split, automatic_folds, fold_splits, group_split, split_rows
 from skmm._linear._columns import Columns, fit_columns
 from skmm._modalities import Modalities, missing_mask, observed_rows
 from skmm._modalities._columns import ColumnStatistics
@@ -184,6 +184,8 @@ class DeepEstimator(BaseEstimator):
         if isinstance(cv, str):
             cv = 0 if together else automatic_folds(rows, self._n_folds, self._most_rows)
         if cv is None or (isinstance(cv, int) and cv == 0):
+            if data.groups is not None:
+                return [group_split(rows, self.validation_fraction, run.rng)]
             return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
         if together:
             raise ValueError(

@@ -60,6 +60,17 @@ def fold_splits(cv: Any, rows: Rows, rng: np.random.RandomState) -> list[Split]:
     return splits
 
 
+def group_split(rows: Rows, fraction: float, rng: np.random.RandomState) -> Split:
+    """Hold out about a share of the rows once, groups kept together."""
+    n_groups = len(np.unique(np.asarray(rows.groups)[rows.usable]))
+    if n_groups < 2:
+        raise ValueError(
+            "All rows are of one group, and none can be held out: leave groups out, or use "
+            "early_stopping=False."
+        )
+    return _group_folds(min(max(2, round(1.0 / fraction)), n_groups), rows, rng)[0]
+
+
 def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int:
     """Return how many folds of usually so many cv="auto" takes; below 2 says none.
 
@@ -70,7 +81,7 @@ def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int:
     n_folds = min(n_folds, len(rows.usable) // 2)
     if rows.groups is not None:
         n_folds = min(n_folds, len(np.unique(np.asarray(rows.groups)[rows.usable])))
-    return n_folds if len(rows.usable) >= FEWEST_ROWS else 0
+    return n_folds if n_folds > 1 and len(rows.usable) >= FEWEST_ROWS else 0
 
 
 def _folds(n_folds: int, rows: Rows, rng: np.random.RandomState) -> list[Split]:
@@ -96,12 +107,18 @@ def _group_folds(n_folds: int, rows: Rows, rng: np.random.RandomState) -> list[S
     check_consistent_length(np.empty(rows.n), rows.groups)
     groups, seed = np.asarray(rows.groups)[rows.usable], seed_of(rng) % 2**32
     X = np.zeros((len(groups), 1))
-    if rows.labels is not None and rows.labels.shape[1] == 1:
+    labels = None if rows.labels is None else rows.labels[rows.usable]
+    if labels is not None and labels.shape[1] == 1 and _fewest(labels) >= n_folds:
         stratified = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        pairs = stratified.split(X, rows.labels[rows.usable, 0], groups)
+        pairs = stratified.split(X, labels[:, 0], groups)
     else:
         pairs = GroupKFold(n_folds, shuffle=True, random_state=seed).split(X, groups=groups)
     return [Split(rows.usable[train], rows.usable[valid]) for train, valid in pairs]
+
+
+def _fewest(labels: Array) -> int:
+    """Return the number of rows of the rarest class."""
+    return int(np.unique(labels, return_counts=True)[1].min())
 
 
 def _is_only_one(labels: Array) -> Array:

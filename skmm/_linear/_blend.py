@@ -1,6 +1,6 @@
 """How much of a prediction is the network's, by held-out outputs of it and of the linear model.
 
-A share s makes ``(1 - s) linear + s network``: of expected numbers, of probabilities, or of draws.
+A share s makes ``(1 - s) linear + s network``: of expected numbers, or of draws.
 Where the score is a convex function of s its derivative in a row, g, and second derivative, h, give
 the best share and by how much chance moves it, the sandwich variance ``sum g² / (sum h)²``. By
 this variance shares are shrunk towards the linear model, as Stein's estimator of a mean towards
@@ -20,12 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize
 from scipy.spatial.distance import cdist, pdist
-from scipy.special import expit, log_expit, logsumexp
 
 from skmm._modalities._values import Array
 
 COMMON = 0.5  # weight of all columns together in the share of one
-STEPS = 60  # of bisection, to the last digit
 
 
 def share_of_numbers(
@@ -58,47 +56,6 @@ def share_of_numbers(
     return np.clip(shares, 0.0, 1.0) * certainty(joint, influence, curvature.sum())
 
 
-def share_of_classes(
-    kind: str, truth: Array, linear: Array, network: Array, weight: Array | None = None
-) -> float:
-    """Return the network's share in a mixture of probabilities, of least log-loss.
-
-    Parameters
-    ----------
-    kind : {"classes", "labels"}
-        What outputs are: logits of classes, or of labels independently of each other.
-    truth : ndarray of shape (n, 1) or (n, width)
-        Held-out classes, or 0 and 1.
-    linear, network : ndarray of shape (n, width)
-        Logits of both for these rows.
-    weight : ndarray of shape (n,), default=None
-        Of the rows.
-
-    Returns
-    -------
-    share : float
-        In [0, 1].
-    """
-    weight = np.ones(len(truth)) if weight is None else weight
-    ahead = _log_chances(kind, network, truth) - _log_chances(kind, linear, truth)
-    ratio = np.expm1(np.clip(ahead, -700.0, 700.0))  # of both chances, less 1
-
-    def gain(share: float) -> Array:
-        """Return the derivative of the log-likelihood of rows by the share."""
-        return (ratio / (1.0 + share * ratio)).mean(axis=1)
-
-    low, high = 0.0, 1.0 - 1e-9
-    if weight @ gain(low) <= 0:
-        return 0.0
-    share = high if weight @ gain(high) >= 0 else 0.0
-    for _ in range(0 if share else STEPS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if weight @ gain(middle) > 0 else (low, middle)
-    share = share or low
-    curvature = float(weight @ ((ratio / (1.0 + share * ratio)) ** 2).mean(axis=1))
-    return share * certainty(share, weight * gain(share), curvature)
-
-
 def share_of_densities(linear: Array, network: Array) -> float:
     """Return the network's share in a mixture of densities, of the largest likelihood.
 
@@ -119,61 +76,6 @@ def share_of_densities(linear: Array, network: Array) -> float:
     if gain(high).sum() >= 0:
         return 1.0
     return float(optimize.brentq(lambda share: gain(share).sum(), low, high))
-
-
-def powers_of_classes(
-    kind: str, truth: Array, linear: Array, network: Array, weight: Array | None = None
-) -> tuple[float, float]:
-    """Return non-negative a and b of logits ``a linear + b network``, of least log-loss.
-
-    That is the geometric pool of both, with a temperature. They are shrunk towards 1 and 0, the
-    linear model, by the factor ``1 - 2 / (d' V⁻¹ d)``, with their distance d from there and its
-    sandwich covariance V; without a part of the network they are 1 and 0. Parameters are those of
-    `share_of_classes`.
-    """
-    weight = np.ones(len(truth)) if weight is None else weight
-    share = weight / weight.sum()
-    count = 1 if kind == "classes" else linear.shape[1]
-
-    def loss(powers: Array) -> tuple[float, Array]:
-        outputs = powers[0] * linear + powers[1] * network
-        value = -float(share @ _log_chances(kind, outputs, truth).mean(axis=1))
-        left = share[:, None] * (_chances(kind, outputs) - _indicators(kind, truth, outputs))
-        return value, np.array([(left * linear).sum(), (left * network).sum()]) / count
-
-    found = optimize.minimize(
-        loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2
-    ).x
-    if found[1] == 0.0:
-        return 1.0, 0.0
-    pair = np.stack([linear, network])  # (2, n, width)
-    chances = _chances(kind, found[0] * linear + found[1] * network)
-    left = chances - _indicators(kind, truth, chances)
-    slopes = share * (pair * left).sum(axis=2) / count  # (2, n)
-    if kind == "classes":
-        centred = pair - (pair * chances).sum(axis=2, keepdims=True)
-        spread = chances
-    else:
-        centred, spread = pair, chances * (1.0 - chances)
-    curvature = np.einsum("n,inc,jnc,nc->ij", share, centred, centred, spread) / count
-    away = curvature @ (found - [1.0, 0.0])  # whose covariance is that of the slopes
-    certain = float(away @ np.linalg.pinv(slopes @ slopes.T, hermitian=True) @ away)
-    factor = max(0.0, 1.0 - 2.0 / certain) if certain > 0 else 0.0
-    return 1.0 + factor * float(found[0] - 1.0), factor * float(found[1])
-
-
-def mixed_logits(kind: str, linear: Array, network: Array, share: float) -> Array:
-    """Return logits (n, width) of the mixture of both's probabilities; the linear ones at 0."""
-    if share == 0.0:
-        return linear
-    weights = np.array([max(1.0 - share, 0.0), share])
-    pair = np.stack([linear, network])  # (2, n, width)
-    with np.errstate(divide="ignore"):
-        logs = np.log(weights)[:, None, None]
-    if kind == "classes":
-        return logsumexp(pair - logsumexp(pair, axis=2, keepdims=True) + logs, axis=0)
-    yes, no = (logsumexp(log_expit(sign * pair) + logs, axis=0) for sign in (1, -1))
-    return yes - no
 
 
 def energy_share(truth: Array, linear: Array, network: Array, weight: Array | None = None) -> float:
@@ -264,21 +166,3 @@ def certainty(share: float, influence: Array, curvature: float) -> float:
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else 0.0
-
-
-def _log_chances(kind: str, outputs: Array, truth: Array) -> Array:
-    """Return the log-probability of what was true, (n, 1) of classes, (n, width) of labels."""
-    if kind == "classes":
-        logs = outputs - logsumexp(outputs, axis=1, keepdims=True)
-        return np.take_along_axis(logs, truth.astype(int), axis=1)
-    return log_expit(np.where(truth > 0, outputs, -outputs))
-
-
-def _chances(kind: str, outputs: Array) -> Array:
-    if kind == "classes":
-        return np.exp(outputs - logsumexp(outputs, axis=1, keepdims=True))
-    return expit(outputs)
-
-
-def _indicators(kind: str, truth: Array, outputs: Array) -> Array:
-    return np.eye(outputs.shape[1])[truth[:, 0].astype(int)] if kind == "classes" else truth

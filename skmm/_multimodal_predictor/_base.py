@@ -25,6 +25,7 @@ from skmm._deep._split import Split
 from skmm._linear._late import fit_late
 from skmm._linear._logistic import fit_logistic
 from skmm._linear._model import LinearFit
+from skmm._linear._model import check_weight as mean_weight
 from skmm._linear._ridge import fit_ridge
 from skmm._modalities import Modalities, check_modalities
 from skmm._modalities._check import check_weight
@@ -187,7 +188,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         labels = None if self._target.tasks[0].kind == "numbers" else target
         self._n_features_out = n_features(self._network_spec())
         if groups is not None:
-            check_consistent_length(target, groups)
+            check_consistent_length(np.empty(len(X)), groups)
         return FitData(X, target, y, weight, labels, groups)
 
     def _check_continues(self, previous: Any) -> None:
@@ -221,11 +222,6 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         mean = data.weight[data.weight > 0].mean()
         return {TARGET: data.target, WEIGHT: (data.weight / mean)[:, None]}
 
-    def _auto_batch_size(self, n_samples: int) -> int:
-        """Return the rows per step of "auto": of few rows a quarter, so that an epoch has steps."""
-        usual = super()._auto_batch_size(n_samples)
-        return max(2, min(usual, n_samples // 4))
-
     def _settings(
         self, data: FitData, splits: Sequence[Split], rows: Any, rng: np.random.RandomState
     ) -> dict[str, Any]:
@@ -235,15 +231,19 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
 
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": at least four steps of an epoch."""
+        return max(1, min(super()._auto_batch_size(n_samples), n_samples // 4))
+
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
     ) -> LinearFits | None:
         """Fit the tuned linear models, where rows are held out that can judge them."""
-        columns = None if splits[0].valid is None else self._linear_columns(data.X, data.weight)
+        weight = mean_weight(data.weight, len(data.X))
+        columns = None if splits[0].valid is None else self._linear_columns(data.X, weight)
         if columns is None:
             return None
         Z, tasks = columns.matrix(data.X), self._target.tasks
-        weight = np.ones(len(Z)) if data.weight is None else data.weight
 
         def fit(Z: Array, weight: Array, penalties: Any = None) -> LinearFit:
             if tasks[0].kind == "numbers":
@@ -288,8 +288,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
                 parts = [*linear.oof(rows), outputs]
                 self._weights = blend_weights(tasks, data.target[rows], parts, weight[rows])
                 outputs = blended(tasks, parts, self._weights)
-            scorer = check_scoring(self, scoring=self.scoring)
-            self.oof_score_ = float(scorer(self, Known(outputs), _safe_indexing(data.y, rows)))
+            if len(rows) > 1:  # of one row R² is not defined
+                scorer = check_scoring(self, scoring=self.scoring)
+                truth = _safe_indexing(data.y, rows)
+                self.oof_score_ = float(scorer(self, Known(outputs), truth))
         self.linear_share_ = np.concatenate([linear_share(weights) for weights in self._weights])
 
     def _check(self, X: Any) -> Modalities:

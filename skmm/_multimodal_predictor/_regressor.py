@@ -25,6 +25,12 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     from which a head predicts. In training modalities are hidden at random, so that rows that lack
     some can be predicted. Inputs are standardised inside.
 
+    With few rows a network is trained for each fold of `cv`, all in step, and all are kept. Beside
+    them stand two linear models: a tuned ridge regression on all columns, with gaps filled and
+    marked, and one of each modality alone, on average. Numbers are added up with weights that
+    are not negative and have the least loss on rows that none of them has seen, so that the result
+    is as linear as these rows ask for, see `linear_share_`.
+
     Parameters
     ----------
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
@@ -141,7 +147,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     Attributes
     ----------
     net_ : skmm._nets.Net
-        The skorch net; ``net_.module_`` is the module.
+        The skorch net; ``net_.module_`` is the module, which holds the network of each split.
 
     history_ : DataFrame
         One row per epoch: the loss of each task on training batches and on all validation rows,
@@ -149,15 +155,16 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         training.
 
     linear_share_ : ndarray of shape (n_targets,)
-        Share of the linear models in the pool that predicts, of each target. 0 without rows held
-        out.
+        How much of the prediction of each target is that of the linear models: their share of the
+        weights. 1 is a linear model alone, 0 the networks alone.
 
     oof_score_ : float
-        Score of `scoring` (`score` if None) for the rows held out, by networks and linear models
-        that have not seen them. NaN without.
+        The score of `scoring`, or of `score`, on the rows held out, each predicted by what has not
+        seen it. It is a little too good: the epoch and the weights were chosen on the same rows.
+        NaN if no row was held out.
 
-    held_out_ : ndarray of bool of shape (n_members, n_samples)
-        Which rows of `fit` each network has not seen.
+    held_out_ : ndarray of bool, shape (n_members, n_samples)
+        Which rows of `fit` each network has not seen; see `predict_members`.
 
     categories_ : dict of str to ndarray
         Classes of each modality of labels.
@@ -181,10 +188,6 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     Data are standardised in double precision; the inputs of encoders are limited to a standard
     deviation outside the training range of each column, and at most ±10. The loss is a mean over
     tasks and rows.
-
-    With `early_stopping` the networks of all folds are averaged, and pooled with ridge regressions
-    of all columns and of each modality, with weights of each target that the rows held out choose.
-    `transform` is the networks' alone.
 
     References
     ----------
@@ -285,8 +288,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
             Weights of rows.
 
         groups : array-like of shape (n_samples,), default=None
-            Rows of a group are held out together, by the folds of `cv` or a splitter that takes
-            groups.
+            Rows of a group are held out together; splitters of `cv` get them. With metadata
+            routing they are asked for by ``set_fit_request(groups=True)``.
 
         Returns
         -------
