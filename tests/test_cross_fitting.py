@@ -291,3 +291,14 @@ def test_three_rows_are_enough():
     X = linear_data(3)
     assert MultimodalClassifier(**SMALL).fit(X, [0, 1, 1]).predict(X).shape == (3,)
     assert MultimodalAutoencoder(2, **SMALL).fit(X).transform(X).shape == (3, 2)
+
+
+@pytest.mark.parametrize("kind", [MultimodalAutoencoder, MultimodalRegressor])
+def test_a_fit_says_how_linear_it_is(kind, capsys):
+    X = linear_data(40)
+    model = kind(verbose=1, **SMALL).fit(X, X["a"][:, 0])
+    share = model.linear_share_
+    mean = np.mean(list(share.values()) if isinstance(share, dict) else share)
+    assert f"{mean:.0%} linear" in capsys.readouterr().out
+    kind(**SMALL).fit(X, X["a"][:, 0])
+    assert capsys.readouterr().out == ""

@@ -135,6 +135,7 @@ class DeepEstimator(BaseEstimator):
     _n_folds = 5  # of cv="auto"
     _most_rows = 3000  # that cv="auto" divides into folds
     modality_names_in_: tuple[str, ...]
+    oof_score_: float
     _schema: Any
     _columns: dict[str, ColumnStatistics]
     net_: Any
@@ -171,6 +172,16 @@ class DeepEstimator(BaseEstimator):
         if len(splits) > 1 and not self._is_ensemble and self._needs_network():
             self.net_ = self._fit_on_all(data, run)
         self._finish(data, splits, rng)
+        if self.verbose and (processes is None or processes.index == 0):
+            self._say_how_linear()
+
+    def _say_how_linear(self) -> None:
+        """Print the mean of the linear shares, if rows held out have chosen any."""
+        share = getattr(self, "linear_share_", 0.0)
+        shares = list(share.values()) if isinstance(share, dict) else np.ravel(share)
+        if np.isfinite(getattr(self, "oof_score_", np.nan)):
+            name, score = type(self).__name__, self.oof_score_
+            print(f"{name}: {np.mean(shares):.0%} linear, oof_score_ {score:.3g}")
 
     def _splits(self, data: FitData, run: Run) -> list[Split]:
         """Return the splits that networks are trained on, of the rows that have weight."""
