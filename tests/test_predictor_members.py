@@ -332,3 +332,14 @@ def test_transform_is_the_mean_of_rotated_representations(fitted):
     apart = [np.linalg.norm(part - parts[0]) for part in parts[1:]]
     nearer = [np.linalg.norm(part - parts[0]) for part in turned[1:]]
     assert (np.array(nearer) < apart).all()
+
+
+def test_how_much_is_linear_is_said(fitted, capsys):
+    X, y, model = fitted
+    line = f"{model.linear_share_[0]:.0%} linear, score of held-out rows {model.oof_score_:.3f}"
+    assert f"<p>{line}</p>" in model._repr_html_()
+    assert "linear, score" not in MultimodalClassifier()._repr_html_()
+    MultimodalClassifier(**BRIEF, verbose=1).fit(X, classes(y))
+    assert capsys.readouterr().out == f"MultimodalClassifier: {line}\n"
+    one = MultimodalClassifier(**BRIEF, early_stopping=False).fit(X, classes(y))
+    assert one._linear_line() == "0% linear"

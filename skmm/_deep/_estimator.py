@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import StrOptions
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
@@ -170,6 +171,23 @@ class DeepEstimator(BaseEstimator):
         if len(splits) > 1 and not self._is_ensemble and self._needs_network():
             self.net_ = self._fit_on_all(data, run)
         self._finish(data, splits, rng)
+        leads = processes is None or processes.index == 0
+        if self.verbose and leads and (share := self._linear_line()):
+            print(f"{type(self).__name__}: {share}")
+
+    def _linear_line(self) -> str:
+        """Return how much of what was fitted is linear, in words; nothing where that is unknown."""
+        share: Any = getattr(self, "linear_share_", None)
+        if share is None:
+            return ""
+        shares = list(share.values()) if isinstance(share, Mapping) else share
+        score = getattr(self, "oof_score_", np.nan)
+        score = f", score of held-out rows {score:.3f}" if np.isfinite(score) else ""
+        return f"{np.mean(shares):.0%} linear{score}" if np.size(shares) else ""
+
+    def _html_repr(self) -> str:
+        line = self._linear_line()
+        return estimator_html_repr(self) + (f"<p>{line}</p>" if line else "")
 
     def _splits(self, data: FitData, run: Run) -> list[Split]:
         """Return the splits that networks are trained on, of the rows that have weight."""
