@@ -79,9 +79,7 @@ def pooled(kind: str, parts: Sequence[Array | None], weights: Array) -> Array:
     return np.sum([weight.astype(part.dtype) * part for weight, part in used], axis=0)
 
 
-def modality_weights(
-    kind: str, truth: Array, parts: Array, seen: Array, weight: Array
-) -> Array:
+def modality_weights(kind: str, truth: Array, parts: Array, seen: Array, weight: Array) -> Array:
     """Return the weights (m,) of outputs by single modalities in `late_outputs`.
 
     Parameters are those of `pool_weights`, and which rows have each modality (n, m).
@@ -94,9 +92,7 @@ def modality_weights(
         slopes = each[:, :, None] * (logs - mean) * weights.sum()
         return weights.sum() * mean, mean + slopes
 
-    return _least_loss(
-        kind, truth, outputs, share, np.full(count, 1.0 / count), strength, LEAST
-    )
+    return _least_loss(kind, truth, outputs, share, np.full(count, 1.0 / count), strength, LEAST)
 
 
 def late_outputs(kind: str, parts: Array, seen: Array, weights: Array) -> Array:
