@@ -80,7 +80,7 @@ def measure(options: argparse.Namespace) -> Figures:
         "peak": peak - before,
         "held": resident() - before,
         "seconds": seconds,
-        "is_linear": model.is_linear_,
+        "is_linear": model.linear_share_ == 1,
     }
 
 

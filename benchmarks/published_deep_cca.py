@@ -142,7 +142,7 @@ def mfeat(params: dict[str, Any], seed: int, options: argparse.Namespace) -> dic
     return {
         "total": model.score(X[held_out]),
         "linear maxvar": linear.score(X[held_out]),
-        "kept linear": float(model.is_linear_),
+        "kept linear": model.linear_share_,
     }
 
 

@@ -130,7 +130,7 @@ def test_unknown_statistics_are_refused(statistic):
 def test_any_target_from_conditions_of_any_kind(target, loss):
     X = mixed()
     small = {"image": Conv((4,), hidden_layer_sizes=(8,))}
-    model = ConditionalGAN(target=target, loss=loss, encoders=small, **BRIEF).fit(X)
+    model = ConditionalGAN(target=target, loss=loss, encoders=small, lr=2e-3, **BRIEF).fit(X)
     draws = model.sample(4, given=X[:7], random_state=0)
     assert draws.shape == (4, 7, *X[target].shape[1:])
     assert np.isfinite(model.score(X))

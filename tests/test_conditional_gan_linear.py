@@ -96,7 +96,7 @@ def test_networks_take_over_where_they_know_more():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (600, 1))
     y = 2 * x**2 + (0.05 + 0.2 * (x > 0)) * rng.standard_normal((600, 1))
-    params = {**FAST, "hidden_layer_sizes": (32,), "max_epochs": 15, "lr": 0.02}
+    params = {**FAST, "hidden_layer_sizes": (32,), "max_epochs": 30, "lr": 0.02}
     model = ConditionalGAN(**params).fit(x[:400], y[:400])
     assert model.linear_share_ < 0.2
     ridge = RidgeSampler(random_state=0).fit(x[:400], y[:400])

@@ -22,8 +22,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skmm import CCA, DeepCCA, Modalities
-from skmm._deep._split import Split
-from skmm._deep_cca import _linear
+from skmm._deep_cca import _held_out
+from skmm._deep_cca._closing import held_out
 from skmm.metrics import total_correlation
 from skmm.nn import MLP, Conv, Tokens, cca_loss, vicreg_loss
 
@@ -31,8 +31,8 @@ SHRINKAGES = (0.0, 1e-3, 0.01, 0.1, 0.3, 0.6, 0.9)  # candidates of the linear s
 
 
 def small(n_components=2, **params):
-    """Return a network that is trained in no time, and kept."""
-    quick = {"hidden_layer_sizes": (16,), "max_epochs": 3, "early_stopping": False}
+    """Return a network that is trained in no time, and kept; rows are held out once, if at all."""
+    quick = {"hidden_layer_sizes": (16,), "max_epochs": 3, "early_stopping": False, "cv": None}
     return DeepCCA(n_components, **{**quick, "random_state": 0, **params})
 
 
@@ -134,7 +134,8 @@ def curves():
 @pytest.fixture(scope="module")
 def bent(curves):
     """A network that is much better than any linear map."""
-    return DeepCCA(2, hidden_layer_sizes=(32, 32), random_state=0).fit(curves[0])
+    model = DeepCCA(2, hidden_layer_sizes=(32, 32), cv=None, random_state=0)
+    return model.fit(curves[0])
 
 
 # Beside linear CCA
@@ -164,7 +165,7 @@ def test_linear_networks_find_linear_cca(objective):
 def test_linear_data_keep_linear_cca():
     X = make_linear(500)
     model = small(early_stopping=True).fit(X[:400])
-    assert model.is_linear_
+    assert model.linear_share_ == 1
 
     def closed(shrinkage):
         codes = [
@@ -185,7 +186,7 @@ def test_the_kept_linear_solution_is_shrunk_where_rows_are_few():
     X = make_linear(1100, widths=(60, 50))
     train, test = X[:120], X[120:]
     model = small(early_stopping=True, validation_fraction=0.3, max_epochs=1).fit(train)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     plain, best = (
         max(CCA(2, shrinkage=c).fit(train).score(test) for c in cs) for cs in ([0.0], SHRINKAGES)
     )
@@ -194,16 +195,16 @@ def test_the_kept_linear_solution_is_shrunk_where_rows_are_few():
 
 def test_curves_keep_the_network(curves, bent):
     train, test = curves
-    assert not bent.is_linear_
+    assert bent.linear_share_ == 0
     assert bent.score(test) > 1.5
     assert CCA(2).fit(train).score(test) < 0.4
 
 
 def test_few_validation_rows_keep_linear_cca():
     X = make_curves(100)
-    network = DeepCCA(2, hidden_layer_sizes=(32, 32), random_state=0)
+    network = DeepCCA(2, hidden_layer_sizes=(32, 32), cv=None, random_state=0)
     with pytest.warns(UserWarning, match="10 validation rows are too few"):
-        assert network.fit(X).is_linear_
+        assert network.fit(X).linear_share_ == 1
 
 
 @pytest.mark.parametrize(("fraction", "warned"), [(0.19, True), (0.2, False)])
@@ -212,11 +213,10 @@ def test_twenty_validation_rows_suffice(fraction, warned, recwarn):
     assert bool(recwarn) == warned
 
 
-@pytest.mark.parametrize(
-    "params", [{"early_stopping": False}, {"early_stopping": True, "reconstruction_weight": 0.1}]
-)
-def test_networks_without_comparison_are_kept(params):
-    assert not small(**params).fit(make_linear(300)).is_linear_
+def test_networks_without_comparison_are_kept():
+    model = small().fit(make_linear(300))
+    assert model.linear_share_ == 0
+    assert np.isnan(model.oof_score_)
 
 
 # The closing linear CCA
@@ -269,6 +269,7 @@ def stopped(curves):
     model = DeepCCA(
         2,
         hidden_layer_sizes=(16,),
+        cv=None,
         lr=0.2,
         dropout=0.5,
         n_iter_no_change=3,
@@ -281,7 +282,7 @@ def stopped(curves):
 
 def test_the_best_epoch_is_kept(curves, stopped):
     model, watch = stopped
-    assert not model.is_linear_
+    assert model.linear_share_ == 0
     scores = model.history_.valid_score
     best = scores.idxmax()
     assert model.history_.epoch[best] < model.history_.epoch.max()
@@ -375,7 +376,7 @@ def test_a_killed_fit_goes_on_to_the_same_codes(curves, tmp_path, params, hook, 
     X = curves[0]
     model = small(max_epochs=5, **params)
     expected = clone(model).fit(X)
-    assert not expected.is_linear_
+    assert expected.linear_share_ == 0
     kept = {"checkpoint_dir": tmp_path / "new folder", "warm_start": True}
     killed = clone(model).set_params(callbacks=[Kill(error, 3, hook)], **kept)
     with pytest.raises(type(error)):
@@ -548,7 +549,7 @@ def test_a_warm_start_with_other_widths_is_refused(curves):
 def test_a_warm_start_after_the_linear_solution_starts_anew():
     X = make_linear(300)
     model = small(early_stopping=True, warm_start=True).fit(X)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     expected = model.history_.valid_score
     assert model.fit(X).history_.valid_score.equals(expected)
 
@@ -624,7 +625,8 @@ def test_ctrl_c_leaves_a_fitted_estimator(curves, early_stopping, epoch):
     assert model.sample(3).shape == (3, 2)
     whole = [0] * early_stopping + list(range(1, epoch))
     assert model.history_.get("epoch", model.history_.index).tolist() == whole
-    if early_stopping:
+    assert model.linear_share_ == (early_stopping and epoch == 1)  # nothing has been learned
+    if early_stopping and epoch > 1:
         best = model.history_.epoch[model.history_.valid_score.idxmax()]
         for name, expected in watch.weights[best].items():
             assert torch.equal(model.net_.module_.state_dict()[name], expected)
@@ -634,7 +636,7 @@ def test_ctrl_c_keeps_the_linear_solution_if_it_is_better():
     model = small(early_stopping=True, callbacks=[Kill(KeyboardInterrupt())])
     with pytest.raises(KeyboardInterrupt):
         model.fit(make_linear(300))
-    assert model.is_linear_
+    assert model.linear_share_ == 1
 
 
 # Batches
@@ -689,7 +691,9 @@ OTHERS = ["gcca", "ey", "barlow_twins", "vicreg", "infonce"]
 
 
 @pytest.mark.parametrize("objective", OTHERS)
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True, "reconstruction_weight": 1.0}])
+@pytest.mark.parametrize(
+    "params", [{}, {"early_stopping": True, "reconstruction_weight": 1.0, "cv": 3}]
+)
 def test_what_stands_at_missing_rows_does_not_matter(objective, params):
     X = make_incomplete()
     missing = X.missing.to_numpy()
@@ -939,7 +943,7 @@ def test_images_and_tokens_are_encoded_by_their_kind(pictures):
     assert type(image) is type(Conv()((1, 6, 5), 3))
     assert type(text) is type(Tokens(8)((4,), 3))
     assert text.embedding.num_embeddings == train["text"].max() + 1 == 8
-    assert not model.is_linear_  # token ids are no numbers
+    assert model.linear_share_ == 0  # token ids are no numbers
     assert model.score(test) > 2
     codes = model.transform_each(test)
     assert_allclose(total_correlation(model.transform_each(train), codes), model.score(test))
@@ -982,7 +986,7 @@ def test_images_can_keep_the_linear_solution(flat):
     shaped = image if flat else image.reshape(300, 1, 3, 4)
     X = Modalities({"image": shaped, "a": z + 0.5 * rng.standard_normal((300, 2))})
     model = small(early_stopping=True, max_epochs=1).fit(X)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     expected = CCA(2).fit({"image": image, "a": X["a"]}).canonical_correlations_
     assert_allclose(model.canonical_correlations_, expected, atol=0.02)
 
@@ -1132,7 +1136,7 @@ def test_precision_of_weights_and_outputs(curves, precision, weights, outputs):
 def test_bf16_learns_the_same(curves, bent):
     train, test = curves
     model = clone(bent).set_params(precision="bf16").fit(train)
-    assert not model.is_linear_
+    assert model.linear_share_ == 0
     assert abs(model.score(test) - bent.score(test)) < 0.1
 
 
@@ -1283,7 +1287,7 @@ def test_units_do_not_matter(curves, early_stopping, factor, shift):
     codes = found.transform_each(rescaled(test, factor, shift))
     for name, code in expected.transform_each(test).items():
         assert_allclose(codes[name], code, atol=1e-5)
-    assert found.is_linear_ == expected.is_linear_
+    assert found.linear_share_ == expected.linear_share_
 
 
 def test_units_of_columns_do_not_matter_in_single_precision(curves):
@@ -1316,7 +1320,7 @@ def test_outliers_are_clipped(bent, curves):
 def test_the_linear_solution_is_not_clipped():
     X = make_linear(400)
     model = small(early_stopping=True, max_epochs=1).fit(X)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     far, farther = (model.transform({"a": k * X["a"][:5]}) for k in (1e3, 2e3))
     assert_allclose(farther / far, 2, rtol=0.01)
 
@@ -1344,17 +1348,20 @@ def test_codes_are_compared_on_some_of_many_validation_rows(monkeypatch):
         return both
 
     near, far, rows = codes(0.1), codes(2.0), np.arange(6000)
+    X = Modalities(near)
     for n_compared in (10, 100, 10_000):
-        monkeypatch.setattr(_linear, "N_COMPARED", n_compared)
-        groups = _linear._compared(near, rows[3000:])
-        sizes = sorted(len(group) for group in groups)
-        assert sizes == sorted(min(n_compared, n) for n in (15, 15 * 49, 15 * 150))
-        for group in groups:  # of which some are everywhere
-            assert group.min() < 3200
-            assert group.max() >= 5800
-        for first, second, verdict in ((near, far, True), (far, near, False), (near, near, False)):
-            found = _linear.is_surely_better(first, second, Split(rows[:3000], rows[3000:]), 0)
-            assert found == verdict
+        monkeypatch.setattr(_held_out, "N_COMPARED", n_compared)
+        chosen = _held_out.compared(X, rows[3000:])
+        place = chosen % 200
+        for group, n in ((place == 0, 15), (place > 150, 15 * 49)):  # of which some are everywhere
+            assert group.sum() == min(n_compared, n)
+            assert chosen[group].min() < 3200
+            assert chosen[group].max() >= 5800
+        assert len(chosen) == sum(min(n_compared, n) for n in (15, 15 * 49, 15 * 150))
+        close, other = (held_out(codes, rows[:3000], chosen) for codes in (near, far))
+        for first, second, verdict in ((close, other, True), (other, close, False)):
+            assert _held_out.is_surely_better([first], [second], X, 0) == verdict
+        assert not _held_out.is_surely_better([close], [close], X, 0)
 
 
 # One way through a fit
@@ -1373,7 +1380,7 @@ def test_data_are_checked_once_however_many_linear_models_are_compared():
         model.fit(X)
     finally:
         sys.setprofile(None)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     assert len(calls) == 1
 
 

@@ -179,7 +179,7 @@ def test_the_callback_of_skorch_keeps_no_weights():
 def test_a_linear_solution_is_all_that_is_kept():
     X = load_digits_halves().data[:300]
     model = DeepCCA(2, hidden_layer_sizes=(64,), max_epochs=1, random_state=0).fit(X)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     net, codes = model.net_, model.transform(X)
     assert net.module is net.module_
     assert len(pickle.dumps(model)) < 40_000

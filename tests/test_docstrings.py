@@ -226,7 +226,7 @@ DEEP = (
 )
 OWN_TEXTS = {  # estimators in which a parameter means something of its own
     "activation": {"ConditionalGAN", "DeepCCA", "MultimodalClassifier", "MultimodalRegressor"},
-    "batch_size": {"DeepCCA"},
+    "batch_size": {"DeepCCA", "MultimodalClassifier", "MultimodalRegressor"},
     "decoders": {"ConditionalGAN"},
     "early_stopping": {"DeepCCA"},
     "encoders": {"ConditionalGAN", "DeepCCA"},
@@ -234,6 +234,7 @@ OWN_TEXTS = {  # estimators in which a parameter means something of its own
     "hidden_layer_sizes": {"ConditionalGAN", "MultimodalClassifier", "MultimodalRegressor"},
     "latent_density": {"MultimodalAutoencoder", "MultimodalVAE"},
     "likelihoods": {"MultimodalVAE"},
+    "cv": {"DeepCCA"},
     "max_epochs": {"ConditionalGAN"},
     "modality_dropout": {"ConditionalGAN", "MultimodalAutoencoder"},
     "modality_weights": {"MultimodalVAE"},

@@ -508,7 +508,7 @@ def test_modalities_are_weighed_by_what_they_know(kind):
 
 
 def test_outputs_that_say_the_contrary_leave_the_linear_model_alone():
-    y, a, _ = logits("classes", 3000)
+    y, _, _ = logits("classes", 3000)
     sure = 3.0 * np.eye(3)[y[:, 0]]
     parts = np.stack([sure, -sure, -sure])
     found = pool_weights("classes", y, parts, (0.25, 0.25, 0.5), np.ones(3000))
@@ -537,7 +537,9 @@ def test_models_of_single_modalities_see_the_rows_that_have_them():
     expected = seen.copy()
     expected[:, [0, 2, 3]] = False
     assert_array_equal(new, expected)
-    each = np.stack([p.outputs_of(Z[:, b]) for p, b in zip(found.model.parts, columns.blocks())])
+    each = np.stack(
+        [p.outputs_of(Z[:, b]) for p, b in zip(found.model.parts, columns.blocks(), strict=True)]
+    )
     assert_allclose(
         found.model.outputs_of(Z, seen),
         late_outputs("classes", each, seen, found.model.weights[0]),

@@ -327,7 +327,10 @@ def test_transform_is_the_mean_of_rotated_representations(fitted):
     from skmm.nn._prediction import PredictorNetwork
 
     parts = model._of_members(PredictorNetwork.represent, X)
-    turned = [parts[0], *(part @ R for part, R in zip(parts[1:], model._rotations[1:]))]
+    turned = [
+        parts[0],
+        *(part @ R for part, R in zip(parts[1:], model._rotations[1:], strict=True)),
+    ]
     assert_allclose(model.transform(X), np.mean(turned, axis=0), atol=1e-12)
     apart = [np.linalg.norm(part - parts[0]) for part in parts[1:]]
     nearer = [np.linalg.norm(part - parts[0]) for part in turned[1:]]
@@ -336,13 +339,13 @@ def test_transform_is_the_mean_of_rotated_representations(fitted):
 
 def test_how_much_is_linear_is_said(fitted, capsys):
     X, y, model = fitted
-    line = f"{model.linear_share_[0]:.0%} linear, score of held-out rows {model.oof_score_:.3f}"
+    line = f"{model.linear_share_[0]:.0%} linear, oof_score_ {model.oof_score_:.3g}"
     assert f"<p>{line}</p>" in model._repr_html_()
-    assert "linear, score" not in MultimodalClassifier()._repr_html_()
+    assert "linear, oof" not in MultimodalClassifier()._repr_html_()
     MultimodalClassifier(**BRIEF, verbose=1).fit(X, classes(y))
     assert capsys.readouterr().out == f"MultimodalClassifier: {line}\n"
     one = MultimodalClassifier(**BRIEF, early_stopping=False).fit(X, classes(y))
-    assert one._linear_line() == "0% linear"
+    assert "linear, oof" not in one._repr_html_()
 
 
 def test_late_fusion_weighs_modalities_by_what_they_know():
@@ -365,7 +368,10 @@ def test_late_fusion_weighs_modalities_by_what_they_know():
     others = [np.log(p) for p in model.predict_members(test.select("bad"))]
     both = [np.log(p) for p in model.predict_members(test)]
     # Alone a modality has the sum of the weights.
-    pool = [log_softmax((good * h + bad * o) / (good + bad), axis=1) for h, o in zip(heads, others)]
+    pool = [
+        log_softmax((good * h + bad * o) / (good + bad), axis=1)
+        for h, o in zip(heads, others, strict=True)
+    ]
     assert_allclose(both, pool, atol=1e-6)
     alone = MultimodalClassifier(**params).fit(X[20:100].select("good"), y[20:100])
     loss = log_loss(y[100:], model.predict_proba(test))

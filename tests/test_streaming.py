@@ -92,8 +92,9 @@ def make(n=N, dtype=np.float32):
 
 
 def fitted(name, X, y, **params):
-    """Return a model trained for a few epochs."""
-    model = MODELS[name].__class__(**{**MODELS[name].get_params(), **params})
+    """Return a model trained for a few epochs; rows are held out once, as of streamed ones."""
+    given = {**MODELS[name].get_params(), "cv": None, **params}
+    model = MODELS[name].__class__(**given)
     if name == "classifier":
         return model.fit(X, y > 0)
     return model.fit(X, y) if name == "regressor" else model.fit(X)
@@ -421,22 +422,23 @@ def test_linear_start_by_moments_is_that_in_memory(streamed, monkeypatch):
     # Read once, for their moments: the complete rows.
     complete = X[60:]
     kept = Split(np.arange(0, 1440), np.arange(1440, 1940))
-    expected = _linear.tuned_linear(complete, 2, kept, 0)
+    expected = _linear.tuned_linear(complete, 2, [kept], 0)
     lazy = Modalities._make(
         {k: _stream.Stream(k, Reader(v, 50), v.dtype) for k, v in arrays.items()},
         X._kinds, X._mask, X._ids,
     )  # fmt: skip
-    found = _linear.tuned_linear(lazy, 2, split, 0)
+    found = _linear.tuned_linear(lazy, 2, [split], 0)
     assert found.shrinkage == expected.shrinkage
     for name in "ab":
-        np.testing.assert_allclose(found.weights_[name], expected.weights_[name], atol=1e-8)
+        weights = (linear.each[0].weights_[name] for linear in (found, expected))
+        np.testing.assert_allclose(*weights, atol=1e-8)
     codes = _linear.project(_linear.refit(found, lazy), lazy)
     known = _linear.project(_linear.refit(expected, complete), X)
     for name in "ab":
         np.testing.assert_allclose(codes[name], known[name], atol=1e-8)
     nothing = lazy.with_missing(["b"], np.arange(60, 2000))
-    assert _linear.tuned_linear(nothing, 2, split, 0) is None
-    assert _linear.refit(found, nothing) is found
+    assert _linear.tuned_linear(nothing, 2, [split], 0) is None
+    assert _linear.refit(found, nothing) is found.each[0]
 
 
 def _threads(before):

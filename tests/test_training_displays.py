@@ -169,12 +169,12 @@ def test_the_title_says_that_the_linear_solution_was_kept(fits):
     for ax in (None, axes[0]):
         for name in ("linear", "several"):
             model = fits[name]
-            assert model.is_linear_ == (name == "linear")
+            assert (model.linear_share_ == 1) == (name == "linear")
             display = TrainingCurveDisplay.from_estimator(
                 model, ax=ax if name == "linear" else None
             )
             first = titles(display)[0].replace(",\n", ", ").split("\n")[0]
-            expected = "DeepCCA: the linear solution was kept" if model.is_linear_ else "DeepCCA"
+            expected = "DeepCCA: the linear solution was kept" if model.linear_share_ else "DeepCCA"
             expected += ", training dashed"
             assert first == expected
 

@@ -6,7 +6,7 @@ Is a network worth it? On the halves of digits the correlations of DeepCCA are f
 linear CCA in every component, on images that neither has seen. The lower picture shows the
 training: the score on rows that are held out from training rises within some epochs, and the best
 epoch is kept. Where the network is not clearly better, `fit` keeps the linear solution instead,
-and `is_linear_` tells.
+and `linear_share_` tells.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ models = {
     "CCA": CCA(10, shrinkage=0.1).fit(X_train),
     "DeepCCA": DeepCCA(10, hidden_layer_sizes=(256, 256), random_state=0).fit(X_train),
 }
-print("has the network been replaced by the linear solution?", models["DeepCCA"].is_linear_)
+print("has the network been replaced by the linear solution?", models["DeepCCA"].linear_share_ == 1)
 
 # %%
 # Correlation of the paired projections of test images, component by component.

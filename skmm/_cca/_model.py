@@ -132,16 +132,24 @@ class Model:
 
     def total_correlation(self, X: Modalities, weight: Array | None = None) -> float:
         """Return the sum of correlations along the training axes, averaged over the pairs."""
-        return total_correlation(self.along_axes(X), weight)
-
-    def along_axes(self, X: Modalities) -> list[Along]:
-        """Return, for each pair of modalities, its rows and their codes along the training axes."""
-        codes, found = to_numpy(self.codes(X)), []
-        present = dict(zip(X.names, ~missing_mask(X).T, strict=True))
-        for a, b in combinations(X.names, 2):
-            both = present[a] & present[b]
+        along = self.along_axes(to_numpy(self.codes(X)))
+        for (a, b), (both, _, _) in zip(combinations(X.names, 2), along, strict=True):
             if both.sum() < 2:
                 raise ValueError(f"Fewer than 2 rows have both {a!r} and {b!r}: nothing to score.")
+        totals = [
+            pearson(a, b, None if weight is None else weight[both], constant=CONSTANT).sum()
+            for both, a, b in along
+        ]
+        return float(np.mean(totals))
+
+    def along_axes(self, codes: dict[str, Array]) -> list[Along]:
+        """Return, for each pair of modalities, its rows and their codes along the training axes.
+
+        Codes are NaN where a modality is missing.
+        """
+        present, found = {name: ~np.isnan(code[:, 0]) for name, code in codes.items()}, []
+        for a, b in combinations(codes, 2):
+            both = present[a] & present[b]
             A, B = self._axes(a, b)
             found.append((both, codes[a][both] @ A, codes[b][both] @ B))
         return found
@@ -176,15 +184,6 @@ class Model:
 
     def _positions(self, names: Sequence[str]) -> list[int]:
         return [self.names.index(name) for name in names]
-
-
-def total_correlation(pairs: Sequence[Along], weight: Array | None = None) -> float:
-    """Return the sum of the correlations of a pair's codes, averaged over the pairs."""
-    totals = [
-        pearson(a, b, None if weight is None else weight[both], constant=CONSTANT).sum()
-        for both, a, b in pairs
-    ]
-    return float(np.mean(totals))
 
 
 def _incomplete_rows(codes: Any, missing: Array) -> Array:

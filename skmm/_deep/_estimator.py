@@ -134,7 +134,9 @@ class DeepEstimator(BaseEstimator):
     _net_class: type[Net] = Net
     _is_ensemble = True
     _n_folds = 5  # of cv="auto"
+    _most_rows = 3000  # that cv="auto" divides into folds
     modality_names_in_: tuple[str, ...]
+    oof_score_: float
     _schema: Any
     _columns: dict[str, ColumnStatistics]
     net_: Any
@@ -172,18 +174,17 @@ class DeepEstimator(BaseEstimator):
             self.net_ = self._fit_on_all(data, run)
         self._finish(data, splits, rng)
         leads = processes is None or processes.index == 0
-        if self.verbose and leads and (share := self._linear_line()):
-            print(f"{type(self).__name__}: {share}")
+        if self.verbose and leads and (line := self._linear_line()):
+            print(f"{type(self).__name__}: {line}")
 
     def _linear_line(self) -> str:
-        """Return how much of what was fitted is linear, in words; nothing where that is unknown."""
-        share: Any = getattr(self, "linear_share_", None)
-        if share is None:
-            return ""
-        shares = list(share.values()) if isinstance(share, Mapping) else share
+        """Return in words how linear the fit is, nothing if no rows held out have chosen that."""
+        share = getattr(self, "linear_share_", 0.0)
+        shares = list(share.values()) if isinstance(share, dict) else np.ravel(share)
         score = getattr(self, "oof_score_", np.nan)
-        score = f", score of held-out rows {score:.3f}" if np.isfinite(score) else ""
-        return f"{np.mean(shares):.0%} linear{score}" if np.size(shares) else ""
+        if not np.isfinite(score):
+            return ""
+        return f"{np.mean(shares):.0%} linear, oof_score_ {score:.3g}"
 
     def _html_repr(self) -> str:
         line = self._linear_line()
@@ -199,7 +200,7 @@ class DeepEstimator(BaseEstimator):
         together = run.processes is not None or is_streamed(data.X)
         cv = self.cv
         if isinstance(cv, str):
-            cv = 0 if together else automatic_folds(rows, self._n_folds)
+            cv = 0 if together else automatic_folds(rows, self._n_folds, self._most_rows)
         if cv is None or (isinstance(cv, int) and cv == 0):
             if data.groups is not None:
                 return [group_split(rows, self.validation_fraction, run.rng)]
@@ -482,12 +483,15 @@ class DeepEstimator(BaseEstimator):
         with np.errstate(invalid="ignore"):
             return found / times.reshape(-1, *[1] * (found.ndim - 1))
 
-    def _apply_each(self, function: Callable[..., Any], X: Modalities) -> dict[str, Array]:
+    def _apply_each(
+        self, function: Callable[..., Any], X: Modalities, **options: Any
+    ) -> dict[str, Array]:
         """Evaluate a function for each modality alone; NaN in rows that lack it."""
         found = {}
         for name in X.names:
             here = observed_rows(X, name)
-            values = self._apply(function, X.select([name]), None if here.all() else here)
+            part = X.select([name])
+            values = self._apply(function, part, None if here.all() else here, **options)
             found[name] = np.full((len(X), *values.shape[1:]), np.nan, dtype=values.dtype)
             found[name][here] = values
         return found

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_consistent_length
 from skmm._random import seed_of
 
 Array = np.ndarray
-MANY_ROWS = 3000  # from which cv="auto" holds out a part once
 FEWEST_ROWS = 4  # that are divided into folds of two rows or more
 
 
@@ -72,9 +71,12 @@ def group_split(rows: Rows, fraction: float, rng: np.random.RandomState) -> Spli
     return _group_folds(min(max(2, round(1.0 / fraction)), n_groups), rows, rng)[0]
 
 
-def automatic_folds(rows: Rows, n_folds: int) -> int:
-    """Return how many folds of usually so many cv="auto" takes; 0 says none."""
-    if len(rows.usable) > MANY_ROWS:
+def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int:
+    """Return how many folds of usually so many cv="auto" takes; below 2 says none.
+
+    Of more rows than `most_rows` a part is held out once.
+    """
+    if len(rows.usable) > most_rows:
         return 0
     n_folds = min(n_folds, len(rows.usable) // 2)
     if rows.groups is not None:
@@ -130,7 +132,8 @@ def _is_only_one(labels: Array) -> Array:
 
 def _rows_of(part: Any) -> Array:
     """Return one side of a split as it indexes rows."""
-    return np.asarray(check_array(part, ensure_2d=False, dtype=None, ensure_min_samples=0))
+    rows = np.asarray(check_array(part, ensure_2d=False, dtype=None, ensure_min_samples=0))
+    return rows if len(rows) else rows.astype(int)
 
 
 def split_rows(

@@ -15,27 +15,36 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skmm._cca import CCA
-from skmm._deep._decoding import decode, decode_draws
+from skmm._deep._decoding import decode, decode_draws, plausible
 from skmm._deep._density import draw, fit_density
-from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, of_splits
+from skmm._deep._estimator import (
+    DEEP_CONSTRAINTS,
+    DeepEstimator,
+    FitData,
+    Run,
+    best_epoch,
+    numpy_type,
+    of_splits,
+)
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
-from skmm._deep_cca._linear import (
+from skmm._deep_cca._closing import (
     check_codes,
     close,
-    is_cheap,
-    is_surely_better,
-    project,
-    refit,
-    tuned_linear,
+    close_linear,
+    held_out,
+    linear_decoders,
 )
+from skmm._deep_cca._held_out import HeldOut, can_compare, compared, is_surely_better, total
+from skmm._deep_cca._linear import Tuned, flat, is_cheap, patterns, project, refit, tuned_linear
 from skmm._deep_cca._network import deep_network, linear_network
 from skmm._deep_cca._objectives import OBJECTIVES, check_batch_size, check_objective
-from skmm._deep_cca._scoring import N_AXES, score
+from skmm._deep_cca._scoring import N_AXES, N_AXES_EACH, score
 from skmm._interfaces._generative import ReconstructionMixin
-from skmm._modalities import Modalities, check_modalities, with_values
+from skmm._modalities import Modalities, check_modalities, missing_mask, with_values
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._output import TransformerMixin, arrays_only, codes_follow_output
+from skmm._modalities._stream import is_streamed
 from skmm._nets import Net, TensorData
 from skmm._parameters import POSITIVE, Numbers
 from skmm._random import Seed, seed_of
@@ -55,9 +64,9 @@ class DeepCCA(
     CCA closes: `transform` gives codes that are ordered, uncorrelated and of unit variance on the
     training data. Inputs are standardised inside.
 
-    The network has to be better than linear CCA: with `early_stopping`, the validation rows choose
+    The network has to be better than linear CCA: with `early_stopping`, rows held out choose
     the epoch, and compare it with linear CCA whose shrinkage they choose too. Unless the gain is
-    beyond doubt, the linear solution, fitted on all rows, is kept (`is_linear_`).
+    beyond doubt, the linear solution, fitted on all rows, is kept (`linear_share_`).
 
     Parameters
     ----------
@@ -89,7 +98,8 @@ class DeepCCA(
         Weight of the mean error of reconstruction (minus the log-likelihood per column). Above 0
         each modality gets a decoder from its outputs (DCCAE), which brings `inverse_transform`,
         `translate`, `impute` and `sample`; the epoch is then chosen by the correlation minus the
-        weighted errors, and the linear solution is no candidate.
+        weighted errors. Where the linear solution is kept, these methods are those of
+        :class:`skmm.CCA`.
 
     likelihoods : "auto" or dict of str to str, default="auto"
         Of the reconstructions: "gaussian", "laplace" (of standardised columns, learned scale),
@@ -157,10 +167,11 @@ class DeepCCA(
     cv : "auto", int, splitter, iterable or None, default="auto"
         How rows are held out, with `early_stopping`. A number of folds, a splitter of scikit-learn
         or pairs of row numbers train a network for each split, in step. None holds out
-        `validation_fraction` of the rows once. "auto" is folds, stratified by labels if there are
-        any, for up to 3000 rows: 5 for predictors and samplers, whose networks stay together, 3 for
-        codes, where one network is then trained on all rows for as many epochs as were best. For
-        more rows, data that are read in blocks and several processes it is None.
+        `validation_fraction` of the rows once. "auto" is 3 folds for up to 1000 rows, and None for
+        more, for data that are read in blocks, and for several processes. After several splits the
+        network is trained on all rows, for as many epochs as were best for the rows held out.
+        Folds have alike shares of rows that lack a modality; where a split would have fewer than
+        two rows with both of a pair of modalities, none are held out and linear CCA is kept.
 
     validation_fraction : float, default=0.1
         Share of the rows that is held out. With fewer than 20 such rows nothing can be compared:
@@ -214,8 +225,12 @@ class DeepCCA(
         rows, ``valid_score`` (the total correlation along axes fitted on training codes), learning
         rate, seconds. Epoch 0 is the network before training.
 
-    is_linear_ : bool
-        Whether the linear solution was kept.
+    linear_share_ : float
+        1.0 if the linear solution was kept, 0.0 if the network was.
+
+    oof_score_ : float
+        Total correlation of what was kept, on rows held out along axes of the training rows: those
+        of all splits make one correlation. NaN where none were held out.
 
     canonical_correlations_ : ndarray of shape (n_components_,)
         Pearson's correlation of the training codes, averaged over pairs of modalities.
@@ -281,6 +296,7 @@ class DeepCCA(
 
     _is_ensemble = False
     _n_folds = 3  # before the network of all rows
+    _most_rows = 1000  # of more a tenth is enough to choose an epoch, and to compare
     _parameter_constraints: dict[str, list[Any]] = {
         **DEEP_CONSTRAINTS,
         "n_components": [POSITIVE],
@@ -495,18 +511,22 @@ class DeepCCA(
     def _read_fit(self, X: Any, y: Any) -> FitData:
         X = self._read(X, y, reset=True)
         self._columns = column_statistics(X, self._schema)
-        return FitData(X)
+        return FitData(X, labels=patterns(X) if missing_mask(X).any() else None)
 
     def _has_nets(self) -> bool:
-        return not getattr(self, "is_linear_", True)
+        return getattr(self, "linear_share_", 1.0) < 1
+
+    def _splits(self, data: FitData, run: Run) -> list[Split]:
+        """Hold no rows out where too few have both of a pair to be compared on."""
+        splits = super()._splits(data, run)
+        return splits if _pairs_are_held_out(data.X, splits) else [Split(np.arange(len(data.X)))]
 
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
-    ) -> CCA | None:
-        split = splits[0]
-        if split.valid is None or self.reconstruction_weight > 0 or not is_cheap(data.X):
+    ) -> Tuned | None:
+        if not self.early_stopping or not is_cheap(data.X):
             return None
-        return tuned_linear(data.X, self.n_components, split, seed_of(rng))
+        return tuned_linear(data.X, self.n_components, splits, seed_of(rng))
 
     def _build(self, data: FitData, seed: int) -> tuple[AlignmentNetwork, AlignmentObjective]:
         X, weight, names = data.X, self.reconstruction_weight, self.modality_names_in_
@@ -522,7 +542,8 @@ class DeepCCA(
     def _settings(
         self, data: FitData, splits: Sequence[Split], rows: TensorData, rng: np.random.RandomState
     ) -> dict[str, Any]:
-        axes = [rng.choice(s.train, min(N_AXES, len(s.train)), replace=False) for s in splits]
+        most = max(N_AXES, N_AXES_EACH * self.n_components)
+        axes = [rng.choice(s.train, min(most, len(s.train)), replace=False) for s in splits]
         return {"scoring": partial(score, axes=of_splits(rows, [np.sort(part) for part in axes]))}
 
     def _n_rows_per_step(self, n_samples: int) -> int:
@@ -538,17 +559,34 @@ class DeepCCA(
         self, data: FitData, splits: Sequence[Split], linear: Any, rng: np.random.RandomState
     ) -> None:
         """Keep the network if it surely is better than linear CCA."""
-        X, split = data.X, splits[0]
-        codes = self._encode(X)
-        check_codes(codes, X)
-        self.is_linear_ = linear is not None and not is_surely_better(
-            codes, project(linear, X), split, seed_of(rng)
-        )
-        if self.is_linear_:
-            self.net_.replace(linear_network(X, refit(linear, X)))
+        X, ours = data.X, self._held_out_codes(data.X, splits)
+        kept, is_linear = ours, False
+        if linear is not None:
+            plain = [_along(cca, X, rows) for cca, (rows, _) in zip(linear.each, ours, strict=True)]
+            is_linear = not (
+                can_compare(ours)
+                and best_epoch(self.net_) > 0
+                and is_surely_better(ours, plain, X, seed_of(rng))
+            )
+            kept = plain if is_linear else ours
+        self._has_decoders, self.linear_share_ = self.reconstruction_weight > 0, float(is_linear)
+        self.oof_score_ = total(kept) if kept else np.nan
+        self._linear = refit(linear, X) if is_linear else None
+        if self._linear is not None:
+            self.net_.replace(linear_network(X, self._linear))
+
+    def _held_out_codes(self, X: Modalities, splits: Sequence[Split]) -> list[HeldOut]:
+        """Return what each network gives for the rows that it has not seen."""
+        found = []
+        for member, (train, valid) in enumerate(splits):
+            codes = self._encode(X, member=member)
+            check_codes(codes, X)
+            if valid is not None:
+                found.append(held_out(codes, train, compared(X, valid)))
+        return found
 
     def _needs_network(self) -> bool:
-        return not self.is_linear_
+        return self.linear_share_ < 1
 
     def _finish(self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState) -> None:
         codes = self._encode(data.X)
@@ -557,7 +595,12 @@ class DeepCCA(
 
     def _close(self, codes: dict[str, Array], rng: np.random.RandomState) -> None:
         """Fit the closing linear CCA, and with decoders the density of its codes."""
-        self._closing = close(codes, self.fusion)
+        linear = self._linear
+        self._closing = (
+            close(codes, self.fusion)
+            if linear is None
+            else close_linear(linear, codes, self.fusion)
+        )
         self.n_components_ = self._closing.n_components_
         self.canonical_correlations_ = self._closing.canonical_correlations_
         self.pairwise_correlations_ = self._closing.pairwise_correlations_
@@ -565,6 +608,8 @@ class DeepCCA(
             with arrays_only():
                 Z = self._closing.transform(codes)
             self.latent_density_ = fit_density(self.latent_density, Z, rng)
+        else:
+            self._linear = None  # whose work is done
 
     if not TYPE_CHECKING:  # whatever else is misspelt remains an error of types
 
@@ -578,24 +623,35 @@ class DeepCCA(
             return self.__getattribute__(name)  # raises as ever
 
     def _decodes(self) -> bool:
-        has_some = not hasattr(self, "net_") or len(self.net_.module_.decoders) > 0
-        return self.reconstruction_weight > 0 and has_some
+        return self.reconstruction_weight > 0 and getattr(self, "_has_decoders", True)
 
     def _invert(self, Z: Array, names: Sequence[str]) -> dict[str, Array]:
+        if self._linear is not None:
+            decoders = linear_decoders(self._linear, self._closing)
+            means = self._linear.means_
+            parts = zip(self.modality_names_in_, decoders, strict=True)
+            found = {name: means[name] + Z @ decoder for name, decoder in parts if name in names}
+            return self._in_range(found, Z.dtype)
         codes = dict(self._closing.inverse_transform(Z).items())
         return self._decode({name: codes[name] for name in names})
 
     def _expect(self, X: Modalities, names: Sequence[str]) -> dict[str, Array]:
+        if self._linear is not None:
+            return self._in_range(self._linear._expect(flat(X), names), numpy_type(X))
         codes = self._closing.impute(Modalities(self._encode(X)))
         return self._decode({name: codes[name] for name in names})
 
     def _draw(self, n_samples: int, rng: np.random.RandomState) -> dict[str, Array]:
+        if self._linear is not None:
+            return self._linear._draw(n_samples, rng)
         Z = draw(self.latent_density_, n_samples, rng)
         return self._decode(dict(self._closing.inverse_transform(Z).items()), rng)
 
     def _draw_given(
         self, X: Modalities, names: Sequence[str], n_samples: int, rng: np.random.RandomState
     ) -> list[dict[str, Array]]:
+        if self._linear is not None:
+            return self._linear._draw_given(flat(X), names, n_samples, rng)
         given = Modalities(self._encode(X))
         draws = self._closing.sample(n_samples, given=given, random_state=rng)
         lacking = [{name: one[name] for name in names} for one in draws]
@@ -606,9 +662,12 @@ class DeepCCA(
     ) -> dict[str, Array]:
         return decode(self.net_.module_, codes, self._columns, rng)
 
-    def _encode(self, X: Modalities) -> dict[str, Array]:
-        """Return the codes of each modality, NaN where it is missing."""
-        return self._apply_each(_code, X)
+    def _in_range(self, parts: Mapping[str, Array], dtype: Any) -> dict[str, Array]:
+        return {name: plausible(part, self._columns[name], dtype) for name, part in parts.items()}
+
+    def _encode(self, X: Modalities, member: int = 0) -> dict[str, Array]:
+        """Return the codes of each modality by one of the networks, NaN where it is missing."""
+        return self._apply_each(_code, X, member=member)
 
     def _check(self, X: Any, y: Any = None, **options: Any) -> Modalities:
         check_is_fitted(self)
@@ -634,3 +693,20 @@ class DeepCCA(
 def _code(network: AlignmentNetwork, inputs: Mapping[str, Any], observed: Any = None) -> Any:
     ((name, x),) = inputs.items()
     return network.encode(network.index(name), x)
+
+
+def _along(linear: CCA, X: Modalities, rows: Array) -> HeldOut:
+    """Return projections of rows along the axes of the rows that a linear CCA was fitted to."""
+    codes = project(linear, X) if is_streamed(X) else project(linear, X[rows])
+    some = rows if is_streamed(X) else slice(None)
+    return HeldOut(rows, linear._model.along_axes({n: code[some] for n, code in codes.items()}))
+
+
+def _pairs_are_held_out(X: Modalities, splits: Sequence[Split]) -> bool:
+    """Whether each split trains and validates on two rows or more that have both of any pair."""
+    there = ~missing_mask(X)
+    if there.all():
+        return True
+    parts = [there[part] for split in splits for part in split if part is not None]
+    some = there.T.astype(int) @ there > 0
+    return min((part.T.astype(int) @ part)[some].min() for part in parts) > 1

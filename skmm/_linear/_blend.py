@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import optimize
 from scipy.spatial.distance import cdist, pdist
 
 from skmm._modalities._values import Array
@@ -53,6 +54,28 @@ def share_of_numbers(
     joint = _ratio(slope.sum(), curvature.sum())
     influence = slope.sum(axis=1) - joint * curvature.sum(axis=1)
     return np.clip(shares, 0.0, 1.0) * certainty(joint, influence, curvature.sum())
+
+
+def share_of_densities(linear: Array, network: Array) -> float:
+    """Return the network's share in a mixture of densities, of the largest likelihood.
+
+    Parameters
+    ----------
+    linear, network : ndarray of shape (n,)
+        Log-densities of held-out rows.
+    """
+    ratio = np.expm1(np.clip(network - linear, -700.0, 700.0))  # of both densities, less 1
+
+    def gain(share: float) -> Array:
+        """Return the derivative of the log-likelihood of rows by the share."""
+        return ratio / (1.0 + share * ratio)
+
+    low, high = 0.0, 1.0 - 1e-9
+    if gain(low).sum() <= 0:
+        return 0.0
+    if gain(high).sum() >= 0:
+        return 1.0
+    return float(optimize.brentq(lambda share: gain(share).sum(), low, high))
 
 
 def energy_share(truth: Array, linear: Array, network: Array, weight: Array | None = None) -> float:

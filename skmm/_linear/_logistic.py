@@ -210,7 +210,7 @@ def _fit_task(
             losses.append(weight[valid] @ row_losses(task.kind, outputs, y[valid]))
         return float(np.sum(losses)), found
 
-    C, held_out = known or USUAL, []
+    C, held_out = known or USUAL, Held()
     if folds:
         C, held_out = search(judge) if known is None else (known, judge(known)[1])
     used = weight > 0

@@ -181,8 +181,9 @@ class MultimodalAutoencoder(LatentEstimator):
         ``valid_score`` is minus the sum. Epoch 0 is the network before training.
 
     linear_share_ : dict of str to float
-        Share of the linear model, a normal distribution of all columns, in what is predicted of each
-        modality: mean over its columns. 0 without rows held out, or where there is no such model.
+        Share of the linear model, a normal distribution of all columns, in what is predicted of
+        each modality: mean over its columns. 0 without rows held out, or where there is no such
+        model.
 
     oof_score_ : float
         R² of each modality predicted from the others, mean over modalities, for rows held out, by
@@ -221,9 +222,9 @@ class MultimodalAutoencoder(LatentEstimator):
     `sample` with `given` decodes the joint code of the observed modalities and draws from the
     likelihood; the code itself has no uncertainty.
 
-    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a normal
-    distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is that
-    distribution). Rows held out choose the network's share in each column. `transform`,
+    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a
+    normal distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is
+    that distribution). Rows held out choose the network's share in each column. `transform`,
     `inverse_transform` and `score` are the network's alone.
 
     References

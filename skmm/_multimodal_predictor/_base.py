@@ -22,8 +22,8 @@ from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, nump
 from skmm._deep._networks import fusion_network, modality_networks, n_features
 from skmm._deep._spec import describe
 from skmm._deep._split import Split
-from skmm._linear._logistic import fit_logistic
 from skmm._linear._late import fit_late
+from skmm._linear._logistic import fit_logistic
 from skmm._linear._model import LinearFit
 from skmm._linear._model import check_weight as mean_weight
 from skmm._linear._pool import by_task, modality_weights, targets_by_task
@@ -158,10 +158,10 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             return X.outputs
         X, tasks = self._check(X), self._target.tasks
         network = None
-        if self._linear is None or any(weights[-1].any() for weights in self._weights):
-            network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
         if self._linear is None:
-            return network
+            return averaged(tasks, self._of_members(PredictorNetwork.predict, X))
+        if any(weights[-1].any() for weights in self._weights):
+            network = averaged(tasks, self._of_members(PredictorNetwork.predict, X))
         linear = [part.astype(numpy_type(X)) for part in self._linear.outputs(X)]
         return blended(tasks, [*linear, network], self._weights)
 
@@ -237,10 +237,6 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         truth = _safe_indexing(data.y, np.concatenate([split.valid for split in splits]))
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
-
-    def _auto_batch_size(self, n_samples: int) -> int:
-        """Return the rows per step of "auto": at least four steps of an epoch."""
-        return max(1, min(super()._auto_batch_size(n_samples), n_samples // 4))
 
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState

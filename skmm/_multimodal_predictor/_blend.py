@@ -28,8 +28,8 @@ class LinearFits:
 
     def oof(self, rows: Array) -> list[Array]:
         """Return the out-of-fold outputs of both."""
-        fits = [self.joint] if self.late is None else [self.joint, self.late]
-        return [fit.oof[rows] for fit in fits]
+        found = [self.joint.oof[rows]]
+        return found if self.late is None else [*found, self.late.oof[rows]]
 
     @property
     def models(self) -> LinearParts:

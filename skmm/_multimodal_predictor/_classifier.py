@@ -35,17 +35,17 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     With few rows a network is trained for each fold of `cv`, all in step, and all are kept. Beside
     them stand two linear models: a tuned logistic regression on all columns, with gaps filled and
-    marked, and one of each modality alone, on average. Log-probabilities are added up with weights that
-    are not negative and have the least loss on rows that none of them has seen, so that the result
-    is as linear as these rows ask for, see `linear_share_`.
+    marked, and one of each modality alone, on average. Log-probabilities are added up with weights
+    that are not negative and have the least loss on rows that none of them has seen, so that the
+    result is as linear as these rows ask for, see `linear_share_`.
 
     Parameters
     ----------
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
         How the encoders' outputs are combined: a hidden layer on all of them side by side, their
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
-        modality and averages the log-probabilities, with weights of the modalities that have the least
-        loss on the rows held out, anew for the modalities that a row has.
+        modality and averages the log-probabilities, with weights that have the least loss on the
+        rows held out, anew for the modalities that a row has.
 
     head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
@@ -91,7 +91,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     lr : float, default=1e-3
         Learning rate.
 
-    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="constant"
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
         How the learning rate changes with each batch. A callable takes the share of `max_epochs`
         that is done, from 0 to 1, and returns a factor.
 
@@ -168,9 +168,6 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         learning rate, seconds. ``valid_score`` is the score of `scoring`. Epoch 0 is before
         training.
 
-    classes_ : ndarray of shape (n_classes,) or list of them
-        The classes; a list with one array per task if there are several. Of labels their numbers.
-
     linear_share_ : ndarray of shape (n_tasks,)
         How much of the prediction of each task is that of the linear models: their share of the
         weights. 1 is a linear model alone, 0 the networks alone.
@@ -246,7 +243,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
         lr: float = 1e-3,
-        lr_schedule: str | Callable[[float], float] = "constant",
+        lr_schedule: str | Callable[[float], float] = "onecycle",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         max_epochs: int = 60,

@@ -36,8 +36,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
         How the encoders' outputs are combined: a hidden layer on all of them side by side, their
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
-        modality and averages the predictions, with weights of the modalities that have the least
-        loss on the rows held out, anew for the modalities that a row has.
+        modality and averages the predictions, with weights that have the least loss on the
+        rows held out, anew for the modalities that a row has.
 
     head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
@@ -80,7 +80,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     lr : float, default=1e-3
         Learning rate.
 
-    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="constant"
+    lr_schedule : {"onecycle", "cosine", "constant"} or callable, default="onecycle"
         How the learning rate changes with each batch. A callable takes the share of `max_epochs`
         that is done, from 0 to 1, and returns a factor.
 
@@ -222,7 +222,7 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
         dropout: float = 0.0,
         optimizer: str | Callable[..., Any] = "adamw",
         lr: float = 1e-3,
-        lr_schedule: str | Callable[[float], float] = "constant",
+        lr_schedule: str | Callable[[float], float] = "onecycle",
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         max_epochs: int = 60,

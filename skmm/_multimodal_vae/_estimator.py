@@ -218,8 +218,9 @@ class MultimodalVAE(LatentEstimator):
         Constant columns of numbers, which enter no likelihood.
 
     linear_share_ : dict of str to float
-        Share of the linear model, a normal distribution of all columns, in what is predicted of each
-        modality: mean over its columns. 0 without rows held out, or where there is no such model.
+        Share of the linear model, a normal distribution of all columns, in what is predicted of
+        each modality: mean over its columns. 0 without rows held out, or where there is no such
+        model.
 
     oof_score_ : float
         R² of each modality predicted from the others, mean over modalities, for rows held out, by
@@ -258,11 +259,11 @@ class MultimodalVAE(LatentEstimator):
     so are expectations to a standard deviation. `fit` warns with `ConvergenceWarning` if no
     component is active, or if a modality is not reconstructed better than by its mean.
 
-    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a normal
-    distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is that
-    distribution). Rows held out choose the network's share in each column. `transform`
-    and `inverse_transform` are the network's alone. The density is a mixture of the network's and
-    that of :class:`GroupFactorAnalysis`; rows that the first split holds out choose the shares.
+    With `early_stopping`, `translate` and `impute` blend the network with the expectation by a
+    normal distribution of all columns, fitted to all rows (:class:`skmm.compose.GaussianImputer` is
+    that distribution). Rows held out choose the network's share in each column. `transform` and
+    `inverse_transform` are the network's alone. The density is a mixture of the network's and that
+    of :class:`GroupFactorAnalysis`; rows that the first split holds out choose the shares.
 
     References
     ----------

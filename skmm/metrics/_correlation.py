@@ -1,6 +1,6 @@
 """Canonical correlations: in a sample, and held out along the training axes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +9,14 @@ from scipy import linalg
 
 from skmm._linalg import CONSTANT, canonical_axes, covariance, pearson
 from skmm._modalities._columns import ColumnStatistics
-from skmm.metrics._check import Scores, check_same_names, check_size, named_scores, paired_codes
+from skmm.metrics._check import (
+    Scores,
+    check_same_names,
+    check_size,
+    named_scores,
+    paired_codes,
+    present_rows,
+)
 
 Array = np.ndarray
 EPS = float(np.finfo(np.float64).eps)
@@ -172,13 +179,26 @@ def _held_out(train_scores: Scores, test_scores: Scores) -> Iterator[Array]:
                 f"{test[name].shape[1]} in test_scores."
             )
     for a, b in combinations(train, 2):
+        paired_codes(test[a], test[b], (f"modality {a!r}", f"modality {b!r}"))
+    for _, a_along, b_along in along_training_axes(train, test):
+        yield pearson(a_along, b_along, constant=CONSTANT)
+
+
+def along_training_axes(
+    train: Mapping[str, Array], test: Mapping[str, Array]
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield for each pair of modalities which test rows have both, and their codes along the axes.
+
+    Codes are those of `total_correlation`; their columns are centred.
+    """
+    for a, b in combinations(train, 2):
         names = (f"modality {a!r}", f"modality {b!r}")
         A, B = _training_axes(*paired_codes(train[a], train[b], names))
-        test_a, test_b = paired_codes(test[a], test[b], names)
-        if not A.size:
-            yield np.zeros(0)
-            continue
-        yield pearson(_project(test_a, A), _project(test_b, B), constant=CONSTANT)
+        both = present_rows(test[a]) & present_rows(test[b])
+        if A.size and both.any():
+            yield both, _project(test[a][both], A), _project(test[b][both], B)
+        else:
+            yield both, *np.zeros((2, np.count_nonzero(both), A.shape[1]))
 
 
 def _training_axes(a: Array, b: Array) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -148,9 +148,9 @@ class PredictorNetwork(ModalityNetworks):
         It is weighed anew in each row by the modalities that it has, and multiplied by the sum of
         all weights.
         """
-        parts = []
+        parts, of_modalities = [], cast(Tensor, self.modality_weights)
         for task, part, weights in zip(
-            self.tasks, outputs.split(self._widths(), dim=2), self.modality_weights, strict=True
+            self.tasks, outputs.split(self._widths(), dim=2), of_modalities, strict=True
         ):
             logs = part.log_softmax(dim=2) if task.kind == "classes" else part
             own = present * weights.to(present.dtype)

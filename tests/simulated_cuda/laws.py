@@ -176,7 +176,7 @@ def test_a_linear_solution_lies_where_the_net_says():
     X = load_digits_halves().data[:300]
     before = torch.cuda.memory_allocated()
     model = DeepCCA(2, max_epochs=1, random_state=0).fit(X)
-    assert model.is_linear_
+    assert model.linear_share_ == 1
     assert where(model) == {str(model.net_.device)} == {"cuda:0"}
     assert torch.cuda.memory_allocated() - before < 40_000  # the discarded network: 4 MB
     again = pickle.loads(pickle.dumps(model))

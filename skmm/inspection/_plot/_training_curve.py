@@ -79,7 +79,7 @@ class TrainingCurveDisplay:
         """Draw the history of a fitted estimator.
 
         The title names the estimator, and says so if it kept the linear solution instead of the
-        network (`is_linear_`).
+        network (`linear_share_`).
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class TrainingCurveDisplay:
                 "epochs."
             )
         title = type(model).__name__
-        if getattr(model, "is_linear_", False):
+        if getattr(model, "linear_share_", None) == 1:
             title += ": the linear solution was kept"
         return cls(model.history_, title=title).plot(ax=ax)
 
