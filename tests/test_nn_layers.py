@@ -42,6 +42,15 @@ def test_feed_forward_is_the_formula(activation):
     np.testing.assert_allclose(model(X).detach(), linear(model.output, h), atol=1e-12)
 
 
+def test_residual_layers_are_added_to_what_comes_in():
+    model = network(3, (5, 5), 2, residual=True, activation="tanh")
+    first, second = model.hidden
+    h = linear(first.skip, X.numpy()) + np.tanh(linear(first.layers[0], X.numpy()))
+    h = h + np.tanh(linear(second.layers[0], h))
+    np.testing.assert_allclose(model(X).detach(), linear(model.output, h), atol=1e-12)
+    assert sum(p.numel() for p in second.parameters()) == 30
+
+
 def test_every_activation_has_a_formula():
     assert FORMULAS.keys() == ACTIVATIONS.keys()
 

@@ -11,7 +11,13 @@ from sklearn.base import BaseEstimator, clone
 
 from skmm.nn import MLP, Conv, ConvDecoder, ConvEncoder, TokenEncoder, Tokens, initialize
 
-SPECS = [MLP((8, 4)), Conv((4,)), Tokens(9), Tokens(9, kind="attention", n_layers=2)]
+SPECS = [
+    MLP((8, 4)),
+    MLP((8, 8), normalization="layer", residual=True),
+    Conv((4,)),
+    Tokens(9),
+    Tokens(9, kind="attention", n_layers=2),
+]
 SHAPES = {MLP: (3, 4), Conv: (2, 7, 5), Tokens: (6,)}
 CHANGES = {
     MLP((5, 4)): {
@@ -19,6 +25,7 @@ CHANGES = {
         "activation": "tanh",
         "normalization": "layer",
         "dropout": 0.5,
+        "residual": True,
     },
     Conv((4, 4)): {
         "channels": (4,),

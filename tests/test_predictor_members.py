@@ -335,3 +335,44 @@ def test_transform_is_the_mean_of_rotated_representations(fitted):
     apart = [np.linalg.norm(part - parts[0]) for part in parts[1:]]
     nearer = [np.linalg.norm(part - parts[0]) for part in turned[1:]]
     assert (np.array(nearer) < apart).all()
+
+
+def test_how_much_is_linear_is_said(fitted, capsys):
+    X, y, model = fitted
+    line = f"{model.linear_share_[0]:.0%} linear, oof_score_ {model.oof_score_:.3g}"
+    assert f"<p>{line}</p>" in model._repr_html_()
+    assert "linear, oof" not in MultimodalClassifier()._repr_html_()
+    MultimodalClassifier(**BRIEF, verbose=1).fit(X, classes(y))
+    assert capsys.readouterr().out == f"MultimodalClassifier: {line}\n"
+    one = MultimodalClassifier(**BRIEF, early_stopping=False).fit(X, classes(y))
+    assert "linear, oof" not in one._repr_html_()
+
+
+def test_late_fusion_weighs_modalities_by_what_they_know():
+    r = np.random.RandomState(0)
+    y = np.arange(150) % 3
+    X = Modalities(
+        {
+            "good": np.eye(3)[y] + 0.6 * r.standard_normal((150, 3)),
+            "bad": r.standard_normal((150, 9)),
+        }
+    ).with_missing("good", np.arange(20))
+    params = {**BRIEF, "max_epochs": 20, "lr": 1e-2, "fusion": "late"}
+    train, test = X[:100], X[100:]
+    model = MultimodalClassifier(**params).fit(train, y[:100])
+    networks = members_of(model.net_.module_)
+    for network in networks:
+        good, bad = network.modality_weights[0].numpy()
+        assert good > 4 * bad
+    heads = [np.log(p) for p in model.predict_members(test.select("good"))]
+    others = [np.log(p) for p in model.predict_members(test.select("bad"))]
+    both = [np.log(p) for p in model.predict_members(test)]
+    # Alone a modality has the sum of the weights.
+    pool = [
+        log_softmax((good * h + bad * o) / (good + bad), axis=1)
+        for h, o in zip(heads, others, strict=True)
+    ]
+    assert_allclose(both, pool, atol=1e-6)
+    alone = MultimodalClassifier(**params).fit(X[20:100].select("good"), y[20:100])
+    loss = log_loss(y[100:], model.predict_proba(test))
+    assert loss < log_loss(y[100:], alone.predict_proba(test.select("good"))) + 0.01

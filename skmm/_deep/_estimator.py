@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils import estimator_html_repr
 from sklearn.utils._param_validation import StrOptions
 
 from skmm._base import BaseEstimator, fits_or_changes_nothing
@@ -172,16 +173,22 @@ class DeepEstimator(BaseEstimator):
         if len(splits) > 1 and not self._is_ensemble and self._needs_network():
             self.net_ = self._fit_on_all(data, run)
         self._finish(data, splits, rng)
-        if self.verbose and (processes is None or processes.index == 0):
-            self._say_how_linear()
+        leads = processes is None or processes.index == 0
+        if self.verbose and leads and (line := self._linear_line()):
+            print(f"{type(self).__name__}: {line}")
 
-    def _say_how_linear(self) -> None:
-        """Print the mean of the linear shares, if rows held out have chosen any."""
+    def _linear_line(self) -> str:
+        """Return in words how linear the fit is, nothing if no rows held out have chosen that."""
         share = getattr(self, "linear_share_", 0.0)
         shares = list(share.values()) if isinstance(share, dict) else np.ravel(share)
-        if np.isfinite(getattr(self, "oof_score_", np.nan)):
-            name, score = type(self).__name__, self.oof_score_
-            print(f"{name}: {np.mean(shares):.0%} linear, oof_score_ {score:.3g}")
+        score = getattr(self, "oof_score_", np.nan)
+        if not np.isfinite(score):
+            return ""
+        return f"{np.mean(shares):.0%} linear, oof_score_ {score:.3g}"
+
+    def _html_repr(self) -> str:
+        line = self._linear_line()
+        return estimator_html_repr(self) + (f"<p>{line}</p>" if line else "")
 
     def _splits(self, data: FitData, run: Run) -> list[Split]:
         """Return the splits that networks are trained on, of the rows that have weight."""

@@ -26,8 +26,9 @@ from skmm._linear._late import fit_late
 from skmm._linear._logistic import fit_logistic
 from skmm._linear._model import LinearFit
 from skmm._linear._model import check_weight as mean_weight
+from skmm._linear._pool import by_task, modality_weights, targets_by_task
 from skmm._linear._ridge import fit_ridge
-from skmm._modalities import Modalities, check_modalities
+from skmm._modalities import Modalities, check_modalities, missing_mask
 from skmm._modalities._check import check_weight
 from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
@@ -44,6 +45,7 @@ from skmm._multimodal_predictor._blend import (
 from skmm._nets import Net, Outputs, build
 from skmm._parameters import Numbers
 from skmm.nn import ACTIVATIONS, FeedForward
+from skmm.nn._members import members_of
 from skmm.nn._prediction import (
     TARGET,
     WEIGHT,
@@ -222,6 +224,11 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         mean = data.weight[data.weight > 0].mean()
         return {TARGET: data.target, WEIGHT: (data.weight / mean)[:, None]}
 
+    def _auto_batch_size(self, n_samples: int) -> int:
+        """Return the rows per step of "auto": of few rows a quarter, so that an epoch has steps."""
+        usual = super()._auto_batch_size(n_samples)
+        return max(2, min(usual, n_samples // 4))
+
     def _settings(
         self, data: FitData, splits: Sequence[Split], rows: Any, rng: np.random.RandomState
     ) -> dict[str, Any]:
@@ -230,10 +237,6 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         truth = _safe_indexing(data.y, np.concatenate([split.valid for split in splits]))
         scorer = check_scoring(self, scoring=self.scoring)
         return {"scoring": partial(judge, self, scorer, truth)}
-
-    def _auto_batch_size(self, n_samples: int) -> int:
-        """Return the rows per step of "auto": at least four steps of an epoch."""
-        return max(1, min(super()._auto_batch_size(n_samples), n_samples // 4))
 
     def _fit_linear(
         self, data: FitData, splits: Sequence[Split], rng: np.random.RandomState
@@ -282,6 +285,8 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         self.oof_score_ = np.nan
         rows = np.flatnonzero(self.held_out_.any(axis=0))
         if len(rows):
+            if self.fusion == "late":
+                self._weigh_modalities(data, splits, rows)
             outputs = self._held_out(PredictorNetwork.predict, X, splits)[rows]
             if linear is not None:
                 weight = np.ones(n) if data.weight is None else data.weight
@@ -293,6 +298,21 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
                 truth = _safe_indexing(data.y, rows)
                 self.oof_score_ = float(scorer(self, Known(outputs), truth))
         self.linear_share_ = np.concatenate([linear_share(weights) for weights in self._weights])
+
+    def _weigh_modalities(self, data: FitData, splits: Sequence[Split], rows: Array) -> None:
+        """Let the networks of late fusion weigh modalities by what these know of held-out rows."""
+        each = np.moveaxis(self._held_out(PredictorNetwork.each, data.X, splits)[rows], 1, 0)
+        seen = ~missing_mask(data.X)[rows]
+        weight = mean_weight(data.weight, len(data.X))[rows]
+        tasks = self._target.tasks
+        found = [
+            modality_weights(task.kind, y, part, seen, weight)
+            for task, y, part in zip(
+                tasks, targets_by_task(tasks, data.target[rows]), by_task(tasks, each), strict=True
+            )
+        ]
+        for network in members_of(self.net_.module_):
+            network.modality_weights.copy_(torch.from_numpy(np.stack(found)))
 
     def _check(self, X: Any) -> Modalities:
         check_is_fitted(self)

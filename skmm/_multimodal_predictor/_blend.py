@@ -16,7 +16,7 @@ from skmm.nn._prediction import Task
 
 Array = np.ndarray
 # Weights that are expected of the linear model, of single modalities, and of the networks.
-EXPECTED = {2: (0.5, 0.5), 3: (0.25, 0.25, 0.5)}
+EXPECTED = {2: (0.5, 0.5), 3: (0.5, 0.25, 0.25)}
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ PATHS = {
     "RandomSubset": "skmm.nn._vae.RandomSubset",
     "Reparameterise": "skmm.nn._vae.Reparameterise",
     "ResidualNormal": "skmm._linear._residuals.ResidualNormal",
+    "Residual": "skmm.nn._layers.Residual",
     "Schema": "skmm._modalities._schema.Schema",
     "SchemaSpec": "skmm._modalities._schema.Spec",
     "SparseAxes": "skmm._cca._sparse.SparseAxes",

@@ -41,6 +41,9 @@ class FeedForward(nn.Module):
         Applied between each hidden linear map and its activation.
     dropout : float, default=0.0
         Probability with which an output of a hidden layer is set to zero in training.
+    residual : bool, default=False
+        Whether each hidden layer is added to what comes into it, or to a linear map of it where
+        the widths differ.
 
     Attributes
     ----------
@@ -78,6 +81,7 @@ class FeedForward(nn.Module):
         activation: str = "relu",
         normalization: str | None = None,
         dropout: float = 0.0,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         check_positive("n_inputs", n_inputs)
@@ -88,10 +92,11 @@ class FeedForward(nn.Module):
         width = n_inputs
         for size in hidden_layer_sizes:
             # Normalization of a batch takes a bias out again, which would drift with rounding.
-            layers.append(nn.Linear(width, size, bias=normalization != "batch"))
+            layer: list[nn.Module] = [nn.Linear(width, size, bias=normalization != "batch")]
             if normalization is not None:
-                layers.append(_NORMALIZATIONS[normalization](size))
-            layers += [ACTIVATIONS[activation](), *dropout_layers(dropout)]
+                layer.append(_NORMALIZATIONS[normalization](size))
+            layer += [ACTIVATIONS[activation](), *dropout_layers(dropout)]
+            layers += [Residual(layer, width, size)] if residual else layer
             width = size
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(width, n_outputs)
@@ -110,6 +115,28 @@ class FeedForward(nn.Module):
             What the last linear map gives.
         """
         return self.output(self.hidden(x))
+
+
+class Residual(nn.Module):
+    """Layers whose outputs are added to what comes in, or to a linear map of it.
+
+    Parameters
+    ----------
+    layers : sequence of Module
+        From `n_inputs` to `n_outputs`.
+    n_inputs, n_outputs : int
+        Widths; where they are the same nothing is learnt of what comes in.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        same = n_inputs == n_outputs
+        self.skip = nn.Identity() if same else nn.Linear(n_inputs, n_outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add both."""
+        return self.skip(x) + self.layers(x)
 
 
 class StochasticModule(Shared):

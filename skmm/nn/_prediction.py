@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,8 @@ class PredictorNetwork(ModalityNetworks):
     Parameters
     ----------
     fusion : Module or None
-        From the codes of the modalities to one. None predicts from each code, and averages.
+        From the codes of the modalities to one. None predicts from each code, learns as if each
+        were alone, and averages with `modality_weights`.
     activation : Module
         Of the codes, and of the fused representation.
     heads : sequence of Module
@@ -76,16 +77,42 @@ class PredictorNetwork(ModalityNetworks):
         self.heads = nn.ModuleList(heads)
         self.tasks = tuple(tasks)
         self.hide = ModalityDropout(modality_dropout)
+        if fusion is None:
+            weights = torch.full((len(self.tasks), len(heads)), 1.0 / len(heads))
+            self.register_buffer("modality_weights", weights)
 
     def forward(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Prediction:
         """Predict for a batch of training or validation."""
-        target = inputs[TARGET]
+        target, weight = inputs[TARGET], inputs.get(WEIGHT)
         visible = self.hide(observed, target, len(self.names))
-        return Prediction(self._outputs(inputs, observed, visible), target, inputs.get(WEIGHT))
+        if self.fusion is None and self.training:
+            return self._alone(inputs, observed, visible)
+        return Prediction(self._outputs(inputs, observed, visible), target, weight)
+
+    def _alone(
+        self, inputs: Mapping[str, Tensor], observed: Tensor | None, visible: Tensor | None
+    ) -> Prediction:
+        """Predict from each modality: a row has weight for those that it shows."""
+        found = self.each(inputs, observed)
+        M, weight = found.shape[1], self._present(found, visible)
+        if WEIGHT in inputs:
+            weight = weight * inputs[WEIGHT]
+        target = inputs[TARGET].repeat_interleave(M, 0)
+        return Prediction(found.flatten(0, 1), target, weight.reshape(-1, 1))
+
+    def _present(self, like: Tensor, visible: Tensor | None) -> Tensor:
+        """Return which modalities (N, M) rows show, as numbers."""
+        code = {"": like[:, 0]}
+        return self.presence(code, visible).to(like.dtype).expand(len(like), like.shape[1])
 
     def predict(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
         """Return outputs (N, width); modalities that are not in `inputs` are missing."""
         return self._outputs(inputs, observed, observed)
+
+    def each(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
+        """Return the outputs (N, M, width) of each modality alone, without fusion."""
+        codes = self._activated(inputs, observed)
+        return torch.stack([head(code) for head, code in zip(self.heads, codes, strict=True)], 1)
 
     def represent(self, inputs: Mapping[str, Tensor], observed: Tensor | None = None) -> Tensor:
         """Return the fused representation (N, k); without fusion the mean of the codes."""
@@ -102,9 +129,8 @@ class PredictorNetwork(ModalityNetworks):
         codes = self._activated(inputs, observed)
         if self.fusion is not None:
             return self.heads[0](self.activation(self._fused(codes, visible)))
-        found = torch.stack([head(code) for head, code in zip(self.heads, codes, strict=True)], 1)
-        weights = self.presence({"": codes[0]}, visible).to(found.dtype)[:, :, None]
-        return self._averaged(found, weights / weights.sum(dim=1, keepdim=True))
+        found = self.each(inputs, observed)
+        return self._averaged(found, self._present(found, visible))
 
     def _activated(self, inputs: Mapping[str, Tensor], observed: Tensor | None) -> list[Tensor]:
         return [self.activation(code) for code in self.encoded(inputs, observed)]
@@ -116,17 +142,20 @@ class PredictorNetwork(ModalityNetworks):
         weights = weights / weights.sum(dim=1, keepdim=True)
         return (torch.stack(list(codes), 1) * weights[:, :, None]).sum(dim=1)
 
-    def _averaged(self, outputs: Tensor, weights: Tensor) -> Tensor:
-        """Return the mean over modalities of outputs (N, M, width), of logits as probabilities."""
-        parts = []
-        for task, part in zip(self.tasks, outputs.split(self._widths(), dim=2), strict=True):
-            if task.kind == "numbers":
-                parts.append((part * weights).sum(dim=1))
-            elif task.kind == "classes":
-                parts.append(_log_mean(part.log_softmax(dim=2), weights))
-            else:
-                yes, no = (_log_mean(nn.functional.logsigmoid(p), weights) for p in (part, -part))
-                parts.append(yes - no)
+    def _averaged(self, outputs: Tensor, present: Tensor) -> Tensor:
+        """Return the mean over modalities of outputs (N, M, width), of classes their logarithms.
+
+        It is weighed anew in each row by the modalities that it has, and multiplied by the sum of
+        all weights.
+        """
+        parts, of_modalities = [], cast(Tensor, self.modality_weights)
+        for task, part, weights in zip(
+            self.tasks, outputs.split(self._widths(), dim=2), of_modalities, strict=True
+        ):
+            logs = part.log_softmax(dim=2) if task.kind == "classes" else part
+            own = present * weights.to(present.dtype)
+            total = own.sum(dim=1, keepdim=True)
+            parts.append(weights.sum() * ((own / total)[:, :, None] * logs).sum(dim=1))
         return torch.cat(parts, dim=1)
 
     def _widths(self) -> list[int]:
@@ -175,8 +204,3 @@ def row_losses(kind: str, outputs: Tensor, target: Tensor) -> Tensor:
     else:
         loss = (outputs - target).square()
     return loss.mean(dim=1)
-
-
-def _log_mean(logs: Tensor, weights: Tensor) -> Tensor:
-    """Return the logarithm of the weighted mean over axis 1, from logarithms."""
-    return (logs + weights.log()).logsumexp(dim=1)

@@ -34,14 +34,21 @@ class MLP:
         Between each hidden linear map and its activation.
     dropout : float, default=0.0
         Probability with which an output of a hidden layer is set to zero in training.
+    residual : bool, default=False
+        Whether each hidden layer is added to what comes into it (He et al. 2016), or to a linear
+        map of it where the widths differ; deep networks then learn as easily as shallow ones.
+
+    References
+    ----------
+    K. He et al., "Deep residual learning for image recognition", CVPR (2016).
 
     Examples
     --------
     >>> import torch
     >>> from skmm.nn import MLP
     >>> mlp = MLP((32,), activation="tanh")
-    >>> mlp
-    MLP(hidden_layer_sizes=(32,), activation='tanh', normalization=None, dropout=0.0)
+    >>> mlp.hidden_layer_sizes
+    (32,)
     >>> mlp((4, 5), 3)(torch.zeros(2, 4, 5)).shape
     torch.Size([2, 3])
     >>> mlp.decoder(3, (4, 5))(torch.zeros(2, 3)).shape
@@ -53,6 +60,7 @@ class MLP:
     activation: str = "relu"
     normalization: str | None = None
     dropout: float = 0.0
+    residual: bool = False
 
     def __call__(self, input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         """Return the encoder."""
