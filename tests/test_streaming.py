@@ -357,12 +357,12 @@ def test_an_interrupt_while_rows_are_read(small_buffers):
     class Once(Reader):
         def __getitem__(self, key):
             part = super().__getitem__(key)
-            if len(self.asked) == 700:
+            if len(self.asked) == 400:
                 raise KeyboardInterrupt
             return part
 
     before = threading.active_count()
-    model = MODELS["regressor"].__class__(**{**FAST, "max_epochs": 50})
+    model = MODELS["regressor"].__class__(**{**FAST, "max_epochs": 50, "n_iter_no_change": 50})
     with pytest.raises(KeyboardInterrupt):
         model.fit({k: Once(v, 50) for k, v in arrays.items()}, y)
     assert 0 < len(model.history_) < 50

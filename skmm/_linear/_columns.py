@@ -27,6 +27,7 @@ from skmm._gaussian._distribution import (
 from skmm._gaussian._patterns import side_by_side
 from skmm._modalities import Modalities, observed_rows
 from skmm._modalities._columns import ColumnStatistics
+from skmm._modalities._stream import Stream
 from skmm._modalities._values import Array, is_sparse
 
 PADDING = 0  # token id
@@ -209,6 +210,8 @@ def _raw(value: Any, kind: str, n_classes: int) -> Array:
         return np.eye(n_classes)[np.asarray(value).ravel()]
     if kind == "tokens":
         return _log_counts(np.asarray(value), n_classes)
+    if isinstance(value, Stream):  # of few rows: many come in parts
+        value = np.concatenate([block for _, block in value.blocks()])
     dense = value.toarray() if is_sparse(value) else np.asarray(value)
     return dense.reshape(len(dense), -1).astype(np.float64, copy=False)
 

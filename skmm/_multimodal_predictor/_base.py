@@ -34,6 +34,7 @@ from skmm._modalities._columns import column_statistics
 from skmm._modalities._ids import warn_of_other_rows
 from skmm._modalities._labels import find_categories, number_labels
 from skmm._modalities._output import TransformerMixin
+from skmm._modalities._stream import is_streamed
 from skmm._multimodal_predictor._blend import (
     LinearFits,
     averaged,
@@ -268,13 +269,12 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
     ) -> None:
         """Choose the weights of networks and linear models on rows that none has seen."""
         X, tasks, n = data.X, self._target.tasks, len(data.X)
-        some = slice(0, N_ALIGNED)
-        self._rotations = rotations(
-            [
-                self._apply(PredictorNetwork.represent, X, some, member=k)
-                for k in range(self._n_members)
-            ]
-        )
+        some, members = slice(0, N_ALIGNED), range(self._n_members)
+        self._rotations: list[Array | None] = [None]
+        if len(members) > 1:
+            self._rotations = rotations(
+                [self._apply(PredictorNetwork.represent, X, some, member=k) for k in members]
+            )
         self.held_out_ = np.zeros((len(splits), n), dtype=bool)
         for held_out, split in zip(self.held_out_, splits, strict=True):
             held_out[[] if split.valid is None else split.valid] = True
@@ -284,7 +284,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
         ]
         self.oof_score_ = np.nan
         rows = np.flatnonzero(self.held_out_.any(axis=0))
-        if len(rows):
+        if len(rows) and not is_streamed(X):
             if self.fusion == "late":
                 self._weigh_modalities(data, splits, rows)
             outputs = self._held_out(PredictorNetwork.predict, X, splits)[rows]

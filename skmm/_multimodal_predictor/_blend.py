@@ -12,6 +12,7 @@ from skmm._linear._late import LateFit, LateModel
 from skmm._linear._model import LinearFit, LinearModel
 from skmm._linear._pool import by_task, in_logs, pool_weights, pooled, targets_by_task
 from skmm._modalities import Modalities
+from skmm._modalities._stream import is_streamed, row_slices
 from skmm.nn._prediction import Task
 
 Array = np.ndarray
@@ -45,7 +46,13 @@ class LinearParts:
     late: LateModel | None
 
     def outputs(self, X: Modalities) -> list[Array]:
-        """Return the outputs of both for checked rows."""
+        """Return the outputs of both for checked rows, which are read in parts if need be."""
+        if not is_streamed(X):
+            return self._outputs(X)
+        parts = [self._outputs(X[rows]) for rows in row_slices(X)]
+        return [np.concatenate(found) for found in zip(*parts, strict=True)]
+
+    def _outputs(self, X: Modalities) -> list[Array]:
         Z = self.joint.columns.matrix(X)
         found = [self.joint.outputs_of(Z)]
         if self.late is not None:

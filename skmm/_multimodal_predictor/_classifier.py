@@ -175,7 +175,7 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     oof_score_ : float
         The score of `scoring`, or of `score`, on the rows held out, each predicted by what has not
         seen it. It is a little too good: the epoch and the weights were chosen on the same rows.
-        NaN if no row was held out.
+        NaN if no row was held out, or if data are read in blocks.
 
     held_out_ : ndarray of bool, shape (n_members, n_samples)
         Which rows of `fit` each network has not seen; see `predict_members`.

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skmm._deep._split import Split
 from skmm._group_factor_analysis import GroupFactorAnalysis
 from skmm._modalities import Modalities, missing_mask, with_values
-from skmm._modalities._stream import is_streamed
+from skmm._modalities._stream import is_streamed, row_slices
 
 Array = np.ndarray
 KINDS = ("numeric", "image")
@@ -39,8 +39,11 @@ class Factors:
     def log_density(self, X: Modalities) -> Array:
         """Return the log-density (n,) of what rows have by factor analysis."""
         found, there = np.zeros(len(X)), ~missing_mask(X).all(axis=1)
-        if there.any():
-            found[there] = self.model.score_samples(_as_numbers(X[there]))
+        for part in row_slices(X) if is_streamed(X) else [slice(None)]:
+            numbers = np.arange(len(X))[part]
+            rows = numbers[np.asarray(there)[numbers]]
+            if len(rows):
+                found[rows] = self.model.score_samples(_as_numbers(X[rows]))
         return found
 
     def mixed(self, X: Modalities, network: Array) -> Array:
