@@ -44,8 +44,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
         How the encoders' outputs are combined: a hidden layer on all of them side by side, their
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
-        modality and averages the log-probabilities, with weights that have the least loss on the
-        rows held out, anew for the modalities that a row has.
+        modality and averages the numbers or log-probabilities, with weights that have the least
+        loss on the rows held out, anew for the modalities that a row has.
 
     head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
@@ -167,6 +167,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         One row per epoch: the loss of each task on training batches and on all validation rows,
         learning rate, seconds. ``valid_score`` is the score of `scoring`. Epoch 0 is before
         training.
+
+    classes_ : ndarray of shape (n_classes,) or list of them
+        The classes; a list with one array per task if there are several. Of labels their numbers.
 
     linear_share_ : ndarray of shape (n_tasks,)
         How much of the prediction of each task is that of the linear models: their share of the
