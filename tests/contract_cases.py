@@ -563,7 +563,7 @@ CASES = (
                 "head_layer_sizes": Effect(((), (4,))),
                 "modality_dropout": Effect((0.0, 0.5)),
                 "scoring": Effect(
-                    (None, scoring), {**ONE_SPLIT, "max_epochs": 60, "lr": 0.03, "dropout": 0.5}
+                    (None, scoring), {**ONE_SPLIT, "max_epochs": 60, "lr": 0.3, "dropout": 0.5}
                 ),
                 "early_stopping": Effect((True, False), ONE_SPLIT),
                 "cv": Effect(("auto", None, 2), STOPPING),

@@ -145,7 +145,7 @@ def _n_bytes(tensors):
 @pytest.mark.parametrize("stopping", [False, True])
 @per_deep
 def test_a_file_has_the_weights_once(case, stopping):
-    params = {"early_stopping": stopping, **({"validation_fraction": 0.4} if stopping else {})}
+    params = {"early_stopping": stopping, "cv": None, "validation_fraction": 0.4}
     model = fitted(case.small, complete(), **WIDE, **params)
     weights = _n_bytes(model.net_.module_.state_dict().values())
     assert len(pickle.dumps(model)) < weights + 60_000  # data, names and parameters
@@ -154,7 +154,7 @@ def test_a_file_has_the_weights_once(case, stopping):
 @pytest.mark.parametrize("stopping", [False, True])
 @per_deep
 def test_what_only_training_needs_goes(case, stopping):
-    params = {"early_stopping": stopping, **({"validation_fraction": 0.4} if stopping else {})}
+    params = {"early_stopping": stopping, "cv": None, "validation_fraction": 0.4}
     net = fitted(case.small, complete(), **WIDE, **params).net_
     assert net.module is net.module_
     assert all(p.grad is None for p in net.module_.parameters())
@@ -203,7 +203,7 @@ def test_training_goes_on_from_the_weights_alone(case):
 
 def test_a_net_trains_on_after_it_forgot():
     X, valid = complete(), complete(seed=1)
-    module = MultimodalAutoencoder(2, **{**BRIEF, "early_stopping": True}).fit(X).net_
+    module = MultimodalAutoencoder(2, **{**BRIEF, "early_stopping": True, "cv": None}).fit(X).net_
     scores = [row["valid_score"] for row in module.history]
     module.set_params(train_split=lambda data: (data, TensorData(dict(valid.items()))))
     module.partial_fit(TensorData(dict(X.items())), epochs=2)

@@ -977,6 +977,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage):
         "checkpoint_dir": folder,
         "warm_start": True,
         "early_stopping": damage is _other_best,
+        "cv": None,
         "validation_fraction": 0.4,
     }
     vae(**settings).fit(X)

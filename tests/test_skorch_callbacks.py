@@ -34,7 +34,13 @@ from skmm import ConditionalGAN, MultimodalAutoencoder, MultimodalClassifier
 rng = np.random.default_rng(0)
 X = {"a": rng.normal(size=(80, 5)), "b": rng.normal(size=(80, 4))}
 y = np.arange(80) % 2
-BRIEF = {"max_epochs": 3, "hidden_layer_sizes": (8,), "random_state": 0}
+BRIEF = {
+    "max_epochs": 3,
+    "hidden_layer_sizes": (8,),
+    "batch_size": 32,
+    "cv": None,
+    "random_state": 0,
+}
 NEVER_BETTER = {"threshold": 1e9, "threshold_mode": "abs"}
 CONSTANT = {**BRIEF, "lr_schedule": "constant", "lr": 0.1}
 

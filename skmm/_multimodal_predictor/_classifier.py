@@ -44,8 +44,8 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
         How the encoders' outputs are combined: a hidden layer on all of them side by side, their
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
-        modality and averages the numbers or log-probabilities, with weights that have the least
-        loss on the rows held out, anew for the modalities that a row has.
+        modality and averages numbers, or log-probabilities, with weights that have the least loss
+        on the rows held out, anew for the modalities that a row has.
 
     head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
@@ -168,9 +168,6 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
         learning rate, seconds. ``valid_score`` is the score of `scoring`. Epoch 0 is before
         training.
 
-    classes_ : ndarray of shape (n_classes,) or list of them
-        The classes; a list with one array per task if there are several. Of labels their numbers.
-
     linear_share_ : ndarray of shape (n_tasks,)
         How much of the prediction of each task is that of the linear models: their share of the
         weights. 1 is a linear model alone, 0 the networks alone.
@@ -182,6 +179,9 @@ class MultimodalClassifier(ClassifierMixin, MultimodalPredictor):
 
     held_out_ : ndarray of bool, shape (n_members, n_samples)
         Which rows of `fit` each network has not seen; see `predict_members`.
+
+    classes_ : ndarray of shape (n_classes,) or list of them
+        The classes; a list with one array per task if there are several. Of labels their numbers.
 
     categories_ : dict of str to ndarray
         Classes of each modality of labels.

@@ -36,8 +36,8 @@ class MultimodalRegressor(RegressorMixin, MultimodalPredictor):
     fusion : {"concat", "mean", "attention", "late"}, default="concat"
         How the encoders' outputs are combined: a hidden layer on all of them side by side, their
         mean, attention over the modalities that a row has, or not at all: "late" predicts from each
-        modality and averages the numbers or log-probabilities, with weights that have the least
-        loss on the rows held out, anew for the modalities that a row has.
+        modality and averages numbers, or log-probabilities, with weights that have the least loss
+        on the rows held out, anew for the modalities that a row has.
 
     head_layer_sizes : sequence of int, default=()
         Hidden layers from the fused representation to the prediction.
