@@ -123,7 +123,7 @@ GCCA = {"objective": "gcca"}
 ESTIMATORS = {
     "MultimodalClassifier": Estimator("classify", MultimodalClassifier, classified),
     "MultimodalRegressor": Estimator("regress", MultimodalRegressor, regressed),
-    "ConditionalGAN": Estimator("transfer", ConditionalGAN, sampled, {"modality_dropout": 0.2}),
+    "ConditionalGAN": Estimator("transfer", ConditionalGAN, sampled),
     "MultimodalAutoencoder": Estimator(
         "translate", MultimodalAutoencoder, translated, lacks=("nats",)
     ),

@@ -56,7 +56,9 @@ def test_the_only_row_of_a_class_is_never_held_out():
     assert all(19 in train and 19 not in valid for train, valid in splits)
 
 
-@pytest.mark.parametrize(("n", "folds"), [(3, 0), (4, 2), (9, 4), (10, 5), (3000, 5), (3001, 0)])
+@pytest.mark.parametrize(
+    ("n", "folds"), [(3, None), (4, 2), (9, 4), (10, 5), (3000, 5), (3001, None)]
+)
 def test_few_rows_have_few_folds_and_many_have_none(n, folds):
     assert automatic_folds(Rows(n, np.arange(n)), 5, 3000) == folds
 

@@ -31,7 +31,7 @@ from skmm._deep._estimator import (
     numpy_type,
 )
 from skmm._deep._spec import describe
-from skmm._deep._split import Split
+from skmm._deep._split import Split, held_out_mask
 from skmm._interfaces._conditional_sampler import N_DRAWS, ConditionalSampler
 from skmm._linear._blend import energy_distances, mixture_scores, share_of_distances
 from skmm._linear._completion import completed
@@ -494,10 +494,8 @@ class ConditionalGAN(ConditionalSampler, DeepEstimator):
         rng: np.random.RandomState,
     ) -> None:
         """Choose the share of the linear sampler on rows that neither has seen."""
-        n, self._share, self.oof_score_ = len(data.X), 1.0, np.nan
-        self.held_out_ = np.zeros((len(splits), n), dtype=bool)
-        for held_out, split in zip(self.held_out_, splits, strict=True):
-            held_out[[] if split.valid is None else split.valid] = True
+        self._share, self.oof_score_ = 1.0, np.nan
+        self.held_out_ = held_out_mask(splits, len(data.X))
         self._linear = None if linear is None else linear[0]
         usable = self.held_out_.any(axis=0)
         if linear is not None:

@@ -192,18 +192,17 @@ class DeepEstimator(BaseEstimator):
 
     def _splits(self, data: FitData, run: Run) -> list[Split]:
         """Return the splits that networks are trained on, of the rows that have weight."""
-        weight, n = data.weight, len(data.X)
-        usable = np.arange(n) if weight is None else np.flatnonzero(weight > 0)
+        usable = _usable(data)
         if not self.early_stopping:
             return [Split(usable)]
-        rows = Rows(n, usable, data.labels, data.y, data.groups)
+        rows = Rows(len(data.X), usable, data.labels, data.y, data.groups)
         together = run.processes is not None or is_streamed(data.X)
         cv = self.cv
         if isinstance(cv, str):
-            cv = 0 if together else automatic_folds(rows, self._n_folds, self._most_rows)
-        if cv is None or (isinstance(cv, int) and cv == 0):
-            if data.groups is not None:
-                return [group_split(rows, self.validation_fraction, run.rng)]
+            cv = None if together else automatic_folds(rows, self._n_folds, self._most_rows)
+        if cv is None and data.groups is not None:
+            return [group_split(rows, self.validation_fraction, run.rng)]
+        if cv is None:
             return [split_rows(usable, self.validation_fraction, run.rng, data.labels)]
         if together:
             raise ValueError(
@@ -212,7 +211,9 @@ class DeepEstimator(BaseEstimator):
             )
         return fold_splits(cv, rows, run.rng)
 
-    def _fit_net(self, data: FitData, splits: Sequence[Split], run: Run) -> Net:
+    def _fit_net(
+        self, data: FitData, splits: Sequence[Split], run: Run, n_epochs: int | None = None
+    ) -> Net:
         """Build a network for each split, or take up the previous ones, and train them in step."""
         seeds = [seed_of(run.rng) for _ in splits]
         built = [self._build(data, seed) for seed in seeds]
@@ -230,6 +231,7 @@ class DeepEstimator(BaseEstimator):
             of_splits(rows, [split.train for split in splits]),
             valid,
             run.processes,
+            n_epochs,
             batch_size=self._n_rows_per_step(min(len(split.train) for split in splits)),
             seed=seeds[0],
             **self._settings(data, splits, rows, run.rng),
@@ -243,23 +245,7 @@ class DeepEstimator(BaseEstimator):
         folds = self.net_
         if folds.interrupted_:
             return folds.replace(members_of(folds.module_)[0])
-        usable = np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
-        seed = seed_of(run.rng)
-        module, objective = self._build(data, seed)
-        if run.previous is not None:
-            continue_from(run.previous.net_.module_, module)
-        rows = self._tensors(data, module, run)
-        net = self._train(
-            module,
-            objective,
-            rows.subset(usable),
-            None,
-            run.processes,
-            n_epochs=best_epoch(folds),
-            batch_size=self._n_rows_per_step(len(usable)),
-            seed=seed,
-            **self._settings(data, [Split(usable)], rows, run.rng),
-        )
+        net = self._fit_net(data, [Split(_usable(data))], run, best_epoch(folds))
         for stage, rows_of_stage in (("folds", folds.history), ("all rows", net.history)):
             for row in rows_of_stage:
                 row["stage"] = stage
@@ -495,6 +481,11 @@ class DeepEstimator(BaseEstimator):
             found[name] = np.full((len(X), *values.shape[1:]), np.nan, dtype=values.dtype)
             found[name][here] = values
         return found
+
+
+def _usable(data: FitData) -> Array:
+    """Return the numbers of the rows that have weight."""
+    return np.arange(len(data.X)) if data.weight is None else np.flatnonzero(data.weight > 0)
 
 
 def _beside(valid: Any, train: Any) -> tuple[Any, Any]:

@@ -143,8 +143,8 @@ class LatentEstimator(
         if splits[0].valid is None or len(data.X.names) < 2:
             return None
         found = []
-        for rows in (slice(None), *(split.train for split in splits)):
-            columns = self._linear_columns(data.X if isinstance(rows, slice) else data.X[rows])
+        for X in (data.X, *(data.X[split.train] for split in splits)):
+            columns = self._linear_columns(X)
             if columns is None or columns.distribution is None:
                 return None
             found.append(columns)

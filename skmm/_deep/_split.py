@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,17 +72,24 @@ def group_split(rows: Rows, fraction: float, rng: np.random.RandomState) -> Spli
     return _group_folds(min(max(2, round(1.0 / fraction)), n_groups), rows, rng)[0]
 
 
-def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int:
-    """Return how many folds of usually so many cv="auto" takes; below 2 says none.
+def automatic_folds(rows: Rows, n_folds: int, most_rows: int) -> int | None:
+    """Return how many folds of usually so many cv="auto" takes, None where it holds out a part.
 
-    Of more rows than `most_rows` a part is held out once.
+    That is of more rows than `most_rows`, and of too few rows or groups to divide.
     """
-    if len(rows.usable) > most_rows:
-        return 0
-    n_folds = min(n_folds, len(rows.usable) // 2)
+    n_rows = len(rows.usable)
+    n_folds = min(n_folds, n_rows // 2)
     if rows.groups is not None:
         n_folds = min(n_folds, len(np.unique(np.asarray(rows.groups)[rows.usable])))
-    return n_folds if n_folds > 1 and len(rows.usable) >= FEWEST_ROWS else 0
+    return n_folds if n_folds > 1 and FEWEST_ROWS <= n_rows <= most_rows else None
+
+
+def held_out_mask(splits: Sequence[Split], n_rows: int) -> Array:
+    """Return which rows each split holds out, (n_splits, n_rows)."""
+    found = np.zeros((len(splits), n_rows), dtype=bool)
+    for held_out, split in zip(found, splits, strict=True):
+        held_out[[] if split.valid is None else split.valid] = True
+    return found
 
 
 def _folds(n_folds: int, rows: Rows, rng: np.random.RandomState) -> list[Split]:

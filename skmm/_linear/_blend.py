@@ -26,27 +26,22 @@ from skmm._modalities._values import Array
 COMMON = 0.5  # weight of all columns together in the share of one
 
 
-def share_of_numbers(
-    truth: Array, linear: Array, network: Array, weight: Array | None = None
-) -> Array:
+def share_of_numbers(truth: Array, linear: Array, network: Array) -> Array:
     """Return the network's share (q,) of each expected number, of least squared error.
 
     Parameters
     ----------
     truth, linear, network : ndarray of shape (n, q)
         Held-out rows: standardised targets and both outputs.
-    weight : ndarray of shape (n,), default=None
-        Of the rows.
 
     Returns
     -------
     share : ndarray of shape (q,)
         In [0, 1]. A column is judged half by itself, half by all columns together.
     """
-    weight = np.ones(len(truth)) if weight is None else weight
     apart = network - linear
-    slope = weight[:, None] * apart * (truth - linear)  # (n, q), at share 0, less its sign
-    curvature = weight[:, None] * apart**2
+    slope = apart * (truth - linear)  # (n, q), at share 0, less its sign
+    curvature = apart**2
     common = COMMON / (1.0 - COMMON) / truth.shape[1]
     own = slope.sum(axis=0) + common * slope.sum()
     total = curvature.sum(axis=0) + common * curvature.sum()
@@ -78,31 +73,6 @@ def share_of_densities(linear: Array, network: Array) -> float:
     return float(optimize.brentq(lambda share: gain(share).sum(), low, high))
 
 
-def energy_share(truth: Array, linear: Array, network: Array, weight: Array | None = None) -> float:
-    """Return the share of the network's draws in a mixture with linear ones, of least energy score.
-
-    The score of the mixture is a parabola in the share: with the mean distances A of draws to the
-    truth, and B between draws, its minimum is at
-
-        (A_linear - A_network + B_both - B_linear) / (2 B_both - B_linear - B_network).
-
-    Parameters
-    ----------
-    truth : ndarray of shape (n, q)
-        Held-out targets, in the units in which distances are taken.
-    linear, network : ndarray of shape (n_draws, n, q)
-        At least two draws of both for each row.
-    weight : ndarray of shape (n,), default=None
-        Of the rows.
-
-    Returns
-    -------
-    share : float
-        In [0, 1].
-    """
-    return share_of_distances(energy_distances(truth, linear, network), weight)
-
-
 class Distances(NamedTuple):
     """Mean distances of rows: of draws to the truth, within both kinds, and between them.
 
@@ -114,12 +84,17 @@ class Distances(NamedTuple):
     between: Array
 
 
-def share_of_distances(distances: Distances, weight: Array | None = None) -> float:
-    """Return `energy_share` by what `energy_distances` returns."""
+def share_of_distances(distances: Distances) -> float:
+    """Return the share of the network's draws in a mixture with linear ones, of least energy score.
+
+    The score of the mixture is a parabola in the share: with the mean distances A of draws to the
+    truth, and B between draws, its minimum is at
+
+        (A_linear - A_network + B_both - B_linear) / (2 B_both - B_linear - B_network).
+    """
     A, B, both = distances
-    weight = np.ones(len(both)) if weight is None else weight
-    slope = weight * (A[0] - A[1] + both - B[0])
-    curvature = weight * (2.0 * both - B[0] - B[1])
+    slope = A[0] - A[1] + both - B[0]
+    curvature = 2.0 * both - B[0] - B[1]
     share = _ratio(slope.sum(), curvature.sum())
     return min(share, 1.0) * certainty(share, slope - share * curvature, curvature.sum())
 
@@ -132,7 +107,15 @@ def mixture_scores(distances: Distances, share: float) -> Array:
 
 
 def energy_distances(truth: Array, linear: Array, network: Array) -> Distances:
-    """Return mean distances of rows, by the parameters of `energy_share`."""
+    """Return the mean distances of rows.
+
+    Parameters
+    ----------
+    truth : ndarray of shape (n, q)
+        Held-out targets, in the units in which distances are taken.
+    linear, network : ndarray of shape (n_draws, n, q)
+        At least two draws of both for each row.
+    """
     n = len(truth)
     to_truth, within, between = np.empty((2, n)), np.empty((2, n)), np.empty(n)
     for i, target in enumerate(truth):

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from skmm._gaussian._patterns import side_by_side
 from skmm._linear._columns import Columns
 from skmm._modalities import Modalities, missing_mask
 from skmm._modalities._values import Array
@@ -72,7 +71,7 @@ def unknown(columns: Columns, lacking: Collection[str]) -> Array:
     parts = columns.modalities
     if columns.gaussian is None or not lacking:
         return np.zeros((0, columns.n_columns))
-    blocks = side_by_side([one.width for one in parts.values()])
+    blocks = columns.blocks()
     rows = columns.gaussian.typical_rows()
     hidden = rows.copy()
     for name, block in zip(parts, blocks, strict=True):

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skmm._deep._estimator import DEEP_CONSTRAINTS, DeepEstimator, FitData, numpy_type
 from skmm._deep._networks import fusion_network, modality_networks, n_features
 from skmm._deep._spec import describe
-from skmm._deep._split import Split
+from skmm._deep._split import Split, held_out_mask
 from skmm._linear._late import fit_late
 from skmm._linear._logistic import fit_logistic
 from skmm._linear._model import LinearFit
@@ -275,9 +275,7 @@ class MultimodalPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Dee
             self._rotations = rotations(
                 [self._apply(PredictorNetwork.represent, X, some, member=k) for k in members]
             )
-        self.held_out_ = np.zeros((len(splits), n), dtype=bool)
-        for held_out, split in zip(self.held_out_, splits, strict=True):
-            held_out[[] if split.valid is None else split.valid] = True
+        self.held_out_ = held_out_mask(splits, len(data.X))
         self._linear = None if linear is None else linear.models
         self._weights = [
             np.ones((1, task.width if task.kind == "numbers" else 1)) for task in tasks
